@@ -1,0 +1,1 @@
+"""Benchmarks of headstart: run one with ``python -m benchmarks.NAME`` from the repository root."""

@@ -1,0 +1,17 @@
+"""headstart: from a pretrained model and your own data to a fine-tuned, honestly evaluated model.
+
+>>> import headstart
+>>> run = headstart.fit("pictures", out="run")          # doctest: +SKIP
+>>> run.metrics["accuracy"].value                       # doctest: +SKIP
+>>> for one in headstart.predict("run", ["new.jpg"]):   # doctest: +SKIP
+...     print(one.prediction)
+
+The functions take what the commands take, under the same names, and import nothing heavy until
+they are called.
+"""
+
+from headstart.api import cache, evaluate, fit, predict
+from headstart.core.errors import HeadstartError, MachineError, UserError
+
+__all__ = ["HeadstartError", "MachineError", "UserError", "cache", "evaluate", "fit", "predict"]
+__version__ = "0.1.0"

@@ -1,0 +1,69 @@
+"""The verbs as functions: same names, same arguments, same results as the command line.
+
+Each function takes what its spec takes; the spec is the one place where arguments are declared.
+What a verb needs is imported when it is called.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from headstart.specs import CacheSpec, EvaluateSpec, FitSpec, PredictSpec
+
+if TYPE_CHECKING:
+    from headstart.core.records import Evaluation, Fitted, Prediction
+    from headstart.core.store import TableUsage
+
+P = ParamSpec("P")
+S = TypeVar("S")
+R = TypeVar("R")
+
+
+def _taking(spec: Callable[P, S]) -> Callable[[Callable[[S], R]], Callable[P, R]]:
+    """Turn a function of a spec into one of the spec's own arguments."""
+
+    def decorate(verb: Callable[[S], R]) -> Callable[P, R]:
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            return verb(spec(*args, **kwargs))
+
+        call.__name__ = call.__qualname__ = verb.__name__
+        call.__doc__ = verb.__doc__
+        call.__signature__ = inspect.signature(spec)  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+@_taking(FitSpec)
+def fit(spec: FitSpec) -> "Fitted":
+    """Fine-tune a pretrained model on data, evaluate it once, write the run and its report.
+
+    Raises UserError for what the user can mend, MachineError for what the machine refuses.
+    """
+    from headstart.verbs.fit import fit
+
+    return fit(spec)
+
+
+@_taking(EvaluateSpec)
+def evaluate(spec: EvaluateSpec) -> "Evaluation":
+    """Score a finished run on labelled data; the look is counted in the run. Raises UserError."""
+    from headstart.verbs.evaluate import evaluate
+
+    return evaluate(spec)
+
+
+@_taking(PredictSpec)
+def predict(spec: PredictSpec) -> "Iterator[Prediction]":
+    """Yield one prediction per input, in order; an input that cannot be read has its reason instead."""
+    from headstart.verbs.predict import predict
+
+    return predict(spec)
+
+
+@_taking(CacheSpec)
+def cache(spec: CacheSpec) -> "list[TableUsage]":
+    """Return what the feature store holds, the longest unused first, after pruning it if asked to."""
+    from headstart.verbs.cache import cache
+
+    return cache(spec)

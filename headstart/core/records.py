@@ -1,0 +1,154 @@
+"""Frozen results that the stages hand each other; each is plain JSON on disk."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """A figure with its 95% interval; ``low`` and ``high`` are None where none can be computed."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dropped:
+    """An input that was left out, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """Something that was read in a way the user should know of: what, how many, for instance which."""
+
+    what: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """A report section: rows of text under a header."""
+
+    title: str
+    note: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    kind: str = "table"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Matrix:
+    """A report section: a confusion matrix, truth in rows, prediction in columns."""
+
+    title: str
+    note: str
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    kind: str = "matrix"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reliability:
+    """A report section: confidence against accuracy, in equal-width bins; empty bins are None."""
+
+    title: str
+    note: str
+    edges: tuple[float, ...]
+    confidence: tuple[float | None, ...]
+    accuracy: tuple[float | None, ...]
+    counts: tuple[int, ...]
+    kind: str = "reliability"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exhibit:
+    """One thing to look at: a caption, and a picture as a data URI or a text."""
+
+    caption: str
+    detail: str
+    image: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gallery:
+    """A report section: things to look at, worst first."""
+
+    title: str
+    note: str
+    items: tuple[Exhibit, ...]
+    kind: str = "gallery"
+
+
+Section = Table | Matrix | Reliability | Gallery
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """What one look at one split showed."""
+
+    split: str
+    metrics: Mapping[str, Metric]
+    baselines: Mapping[str, Mapping[str, Metric]]
+    looks: int
+    dropped: tuple[Dropped, ...]
+    notes: tuple[Note, ...]
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prediction:
+    """One input's answer: a class and every class's probability, or why there is none."""
+
+    input: str
+    prediction: str | None
+    scores: Mapping[str, float]
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fitted:
+    """What ``fit`` returns and ``run.json`` holds: spec, split, objective, timings, versions."""
+
+    run: str
+    task: str
+    base: str
+    strategy: str
+    classes: tuple[str, ...]
+    split: Mapping[str, Any]
+    objective: Mapping[str, Any]
+    engine: Mapping[str, Any]
+    metrics: Mapping[str, Metric]
+    baselines: Mapping[str, Mapping[str, Metric]]
+    dropped: tuple[Dropped, ...]
+    notes: tuple[Note, ...]
+    looks: int
+    seconds: Mapping[str, float]
+    versions: Mapping[str, str]
+    model: Mapping[str, Any]
+    spec: Mapping[str, Any]
+    command: str
+    data_digest: str
+
+
+def to_json(value: Any) -> Any:
+    """Turn records, mappings and sequences into plain JSON values, in field order."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [to_json(item) for item in value]
+    return value
+
+
+def metrics_from_json(value: Mapping[str, Mapping[str, Any]]) -> dict[str, Metric]:
+    """Read a ``metrics`` object back."""
+    return {name: Metric(**item) for name, item in value.items()}

@@ -1,0 +1,92 @@
+"""A run is a folder that appears whole: written beside its place, then renamed.
+
+run.json, model/, evaluation.json, split.json, report.html, log.jsonl, looks.jsonl: JSON and
+safetensors, nothing pickled.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from headstart.core.errors import MachineError, UserError, machine_error
+
+
+@contextmanager
+def claim(run: Path) -> Iterator[Path]:
+    """Yield a folder to fill that becomes ``run`` when the block ends well, and vanishes otherwise.
+
+    Raises UserError where another process is writing the same run or something else is there, and
+    MachineError where the machine refuses.
+    """
+    if run.exists():
+        raise UserError(f"{run} exists already", "a run folder that does not exist yet", "give another --out or remove it")
+    staging = run.with_name(f".{run.name}.partial")
+    try:
+        run.parent.mkdir(parents=True, exist_ok=True)
+        with (run.parent / f".{run.name}.lock").open("w") as lock:
+            _lock(lock.fileno(), run)
+            shutil.rmtree(staging, ignore_errors=True)  # what a killed process left
+            staging.mkdir()
+            try:
+                yield staging
+                os.rename(staging, run)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+                Path(lock.name).unlink(missing_ok=True)
+    except OSError as error:
+        raise machine_error(error, "Writing the run") from error
+
+
+def _lock(handle: int, run: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(
+            f"another headstart process is writing {run}", "one process a run folder", "wait for it or give another --out"
+        ) from error
+    if run.exists():
+        raise UserError(f"{run} was finished by another process", "a run folder that does not exist yet", "give another --out")
+
+
+def read_run(run: Path) -> dict[str, Any]:
+    """Return ``run.json``. Raises UserError where ``run`` is no finished run."""
+    return _read(run, "run.json")
+
+
+def read_part(run: Path, name: str) -> dict[str, Any]:
+    """Return another JSON file of a run. Raises MachineError where it is damaged."""
+    return _read(run, name)
+
+
+def _read(run: Path, name: str) -> dict[str, Any]:
+    try:
+        content = json.loads((run / name).read_text())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(
+            f"{run} holds no {name}", "a folder that headstart fit has written", "check the path or fit a model first"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise MachineError(f"{run / name} cannot be read: {error}.") from error
+    if not isinstance(content, dict):
+        raise MachineError(f"{run / name} is damaged: it holds no JSON object.")
+    return content
+
+
+def count_look(run: Path, split: str, data_digest: str) -> int:
+    """Record one look at a split and return how many times these data have been looked at with this run."""
+    path = run / "looks.jsonl"
+    look = {"when": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "split": split, "data": data_digest}
+    try:
+        with path.open("a") as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+            file.write(json.dumps(look) + "\n")
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise machine_error(error, "Recording the look in") from error
+    return sum(json.loads(line)["data"] == data_digest for line in lines)

@@ -1,0 +1,69 @@
+"""From a path to a listing: which layout it has, or one sentence on why it has none."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from headstart.contracts import Listing, Reader
+from headstart.core import plugins
+from headstart.core.errors import UserError
+from headstart.data import listing
+
+_FORM = "DATA/<class>/picture.jpg, DATA/train/<class>/picture.jpg, or a table with a path and a label column"
+
+
+def read(path: Path, layouts: Sequence[str]) -> Listing:
+    """List the examples under ``path`` by the first of ``layouts`` that recognises it.
+
+    Raises UserError, in one sentence, where the path is missing or empty, where no layout fits, or
+    where there is only one class.
+    """
+    _check_path(path)
+    for name in layouts:
+        reader: Reader = plugins.load("layout", name)
+        if reader.recognises(path):
+            found = reader.read(path)
+            _check_two_classes(path, found)
+            return found
+    raise _unrecognised(path, layouts)
+
+
+def _check_path(path: Path) -> None:
+    # A link to itself makes exists() raise on some versions of Python; os.path never does.
+    if not os.path.exists(path):
+        what = "is a link that leads nowhere" if os.path.islink(path) else "does not exist"
+        raise UserError(f"{path} {what}", "a folder or a table of labelled data", "check the path")
+    if not path.is_dir() and not path.is_file():
+        raise UserError(f"{path} is neither a file nor a folder", "a folder or a table", "name another path")
+    if path.is_dir() and not listing.entries(path):
+        raise UserError(f"{path} is an empty folder", _FORM, "put the data there or name another folder")
+
+
+def _check_two_classes(path: Path, found: Listing) -> None:
+    # A lone test split may hold one class only; its run says what the classes are.
+    if len(found.classes) > 1 or not {"train", listing.UNSPLIT} & set(found.splits):
+        return
+    only = found.classes[0]
+    inner = path / only
+    nested = inner.is_dir() and bool(listing.subfolders(inner))
+    remedy = f"name {inner}, if its folders are the classes" if nested else "add pictures of a second class"
+    raise UserError(f"{path} has a single class, {only!r}", "two classes or more", remedy)
+
+
+def _unrecognised(path: Path, layouts: Sequence[str]) -> UserError:
+    if path.is_file():
+        return UserError(
+            f"{path} is no table", "a .csv, .tsv, .jsonl or .parquet file, or a folder", "name one of these"
+        )
+    count = sum(
+        not listing.is_hidden(entry.name) and not listing.is_folder(entry) and listing.refusal(entry) is None
+        for entry in listing.entries(path)
+    )
+    if count:
+        pictures = "1 picture" if count == 1 else f"{count:,} pictures"
+        found = f"{path} holds {pictures} but no class folders"
+        return UserError(found, _FORM, "move the pictures into a folder per class, or add a table")
+    known = ", ".join(layouts)
+    return UserError(
+        f"{path} has none of the known layouts ({known})", _FORM, "arrange the data in one of these ways"
+    )

@@ -1,0 +1,168 @@
+"""Rows of text out of CSV, TSV, JSON Lines and Parquet; what is wrong with a file is told with its row.
+
+A row's number is the one a spreadsheet or editor shows: the header of a CSV file is row 1.
+"""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.core.errors import UserError
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_DELIMITERS = ",;\t|"
+_MAX_CELL = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table: its column names without surrounding spaces, its numbered rows, and how it was read."""
+
+    columns: tuple[str, ...]
+    rows: Iterator[tuple[int, Sequence[str]]]
+    notes: tuple[str, ...] = ()
+
+
+def read_rows(file: Path) -> Rows:
+    """Open a table; its rows are checked as they are taken.
+
+    Raises UserError, with the row where there is one, for an unreadable encoding, NUL bytes, a ragged
+    row, a column named twice, and whatever is no table.
+    """
+    suffix = file.suffix.lower()
+    if suffix == ".parquet":
+        return _parquet(file)
+    text, notes = _text(file)
+    if suffix in (".jsonl", ".ndjson"):
+        return _json_lines(file, text, notes)
+    return _delimited(file, text, "\t" if suffix == ".tsv" else _delimiter(text), notes)
+
+
+def _text(file: Path) -> tuple[str, tuple[str, ...]]:
+    content = file.read_bytes()
+    encoding = next((name for bom, name in _BOMS if content.startswith(bom)), "utf-8")
+    notes: tuple[str, ...] = ()
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        try:
+            text, notes = content.decode("cp1252"), ("table is not UTF-8, read as Windows-1252",)
+        except UnicodeDecodeError as error:
+            found = f"{file} is neither UTF-8 nor Windows-1252 (byte {error.start:,})"
+            raise UserError(found, "text", "save it as UTF-8") from None
+    if "\0" in text:
+        row = text.count("\n", 0, text.index("\0")) + 1
+        raise UserError(f"{file}, row {row}: a NUL byte", "text", "save the table as UTF-8")
+    if not text.strip():
+        raise UserError(f"{file} is empty", "a header and rows", "name another file")
+    return text, notes
+
+
+def _delimiter(text: str) -> str:
+    header = text.lstrip().partition("\n")[0]
+    return max(_DELIMITERS, key=header.count)
+
+
+def _delimited(file: Path, text: str, delimiter: str, notes: tuple[str, ...]) -> Rows:
+    if delimiter != "," and file.suffix.lower() == ".csv":
+        notes += (f"columns of the table are separated by {delimiter!r}",)
+    numbered = _records(file, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    header = next(numbered)[1]
+    return Rows(_columns(file, header), _even(file, numbered, len(header)), notes)
+
+
+def _records(file: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
+    row = 0
+    try:
+        for row, record in enumerate(reader, 1):
+            if record:
+                yield row, record
+    except csv.Error as error:
+        raise UserError(f"{file}, row {row + 1}: {error}", "well-formed quoting", "mend that row") from None
+
+
+def _even(
+    file: Path, numbered: Iterator[tuple[int, list[str]]], width: int
+) -> Iterator[tuple[int, list[str]]]:
+    for row, record in numbered:
+        if len(record) != width:
+            found = f"{file}, row {row}: {len(record)} cells"
+            raise UserError(
+                found, f"{width}, as in the header", "mend that row (quote a cell with a separator)"
+            )
+        yield row, record
+
+
+def _columns(file: Path, header: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in header)
+    counts = Counter(name.casefold() for name in names if name)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise UserError(
+            f"{file} has {counts[twice[0]]} columns named {twice[0]!r}", "each once", "rename one of them"
+        )
+    return names
+
+
+def _json_lines(file: Path, text: str, notes: tuple[str, ...]) -> Rows:
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    keys = tuple(_object(file, *lines[0]))
+    records = ((number, _object(file, number, line)) for number, line in lines)
+    rows = ((number, [_cell(file, number, record.get(key)) for key in keys]) for number, record in records)
+    return Rows(_columns(file, keys), rows, notes)
+
+
+def _object(file: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file}, row {number}: {error}", "one JSON object a line", "mend that row") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{file}, row {number}: a JSON {type(value).__name__}", "an object", "mend that row")
+    return value
+
+
+def _parquet(file: Path) -> Rows:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        opened = parquet.ParquetFile(file)
+        names = tuple(opened.schema_arrow.names)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise UserError(
+            f"{file} is no readable Parquet file ({reason})", "a Parquet table", "write it again"
+        ) from None
+    return Rows(_columns(file, names), _parquet_rows(file, opened))
+
+
+def _parquet_rows(file: Path, opened: Any) -> Iterator[tuple[int, list[str]]]:
+    import pyarrow
+
+    number = 0
+    try:
+        for batch in opened.iter_batches():
+            for record in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                number += 1
+                yield number, [_cell(file, number, value) for value in record]
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise UserError(
+            f"{file} is damaged after row {number} ({reason})", "a whole file", "write it again"
+        ) from None
+
+
+def _cell(file: Path, row: int, value: Any) -> str:
+    """Return a JSON or Parquet value as a CSV file would hold it; absent and NaN are empty."""
+    if value is None or value != value:  # noqa: PLR0124 - only NaN differs from itself
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # 3.0 is how tables write the class 3 in a column with gaps
+    return str(value)

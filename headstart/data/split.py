@@ -1,0 +1,147 @@
+"""Train, validation and test: as given, or drawn; always a function of the seed and the keys alone."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.contracts import Example, Listing
+from headstart.core.errors import UserError
+from headstart.core.records import Dropped, Note
+from headstart.data.listing import UNSPLIT, check_classes, in_order
+
+SHARE = 0.15
+"""The share of unsplit data that goes to validation, and again to test."""
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dataset:
+    """Examples in their roles.
+
+    ``val`` is empty where selection is to be carved out of ``train`` (see ``folds``); ``test`` is what
+    is reported on, and ``reported`` is the name the data itself gives it; ``made`` says in a sentence
+    how the splits came about.
+    """
+
+    layout: str
+    classes: tuple[str, ...]
+    train: tuple[Example, ...]
+    val: tuple[Example, ...]
+    test: tuple[Example, ...]
+    reported: Literal["test", "val"]
+    made: str
+    dropped: tuple[Dropped, ...]
+    notes: tuple[Note, ...]
+
+
+def arrange(listing: Listing, seed: int) -> Dataset:
+    """Give every example its role: given splits are kept, unsplit data is divided 70/15/15 by class.
+
+    Raises UserError for a class with too few pictures (3 unsplit, 2 in a given train split), for a
+    class that training never sees, and where there is nothing to train on.
+    """
+    splits = {name: tuple(examples) for name, examples in listing.splits.items() if examples}
+    check_classes(splits)
+    train, val, test = (splits.get(name, ()) for name in ("train", "val", "test"))
+    reported: Literal["test", "val"] = "test"
+    drawn = set(splits) in ({UNSPLIT}, {"train"})
+    if drawn:
+        train, val, test = _drawn(splits.get(UNSPLIT, train), seed)
+        made = f"70/15/15 drawn from all pictures with seed {seed}, each class in proportion"
+    elif not train:
+        raise UserError(f"only {_named(splits)} found", "pictures to train on", "add a train split")
+    elif not test:
+        test, val, reported = val, (), "val"
+        made = "train and val as given; reported on val, selection within train by cross-validation"
+    elif not val:
+        made = "train and test as given; selection within train by cross-validation"
+    else:
+        made = "train, val and test as given"
+    if not drawn:
+        _check_given(train)
+    classes = in_order(example.label for example in train)
+    if len(classes) < 2:
+        raise UserError(f"a single class, {classes[0]!r}, to train on", "two or more", "add a second class")
+    return Dataset(
+        layout=listing.layout,
+        classes=classes,
+        train=train,
+        val=val,
+        test=test,
+        reported=reported,
+        made=made,
+        dropped=listing.dropped,
+        notes=listing.notes,
+    )
+
+
+def folds(labels: Sequence[int] | Indices, seed: int, count: int = 5) -> list[tuple[Indices, Indices]]:
+    """Divide examples for cross-validation, each class spread over the folds: (fit, validation) indices.
+
+    An example that is alone in its class is always fitted on, never validated on. Fewer folds come
+    back where no class has ``count`` examples. Raises ValueError where no class has two.
+    """
+    labels_N = np.asarray(labels)
+    generator = np.random.default_rng(seed)
+    fold_N = np.full(len(labels_N), -1)
+    _, sizes = np.unique(labels_N, return_counts=True)
+    used = min(count, int(sizes.max(initial=0)))
+    if used < 2:
+        raise ValueError("no class has two examples: nothing can be held out")
+    dealt = 0
+    for label in np.unique(labels_N):
+        members = generator.permutation(np.flatnonzero(labels_N == label))
+        if len(members) > 1:
+            # Dealing goes on where the class before stopped, so that the folds stay equally large.
+            fold_N[members] = (dealt + np.arange(len(members))) % used
+            dealt += len(members)
+    return [(np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)) for fold in range(used)]
+
+
+def _drawn(examples: Sequence[Example], seed: int) -> tuple[tuple[Example, ...], ...]:
+    """Divide each class 70/15/15, at least one of it in each part."""
+    by_class: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        by_class[example.label].append(example)
+    few = {name: len(members) for name, members in by_class.items() if len(members) < 3}
+    if few:
+        remedy = "add pictures, or remove the class"
+        raise UserError(
+            f"too few pictures of {_counted(few)}", "3 or more of each class (train, val, test)", remedy
+        )
+    train, val, test = list[Example](), list[Example](), list[Example]()
+    for members in by_class.values():
+        ranked = sorted(members, key=lambda example: _rank(seed, example.key))
+        held = max(1, int(SHARE * len(ranked) + 0.5))
+        val += ranked[:held]
+        test += ranked[held : 2 * held]
+        train += ranked[2 * held :]
+    return tuple(tuple(sorted(part, key=lambda example: example.key)) for part in (train, val, test))
+
+
+def _rank(seed: int, key: str) -> bytes:
+    """Place an example by a hash: files that come or go later hardly move the others."""
+    return hashlib.sha256(f"{seed}\0{key}".encode()).digest()
+
+
+def _check_given(train: Sequence[Example]) -> None:
+    alone = {name: count for name, count in Counter(example.label for example in train).items() if count < 2}
+    if alone:
+        raise UserError(
+            f"too few training pictures of {_counted(alone)}", "2 or more of each class", "add pictures"
+        )
+
+
+def _counted(counts: dict[str, int]) -> str:
+    shown = [f"{name!r} ({counts[name]})" for name in in_order(counts)]
+    return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more classes" if len(shown) > 5 else "")
+
+
+def _named(splits: dict[str, tuple[Example, ...]]) -> str:
+    return " and ".join(f"a {name} split" for name in splits)

@@ -1,0 +1,43 @@
+"""ONNX Runtime: the trunk's ONNX graph on the CPU, in float32."""
+
+import importlib.metadata
+import os
+from typing import final
+
+import numpy as np
+
+from headstart.contracts import Array, Compiled, Engine, Floats, Trunk
+from headstart.core.errors import EngineUnavailable
+
+
+@final
+class OnnxRuntimeEngine(Engine):
+    """Runs a trunk in ONNX Runtime."""
+
+    name = "onnxruntime"
+
+    def version(self) -> str:
+        """Return ONNX Runtime's version. Raises EngineUnavailable where it is not installed."""
+        try:
+            return importlib.metadata.version("onnxruntime")
+        except importlib.metadata.PackageNotFoundError as error:
+            raise EngineUnavailable("onnxruntime is not installed") from error
+
+    def compile(self, trunk: Trunk) -> Compiled:
+        """Open a session on the trunk's graph. Raises EngineUnavailable."""
+        self.version()
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = len(os.sched_getaffinity(0))
+        options.log_severity_level = 3
+        try:
+            session = onnxruntime.InferenceSession(str(trunk.graph()), options, providers=["CPUExecutionProvider"])
+        except RuntimeError as error:
+            raise EngineUnavailable(f"onnxruntime cannot load it: {str(error).splitlines()[0]}") from error
+        name = session.get_inputs()[0].name
+
+        def run(pixels_NHWC: Array) -> Floats:
+            return np.asarray(session.run(None, {name: np.ascontiguousarray(pixels_NHWC)})[0], dtype=np.float32)
+
+        return run

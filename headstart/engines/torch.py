@@ -1,0 +1,32 @@
+"""The reference engine: the trunk in torch itself, on CUDA where there is one."""
+
+from typing import final
+
+import numpy as np
+
+from headstart.contracts import Array, Compiled, Engine, Floats, Trunk
+from headstart.core.frameworks import prepare_torch
+
+
+@final
+class TorchEngine(Engine):
+    """Runs a trunk in torch, channels last, without gradients."""
+
+    name = "torch"
+
+    def version(self) -> str:
+        """Return torch's version."""
+        return str(prepare_torch().__version__)
+
+    def compile(self, trunk: Trunk) -> Compiled:
+        """Move the trunk to its device and memory format."""
+        torch = prepare_torch()
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        module = trunk.module().to(device).to(memory_format=torch.channels_last)
+
+        def run(pixels_NHWC: Array) -> Floats:
+            with torch.inference_mode():
+                features_ND = module(torch.from_numpy(np.ascontiguousarray(pixels_NHWC)).to(device))
+            return np.asarray(features_ND.cpu().numpy(), dtype=np.float32)
+
+        return run

@@ -1,0 +1,136 @@
+"""The fastest engine that computes the reference's numbers, found by a short measurement.
+
+No engine wins everywhere, so each is timed on a few of the user's own examples; one that does not
+reproduce torch within tolerance is out, however fast. The answer is remembered per machine, engine
+versions and trunk.
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.contracts import Array, Compiled, Engine, Floats, Trunk
+from headstart.core import plugins
+from headstart.core.errors import EngineUnavailable
+from headstart.core.files import digest_json, home, write_json
+
+REFERENCE = "torch"
+TOLERANCE = 1e-4
+"""Largest difference from the reference, as a share of the feature's largest magnitude."""
+_MEASURE_S = 0.6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """Which engine runs a trunk here, the rates measured, and why others were left out."""
+
+    name: str
+    examples_per_s: Mapping[str, float]
+    left_out: Mapping[str, str]
+    remembered: bool
+    run: Compiled
+
+
+def fastest(trunk: Trunk, batch: Array, wanted: str | None = None) -> Choice:
+    """Return the fastest faithful engine for a trunk, ready to run.
+
+    ``batch`` holds real inputs. ``wanted`` names an engine to use without measuring. Raises
+    EngineUnavailable where the wanted one cannot run.
+    """
+    if wanted is not None:
+        run = plugins.load("engine", wanted).compile(trunk)
+        return Choice(name=wanted, examples_per_s={}, left_out={}, remembered=False, run=run)
+    path = home() / "engines" / f"{digest_json([_machine(), _versions(), trunk.key])}.json"
+    remembered = _recall(path)
+    if remembered is not None:
+        try:
+            run = plugins.load("engine", remembered["name"]).compile(trunk)
+            return Choice(**remembered, remembered=True, run=run)
+        except EngineUnavailable:
+            path.unlink(missing_ok=True)  # the machine has changed under the note: measure anew
+    return _measure(trunk, batch, path)
+
+
+def _measure(trunk: Trunk, batch: Array, path: Path) -> Choice:
+    reference_run = plugins.load("engine", REFERENCE).compile(trunk)
+    reference_ND = reference_run(batch)
+    runs: dict[str, Compiled] = {}
+    rates: dict[str, float] = {}
+    left_out: dict[str, str] = {}
+    for name in plugins.names("engine"):
+        engine: Engine = plugins.load("engine", name)
+        try:
+            run = reference_run if name == REFERENCE else engine.compile(trunk)
+            features_ND = run(batch)
+        except EngineUnavailable as error:
+            left_out[name] = str(error)
+            continue
+        apart = difference(features_ND, reference_ND)
+        if apart > TOLERANCE:
+            left_out[name] = f"differs from torch by {apart:.1e}, more than {TOLERANCE:.0e}"
+            continue
+        runs[name], rates[name] = run, _rate(run, batch)
+    best = max(rates, key=lambda name: rates[name])
+    write_json(path, {"name": best, "examples_per_s": rates, "left_out": left_out})
+    return Choice(name=best, examples_per_s=rates, left_out=left_out, remembered=False, run=runs[best])
+
+
+def difference(features_ND: Floats, reference_ND: Floats) -> float:
+    """Return the largest difference as a share of the largest magnitude in the reference."""
+    if features_ND.shape != reference_ND.shape or not np.isfinite(features_ND).all():
+        return float("inf")
+    return float(np.abs(features_ND - reference_ND).max() / max(float(np.abs(reference_ND).max()), 1e-12))
+
+
+def _rate(run: Compiled, batch: Array) -> float:
+    """Return examples a second: the best of the runs that fit the time, after one that warmed up."""
+    best_s = float("inf")
+    spent_s = 0.0
+    while spent_s < _MEASURE_S:
+        start = time.perf_counter()
+        run(batch)
+        elapsed_s = time.perf_counter() - start
+        best_s, spent_s = min(best_s, elapsed_s), spent_s + elapsed_s
+    return round(len(batch) / best_s, 1)
+
+
+def _recall(path: Path) -> dict[str, Any] | None:
+    try:
+        note = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return note if isinstance(note, dict) and note.get("name") in plugins.names("engine") else None
+
+
+def _versions() -> dict[str, str]:
+    """Return the installed engines' versions, without importing one."""
+    import importlib.metadata
+
+    found = {}
+    for name in plugins.names("engine"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+@cache
+def _machine() -> str:
+    """Name this machine's processor and how many cores we may use."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line for line in lines if line.startswith("model name")), model)
+    except OSError:
+        pass
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{model} x {cores}"

@@ -1,0 +1,235 @@
+"""Runs a trunk over examples once: decoding beside the engine, results into the store."""
+
+import itertools
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from headstart.contracts import Array, Example, Floats, Task
+from headstart.core.errors import BadExample, MachineError
+from headstart.core.files import digest_bytes
+from headstart.core.progress import progress
+from headstart.core.records import Dropped
+from headstart.core.store import Store
+from headstart.core.table import Table
+from headstart.model.fastest import Choice, fastest
+from headstart.model.taps import Column
+from headstart.model.trunk import FrozenModel
+
+BATCH = 16
+_SEGMENT_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoded:
+    """One example read: its digest, and its pixels, or why there are none.
+
+    Pixels are None without a reason where the store has the example already.
+    """
+
+    example: Example
+    digest: bytes
+    pixels: Array | None = None
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Rows of a table of the store, one per usable example, in the examples' order."""
+
+    table: Table
+    examples: Sequence[Example]
+    digests: Sequence[bytes]
+    rows_N: Array
+    columns: Sequence[Column]
+    dropped: Sequence[Dropped]
+    noted: Sequence[tuple[str, str]]
+    choice: Choice | None = None
+    computed: int = 0
+
+    def read(self, indices_n: Array, columns: Sequence[Column]) -> Floats:
+        """Return features float32 [n, d] of some examples, the columns side by side."""
+        wanted = np.concatenate([np.arange(column.start, column.stop) for column in columns])
+        return self.table.read(self.rows_N[indices_n], wanted)
+
+
+def decode_all(
+    task: Task, examples: Iterable[Example], model: FrozenModel, known: Callable[[bytes], bool]
+) -> Iterator[Decoded]:
+    """Read and decode examples on threads, in order, a bounded number ahead of whoever consumes."""
+    preprocess = model.pretrained.preprocess
+
+    def decode(example: Example) -> Decoded:
+        try:
+            content = task.content(example)
+            digest = bytes.fromhex(digest_bytes(content))
+            if known(digest):
+                return Decoded(example=example, digest=digest)
+            prepared = task.prepare(example, content, preprocess)
+        except BadExample as error:
+            return Decoded(example=example, digest=b"", reason=str(error))
+        return Decoded(example=example, digest=digest, pixels=prepared.pixels, notes=prepared.notes)
+
+    workers = min(8, len(os.sched_getaffinity(0)) + 1)
+    pending: deque[Future[Decoded]] = deque()
+    upcoming = iter(examples)
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for example in itertools.islice(upcoming, 4 * BATCH):
+                pending.append(pool.submit(decode, example))
+            while pending:
+                yield pending.popleft().result()
+                for example in itertools.islice(upcoming, 1):
+                    pending.append(pool.submit(decode, example))
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+@dataclass
+class _Runner:
+    """Gathers decoded examples into batches; chooses the engine on the first one."""
+
+    model: FrozenModel
+    wanted: str | None
+    say: Callable[[Choice], None]
+    choice: Choice | None = None
+    waiting: list[Decoded] = field(default_factory=list)
+
+    def run(self) -> tuple[list[Decoded], Floats]:
+        batch, self.waiting = self.waiting, []
+        pixels = np.stack([decoded.pixels for decoded in batch if decoded.pixels is not None])
+        if self.choice is None:
+            self.choice = fastest(self.model.trunk(), pixels, self.wanted)
+            self.say(self.choice)
+        return batch, self.choice.run(pixels)
+
+
+def stream(
+    task: Task, examples: Iterable[Example], model: FrozenModel, engine: str | None, say: Callable[[Choice], None]
+) -> Iterator[tuple[list[Decoded], Floats]]:
+    """Yield batches of examples with their features [n, D]; unusable ones come alone, without rows."""
+    runner = _Runner(model, engine, say)
+    for decoded in decode_all(task, examples, model, lambda digest: False):
+        if decoded.pixels is None:
+            yield [decoded], np.empty((0, 0), np.float32)
+            continue
+        runner.waiting.append(decoded)
+        if len(runner.waiting) == BATCH:
+            yield runner.run()
+    if runner.waiting:
+        yield runner.run()
+
+
+def extract(
+    task: Task,
+    examples: Sequence[Example],
+    model: FrozenModel,
+    store: Store,
+    engine: str | None = None,
+    say: Callable[[Choice], None] = lambda choice: None,
+) -> Features:
+    """Return the examples' features, running the trunk only on those the store lacks.
+
+    What was computed before an interruption is kept.
+    """
+    writer = _Writer(store, model)
+    runner = _Runner(model, engine, say)
+    seen: list[Decoded] = []
+    label = f"Features of {model.pretrained.base}"
+    with progress(len(examples), label, task.unit) as advance:
+        try:
+            for decoded in decode_all(task, examples, model, writer.knows):
+                seen.append(decoded)
+                if decoded.pixels is not None:
+                    # The list keeps the answer, not the pixels: memory stays flat.
+                    seen[-1] = replace(decoded, pixels=None)
+                    runner.waiting.append(decoded)
+                if len(runner.waiting) == BATCH:
+                    writer.add(*runner.run())
+                advance(1)
+            if runner.waiting:
+                writer.add(*runner.run())
+        finally:
+            writer.flush()
+    return _gathered(writer, seen, runner.choice)
+
+
+class _Writer:
+    """Puts computed rows into the store's table, a segment at a time; its lock serves the decoders."""
+
+    def __init__(self, store: Store, model: FrozenModel) -> None:
+        self.store, self.model = store, model
+        self.table = store.table(model.key)
+        self.lock = threading.Lock()
+        self.computed = 0
+        self.waiting: list[tuple[list[Decoded], Floats]] = []
+
+    def knows(self, digest: bytes) -> bool:
+        """Say whether the table holds an example's features."""
+        if self.table is None:
+            return False
+        with self.lock:
+            return bool(self.table.find([digest])[0] >= 0)
+
+    def add(self, batch: list[Decoded], features_ND: Floats) -> None:
+        """Take one batch; publish a segment when enough is waiting."""
+        if not np.isfinite(features_ND).all():
+            raise MachineError(
+                f"{self.model.pretrained.base} gave features that are not finite for {batch[0].example.key} "
+                "or one of the examples after it; its weights or its preprocessing do not fit."
+            )
+        self.waiting.append((batch, features_ND))
+        if sum(part.nbytes for _, part in self.waiting) >= _SEGMENT_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Publish what is waiting as one segment."""
+        if not self.waiting:
+            return
+        waiting, self.waiting = self.waiting, []
+        batch = [decoded for part, _ in waiting for decoded in part]
+        with self.lock:
+            self.open().append(
+                [decoded.digest for decoded in batch],
+                np.concatenate([part for _, part in waiting]),
+                [decoded.notes for decoded in batch],
+            )
+        self.computed += len(batch)
+
+    def open(self) -> Table:
+        """Return the table, made if it is not there yet."""
+        if self.table is None:
+            laid = [(column.name, column.start, column.stop) for column in self.model.columns()]
+            pretrained = self.model.pretrained
+            about = {"base": pretrained.base, "image_size": pretrained.preprocess.size}
+            self.table = self.store.create(self.model.key, laid, about)
+        return self.table
+
+
+def _gathered(writer: _Writer, seen: Sequence[Decoded], choice: Choice | None) -> Features:
+    usable = [decoded for decoded in seen if not decoded.reason]
+    table = writer.open()
+    rows_N = table.find([decoded.digest for decoded in usable])
+    noted = [
+        (what, decoded.example.key)
+        for decoded, notes in zip(usable, table.notes(rows_N), strict=True)
+        for what in notes
+    ]
+    return Features(
+        table=table,
+        examples=[decoded.example for decoded in usable],
+        digests=[decoded.digest for decoded in usable],
+        rows_N=rows_N,
+        columns=[Column(*column) for column in table.columns],
+        dropped=[Dropped(file=d.example.key, reason=d.reason) for d in seen if d.reason],
+        noted=noted,
+        choice=choice,
+        computed=writer.computed,
+    )

@@ -1,0 +1,131 @@
+"""The report: one page of HTML that needs no network and no script, made from a run's JSON records.
+
+It knows a section by its kind only, never a task by its name.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from headstart.core.files import write_bytes
+from headstart.core.run import read_part, read_run
+from headstart.ship import charts, words
+
+Json = Mapping[str, Any]
+
+_SHORT_LIST = 8
+
+
+def write_report(run: Path) -> Path:
+    """Write ``run/report.html`` from ``run.json`` and ``evaluation.json``; return its path.
+
+    Raises UserError where ``run`` is no run, MachineError where the machine refuses.
+    """
+    html = render(read_run(run), read_part(run, "evaluation.json"))
+    path = run / "report.html"
+    # A file name that is no valid Unicode is shown with its bytes spelt out.
+    write_bytes(path, html.encode(errors="backslashreplace"))
+    return path
+
+
+def render(fitted: Json, evaluation: Json) -> str:
+    """Return the page for ``Fitted`` and ``Evaluation`` as JSON; all text in them is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "figure": words.figure,
+        "number": words.number,
+        "percent": words.percent,
+        "seconds": words.seconds,
+        "formula": words.formula,
+        "layers": words.layers,
+        "metric": words.metric,
+        "baseline": words.baseline,
+    }
+    template = environment.get_template("report.html")
+    return template.render(**_summary(fitted, evaluation), **_details(fitted, evaluation))
+
+
+def _summary(fitted: Json, evaluation: Json) -> dict[str, Any]:
+    """Return what the page says first: the headline, the figures and what was done."""
+    objective = fitted.get("objective", {})
+    rows = charts.rows(evaluation.get("metrics", {}), evaluation.get("baselines", {}))
+    return {
+        "name": Path(str(fitted.get("run", ""))).name or "run",
+        "base": fitted.get("base", ""),
+        "task": str(fitted.get("task", "")).replace("-", " "),
+        "noun": words.noun(fitted),
+        "split": evaluation.get("split", "test"),
+        "headline": words.headline(fitted, evaluation),
+        "comparison": words.comparison(evaluation),
+        "groups": [group for group in ([r for r in rows if _share(r)], *([r] for r in rows if not _share(r))) if group],
+        "metrics": evaluation.get("metrics", {}),
+        "baselines": evaluation.get("baselines", {}),
+        "marks": dict(zip(evaluation.get("baselines", {}), charts.MARKS * 9, strict=False)),
+        "steps": words.steps(fitted, evaluation),
+        "objective": objective,
+        "tried": best_per_layers(objective.get("chosen", ())),
+    }
+
+
+def _details(fitted: Json, evaluation: Json) -> dict[str, Any]:
+    """Return the rest: sections, what was dropped, timings, versions, the command."""
+    dropped = _together(fitted.get("dropped", ()), evaluation.get("dropped", ()))
+    engine = fitted.get("engine", {})
+    timings = {name: float(value) for name, value in fitted.get("seconds", {}).items() if name != "total"}
+    return {
+        "sections": [_section(section) for section in evaluation.get("sections", ())],
+        "dropped": dropped,
+        "reasons": Counter(one["reason"] for one in dropped).most_common(),
+        "short_list": _SHORT_LIST,
+        "notes": _together(fitted.get("notes", ()), evaluation.get("notes", ())),
+        "timings": charts.shares(timings),
+        "total_s": fitted.get("seconds", {}).get("total"),
+        "rates": charts.shares(engine.get("rates") or {}),
+        "engine": engine,
+        "model": fitted.get("model", {}),
+        "versions": fitted.get("versions", {}),
+        "command": fitted.get("command", ""),
+        "digest": fitted.get("data_digest", ""),
+        "looks": evaluation.get("looks", 0),
+    }
+
+
+def best_per_layers(tried: Sequence[Json]) -> list[Json]:
+    """Return the best candidate of each layer set by log loss, best first."""
+    best: dict[str, Json] = {}
+    for one in tried:
+        if one["layers"] not in best or one["log_loss"] < best[one["layers"]]["log_loss"]:
+            best[one["layers"]] = one
+    return sorted(best.values(), key=lambda one: float(one["log_loss"]))
+
+
+def _share(row: charts.Row) -> bool:
+    return row.ticks[-1][1] == "1" and "loss" not in row.name
+
+
+def _together(fitted: Sequence[Json], evaluation: Sequence[Json]) -> list[Json]:
+    """Join what fitting and evaluating noted, without saying anything twice."""
+    return [*fitted, *(one for one in evaluation if one not in fitted)]
+
+
+def _section(section: Json) -> Json:
+    """Add the geometry that a section's kind needs. Raises ValueError for an unknown kind."""
+    kind = section["kind"]
+    if kind == "reliability":
+        return {**section, "bins": charts.reliability(section)}
+    if kind == "matrix" and len(section["labels"]) > charts.LARGEST_GRID:
+        return {**section, "kind": "pairs", "pairs": charts.most_confused(section["labels"], section["counts"])}
+    if kind == "matrix":
+        return {**section, "cells": charts.heat(section["counts"])}
+    if kind in ("table", "gallery"):
+        return section
+    raise ValueError(f"found a section of kind {kind!r}; expected table, matrix, reliability or gallery")

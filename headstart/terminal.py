@@ -1,0 +1,143 @@
+"""What the commands print: tables for people, one JSON object for programs."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from headstart.core.records import Dropped, Metric, Note, to_json
+from headstart.specs import CacheSpec, EvaluateSpec, FitSpec, PredictSpec
+
+_FITTED = ("run", "task", "base", "strategy", "split", "metrics", "baselines", "dropped", "seconds")
+_WIDTH = 100
+
+
+def fit(spec: FitSpec, as_json: bool) -> int:
+    """Run ``fit`` and show its figures and where the report is."""
+    from headstart.verbs.fit import fit as run
+
+    fitted = run(spec)
+    if as_json:
+        record = to_json(fitted)
+        _print_json({name: record[name] for name in _FITTED} | {"seconds": record["seconds"]["total"]} | {
+            name: record[name] for name in ("notes", "objective", "engine", "looks")
+        })  # fmt: skip
+        return 0
+    console = _console()
+    objective = fitted.objective
+    sizes = f"{fitted.split[fitted.split['reported']]:,}" if fitted.split["reported"] in fitted.split else ""
+    console.print(_figures(f"{fitted.base} on {sizes} {fitted.split['reported']} examples", fitted.metrics, fitted.baselines))
+    console.print(
+        f"Head on layers [bold]{objective['layers']}[/] ({objective['features']:,} features), "
+        f"λ = {objective['lambda']:.1e}, trained on {objective['examples']:,} examples."
+    )
+    _tell_dropped(console, fitted.dropped, fitted.notes)
+    console.print(f"{fitted.seconds['total']:.1f} s. Report: [bold]{Path(fitted.run) / 'report.html'}[/]", soft_wrap=True)
+    return 0
+
+
+def evaluate(spec: EvaluateSpec, as_json: bool) -> int:
+    """Run ``evaluate`` and show its figures."""
+    from headstart.verbs.evaluate import evaluate as run
+
+    found = run(spec)
+    if as_json:
+        record = to_json(found)
+        _print_json({name: record[name] for name in ("metrics", "baselines", "split", "looks", "dropped", "notes")})
+        return 0
+    console = _console()
+    console.print(_figures(f"{spec.run} on {found.split} of {spec.data}", found.metrics, found.baselines))
+    _tell_dropped(console, found.dropped, found.notes)
+    times = "the first look" if found.looks == 1 else f"look number {found.looks}"
+    console.print(f"This was {times} at these examples with this run.")
+    return 0
+
+
+def predict(spec: PredictSpec, as_json: bool) -> int:
+    """Run ``predict`` and print one line per input; return 2 where an input could not be read."""
+    from headstart.verbs.predict import predict as run
+
+    failed = False
+    for one in run(spec):
+        failed |= one.error is not None
+        if as_json:
+            record = to_json(one)
+            if one.error is None:
+                del record["error"]
+            print(json.dumps(record, ensure_ascii=False), flush=True)
+        elif one.prediction is None:
+            print(f"{one.input}\tnot read: {one.error}", flush=True)
+        else:
+            print(f"{one.input}\t{one.prediction}\t{one.scores[one.prediction]:.3f}", flush=True)
+    return 2 if failed else 0
+
+
+def cache(spec: CacheSpec, as_json: bool) -> int:
+    """Show what the feature store holds."""
+    from headstart.verbs.cache import cache as listed
+
+    tables = listed(spec)
+    if as_json:
+        _print_json({"tables": to_json(tables), "bytes": sum(table.bytes for table in tables)})
+        return 0
+    shown = Table(title="Feature store", title_justify="left")
+    for name, justify in (("model", "left"), ("px", "right"), ("examples", "right"), ("MB", "right"), ("last used", "left")):
+        shown.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for table in tables:
+        shown.add_row(
+            str(table.about.get("base", "?")), str(table.about.get("image_size", "?")), f"{table.rows:,}",
+            f"{table.bytes / 1e6:,.1f}", _when(table.last_used),
+        )  # fmt: skip
+    _console().print(shown)
+    return 0
+
+
+def _figures(title: str, metrics: Mapping[str, Metric], baselines: Mapping[str, Mapping[str, Metric]]) -> Table:
+    shown = Table(title=title, title_justify="left")
+    shown.add_column("metric")
+    shown.add_column("value", justify="right")
+    shown.add_column("95% interval", justify="right")
+    for name in baselines:
+        shown.add_column(name, justify="right")
+    for name, metric in metrics.items():
+        others = (f"{baseline[name].value:.3f}" for baseline in baselines.values())
+        shown.add_row(name, f"{metric.value:.3f}", _interval(metric), *others)
+    return shown
+
+
+def _interval(metric: Metric) -> str:
+    if metric.low is None or metric.high is None:
+        return "cannot be computed"
+    return f"{metric.low:.3f} - {metric.high:.3f}"
+
+
+def _tell_dropped(console: Console, dropped: Sequence[Dropped], notes: Iterable[Note]) -> None:
+    for note in notes:
+        shown = f", for instance {note.examples[0]}" if note.examples else ""
+        console.print(f"{note.count:,} × {note.what}{shown}", markup=False, soft_wrap=True)
+    if dropped:
+        console.print(f"{len(dropped):,} left out:", markup=False)
+        for one in dropped[:5]:
+            console.print(f"  {one.file}: {one.reason}", markup=False, soft_wrap=True)
+        if len(dropped) > 5:
+            console.print("  ... all are in the report", markup=False)
+
+
+def _when(unix_s: float) -> str:
+    import datetime
+
+    return datetime.datetime.fromtimestamp(unix_s).strftime("%Y-%m-%d %H:%M")
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return Console(highlight=False, width=min(console.width, _WIDTH))
+
+
+def _print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,67 @@
+"""What several verbs write down alike."""
+
+import importlib.metadata
+import logging
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+from headstart.contracts import Array
+from headstart.core.files import digest_bytes
+from headstart.model.fastest import Choice
+from headstart.model.features import Features
+
+log = logging.getLogger(__name__)
+
+_LIBRARIES = ("headstart", "numpy", "scipy", "torch", "timm", "torchvision", "openvino", "onnxruntime", "pillow")
+
+
+def say_engine(choice: Choice) -> None:
+    """Tell which engine was chosen and why."""
+    rates = ", ".join(f"{name} {rate:,.0f}/s" for name, rate in sorted(choice.examples_per_s.items(), key=lambda one: -one[1]))
+    how = "remembered" if choice.remembered else "measured here" if rates else "as asked"
+    log.info("engine: %s (%s%s)", choice.name, how, f": {rates}" if rates else "")
+    for name, reason in choice.left_out.items():
+        log.info("engine %s left out: %s", name, reason)
+
+
+def engine_record(features: Features) -> dict[str, Any]:
+    """Return which engine ran the trunk and at which rate; nothing ran where the store had everything."""
+    choice = features.choice
+    record: dict[str, Any] = {"computed": features.computed, "from_store": len(features.examples) - features.computed}
+    if choice is None:
+        return {"name": "none", "why": "every feature was in the store already", "rates": {}, **record}
+    why = "the fastest here that reproduces torch's output" if choice.examples_per_s else "asked for by name"
+    return {
+        "name": choice.name,
+        "why": why,
+        "rates": dict(choice.examples_per_s),
+        "left_out": dict(choice.left_out),
+        "unit": "pictures/s",
+        **record,
+    }
+
+
+def data_digest(features: Features, indices_n: Array) -> str:
+    """Return a digest of some examples' contents and labels, whatever their order and names."""
+    lines = sorted(features.digests[index] + features.examples[index].label.encode() for index in indices_n)
+    return digest_bytes(*lines)
+
+
+def split_record(features: Features, roles: Mapping[str, Array]) -> dict[str, Any]:
+    """Return which example plays which role, with its content's digest."""
+    return {
+        role: [{"key": features.examples[index].key, "sha256": features.digests[index].hex()} for index in indices]
+        for role, indices in roles.items()
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result may depend on."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,82 @@
+"""``evaluate``: a finished run scored on labelled data."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from headstart.contracts import Array, Example, Listing, Task
+from headstart.core import plugins
+from headstart.core.errors import UserError
+from headstart.core.records import Evaluation, Note
+from headstart.core.run import count_look, read_part, read_run
+from headstart.core.store import Store
+from headstart.data import dataset
+from headstart.data.listing import UNSPLIT
+from headstart.evaluate import evaluate as score
+from headstart.model.features import Features, extract
+from headstart.model.saved import Model, class_ids, load_model
+from headstart.specs import EvaluateSpec
+from headstart.verbs.common import data_digest, say_engine
+
+
+def evaluate(spec: EvaluateSpec) -> Evaluation:
+    """Score a run on one split of labelled data; the look is recorded in the run.
+
+    Unsplit data is scored whole, less what the run was trained or selected on. Raises UserError where
+    the run or the data is not there, or the data has classes that the run does not know.
+    """
+    run = Path(spec.run)
+    read_run(run)
+    model = load_model(run)
+    task: Task = plugins.load("task", model.task)
+    listing = dataset.read(Path(spec.data), task.layouts)
+    split, examples = _choose(listing, spec.split)
+    _check_classes(examples, model)
+    features = extract(task, examples, model.frozen, Store.default(), spec.engine, say_engine)
+    with features.table:
+        indices, notes = _unseen(features, run, split)
+        if not len(indices):
+            raise UserError(
+                f"nothing is left to score in {spec.data}", "usable examples that the run was not trained on", "give other data"
+            )
+        targets_N = class_ids([example.label for example in features.examples], model.classes)
+        looks = count_look(run, split, data_digest(features, indices))
+        found = score(task, model, features, targets_N, indices, split, looks)
+    return replace(found, dropped=(*listing.dropped, *found.dropped), notes=(*listing.notes, *found.notes, *notes))
+
+
+def _choose(listing: Listing, wanted: str | None) -> tuple[str, Sequence[Example]]:
+    """Return the split to score: the wanted one, else test, val, or everything where there are none."""
+    found = {name: examples for name, examples in listing.splits.items() if examples}
+    if wanted is not None and wanted not in found:
+        raise UserError(
+            f"--split {wanted} of data that has {', '.join(found)}", "a split that is there", "leave --split out or choose one"
+        )
+    name = wanted or next(name for name in ("test", "val", *found) if name in found)
+    return name, found[name]
+
+
+def _check_classes(examples: Sequence[Example], model: Model) -> None:
+    unknown = sorted({example.label for example in examples} - set(model.classes))
+    if unknown:
+        raise UserError(
+            f"{len(unknown)} classes that the run does not know, the first {unknown[0]!r}",
+            f"some of {', '.join(model.classes[:10])}",
+            "remove those examples, or fit a model that knows the classes",
+        )
+
+
+def _unseen(features: Features, run: Path, split: str) -> tuple[Array, tuple[Note, ...]]:
+    """Return the places to score: in unsplit data, not what the run has seen; else all, saying how many it saw."""
+    roles = read_part(run, "split.json")
+    seen = {bytes.fromhex(one["sha256"]) for role in ("train", "val") for one in roles[role]}
+    was_seen = np.array([digest in seen for digest in features.digests], dtype=bool)
+    examples = [features.examples[index].key for index in np.flatnonzero(was_seen)[:3]]
+    if split == UNSPLIT:
+        what = "left out, because the run was trained or selected on the same content"
+    else:
+        what = "the run was trained or selected on the same content: the figures flatter it"
+    notes = (Note(what=what, count=int(was_seen.sum()), examples=tuple(examples)),) if was_seen.any() else ()
+    return np.flatnonzero(~was_seen) if split == UNSPLIT else np.arange(len(was_seen)), notes

@@ -1,0 +1,189 @@
+"""``fit``: data and a pretrained model in, a run out. Each stage hands the next a frozen record."""
+
+import logging
+import shlex
+from pathlib import Path
+
+import numpy as np
+
+from headstart.contracts import Array, Task
+from headstart.core import plugins
+from headstart.core.errors import UserError
+from headstart.core.files import write_json
+from headstart.core.records import Evaluation, Fitted, to_json
+from headstart.core.run import claim, count_look
+from headstart.core.store import Store
+from headstart.core.timing import Stages
+from headstart.data import dataset
+from headstart.data.split import Dataset, arrange, folds
+from headstart.evaluate import count_notes, evaluate
+from headstart.fit.probe import Fold, Problem
+from headstart.fit.strategy import Trained, train_baselines, train_head
+from headstart.model.features import Features, extract
+from headstart.model.saved import Model, class_ids, prior_probabilities, save_model
+from headstart.model.taps import layer_sets
+from headstart.model.trunk import FrozenModel, resized
+from headstart.ship.report import write_report
+from headstart.specs import FitSpec, command
+from headstart.verbs.common import data_digest, engine_record, say_engine, split_record, versions
+from headstart.verbs.places import finished, run_folder
+
+_CROSS_VALIDATION_EXAMPLES = 1000
+
+log = logging.getLogger(__name__)
+
+
+def fit(spec: FitSpec) -> Fitted:
+    """Fine-tune a pretrained model on the data, evaluate it once, write the run; return its record.
+
+    Raises UserError for what the user can mend and MachineError for what the machine refuses; then
+    no run is left behind, and every feature computed so far stays in the store.
+    """
+    run = run_folder(spec)
+    done = finished(run, spec)
+    if done is not None:
+        log.info("%s is finished already: nothing was changed", run)
+        return done
+    with claim(run) as staging:
+        return _fit(spec, run, staging)
+
+
+def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
+    stages = Stages(staging / "log.jsonl")
+    store = Store.default()
+    with stages.timed("read"):
+        task, data = _read(spec)
+        model = find_model(spec)
+    with stages.timed("features"):
+        everything = (*data.train, *data.val, *data.test)
+        features = extract(task, everything, model, store, spec.engine, say_engine)
+        roles = _roles(data, features)
+    with features.table:
+        with stages.timed("head"):
+            targets_N = class_ids([example.label for example in features.examples], data.classes)
+            problem = Problem(features=features, targets_N=targets_N, num_classes=len(data.classes))
+            trained, fitted = _train(spec, task, data, model, problem, roles)
+        with stages.timed("evaluate"):
+            save_model(staging / "model", fitted)
+            write_json(staging / "split.json", split_record(features, roles))
+            looks = count_look(staging, data.reported, data_digest(features, roles["test"]))
+            evaluation = evaluate(task, fitted, features, targets_N, roles["test"], data.reported, looks)
+            write_json(staging / "evaluation.json", to_json(evaluation))
+    record = _record(spec, run, (data, features, roles), trained, fitted, evaluation, stages)
+    write_json(staging / "run.json", to_json(record))
+    write_report(staging)
+    store.enforce_cap()
+    return record
+
+
+def _read(spec: FitSpec) -> tuple[Task, Dataset]:
+    task: Task = plugins.load("task", spec.task or "image-classification")
+    data = arrange(dataset.read(Path(spec.data), task.layouts), spec.seed)
+    for note in data.notes:
+        log.info("%s (%d)", note.what, note.count)
+    sizes = f"{len(data.train):,} to train, {len(data.val):,} to select, {len(data.test):,} to test"
+    log.info("%s: %s in %d classes; %s", spec.data, sizes, len(data.classes), data.made)
+    return task, data
+
+
+def find_model(spec: FitSpec) -> FrozenModel:
+    """Find the pretrained model. Raises UserError where SOURCE:NAME names none that is here."""
+    kind, colon, name = spec.base.partition(":")
+    if not colon:
+        raise UserError(f"--base is {spec.base!r}", "SOURCE:NAME", "write for instance pack:efficientnet-lite0")
+    source = plugins.load("source", kind)
+    pretrained = resized(source.find(name), spec.image_size)
+    log.info("%s, licence %s, pictures at %d px", spec.base, pretrained.licence, pretrained.preprocess.size)
+    return FrozenModel(source=source, pretrained=pretrained, random_seed=spec.seed if spec.random_init else None)
+
+
+def _roles(data: Dataset, features: Features) -> dict[str, Array]:
+    """Return the places of the usable examples by role. Raises UserError where a role or class lost all."""
+    role_of = {example.key: role for role in ("train", "val", "test") for example in getattr(data, role)}
+    names = np.array([role_of[example.key] for example in features.examples])
+    roles = {role: np.flatnonzero(names == role) for role in ("train", "val", "test")}
+    left = {features.examples[index].label for index in roles["train"]}
+    lost = [name for name in data.classes if name not in left]
+    if lost or not len(roles["test"]):
+        what = f"class {lost[0]!r}" if lost else f"the {data.reported} split"
+        first = f"{features.dropped[0].file}: {features.dropped[0].reason}" if features.dropped else "none given"
+        raise UserError(
+            f"no picture of {what} could be read ({len(features.dropped)} refused, the first {first})",
+            "at least one usable picture of each class and split",
+            "mend or remove those files",
+        )
+    return roles
+
+
+def _folds(spec: FitSpec, roles: dict[str, Array], targets_N: Array) -> list[Fold]:
+    """Return what selection fits on and validates on: val where there is one, else folds of train."""
+    train = roles["train"]
+    if len(roles["val"]):
+        return [(train, roles["val"])]
+    carved = folds(targets_N[train], spec.seed)
+    # A single hold-out of that many examples is as telling as five small ones, at a fifth of the cost.
+    used = carved if len(train) <= _CROSS_VALIDATION_EXAMPLES else carved[:1]
+    return [(train[fit], train[validate]) for fit, validate in used]
+
+
+def _train(
+    spec: FitSpec, task: Task, data: Dataset, model: FrozenModel, problem: Problem, roles: dict[str, Array]
+) -> tuple[Trained, Model]:
+    sets = layer_sets(problem.features.columns)
+    selection = _folds(spec, roles, problem.targets_N)
+    trained = train_head(spec, problem, sets, roles["train"], selection)
+    return trained, Model(
+        task=task.name,
+        classes=data.classes,
+        frozen=model,
+        head=trained.head,
+        baseline_heads=train_baselines(spec, problem, sets, roles["train"], selection),
+        priors_K=prior_probabilities(problem.targets_N[roles["train"]], len(data.classes)),
+    )
+
+
+def _record(
+    spec: FitSpec,
+    run: Path,
+    used: tuple[Dataset, Features, dict[str, Array]],
+    trained: Trained,
+    model: Model,
+    evaluation: Evaluation,
+    stages: Stages,
+) -> Fitted:
+    data, features, roles = used
+    pretrained = model.frozen.pretrained
+    return Fitted(
+        run=str(run),
+        task=model.task,
+        base=spec.base,
+        strategy=spec.strategy,
+        classes=data.classes,
+        split={
+            "made": data.made,
+            "reported": data.reported,
+            "layout": data.layout,
+            **{role: len(indices) for role, indices in roles.items()},
+        },
+        objective=trained.objective,
+        engine=engine_record(features),
+        metrics=evaluation.metrics,
+        baselines=evaluation.baselines,
+        dropped=(*data.dropped, *features.dropped),
+        notes=(*data.notes, *count_notes(features.noted)),
+        looks=evaluation.looks,
+        seconds=stages.seconds(),
+        versions=versions(),
+        model={
+            "architecture": pretrained.architecture,
+            "licence": pretrained.licence,
+            "revision": pretrained.revision,
+            "weights_sha256": pretrained.weights_digest,
+            "preprocess": to_json(pretrained.preprocess),
+            "random_init": spec.random_init,
+            "parameters_trained": model.head.parameters(),
+        },
+        spec=to_json(spec),
+        command=shlex.join(command("fit", spec)),
+        data_digest=data_digest(features, np.arange(len(features.examples))),
+    )

@@ -1,0 +1,48 @@
+"""Where a run lies, and whether it is there already."""
+
+from pathlib import Path
+
+from headstart.core.errors import UserError
+from headstart.core.records import Dropped, Fitted, Note, metrics_from_json, to_json
+from headstart.core.run import read_run
+from headstart.specs import FitSpec
+
+
+def run_folder(spec: FitSpec) -> Path:
+    """Return the run's folder: as given, else runs/DATA-BASE."""
+    if spec.out is not None:
+        return Path(spec.out)
+    data = Path(spec.data).resolve()
+    return Path("runs") / f"{data.stem or 'data'}-{spec.base.partition(':')[2].replace('/', '-')}"
+
+
+def finished(run: Path, spec: FitSpec) -> Fitted | None:
+    """Return the record of a finished run of the same spec, or None where nothing is there.
+
+    Raises UserError where the folder holds a run of another spec, or something else.
+    """
+    if not run.exists():
+        return None
+    if not (run / "run.json").exists():
+        raise UserError(f"{run} exists and is no run", "a folder that does not exist yet", "give another --out")
+    record = read_run(run)
+    if record["spec"] != to_json(spec):
+        raise UserError(
+            f"{run} holds a run of another command ({record['command']})",
+            "a folder that does not exist yet",
+            "give another --out or remove it",
+        )
+    return restore(record)
+
+
+def restore(record: dict[str, object]) -> Fitted:
+    """Turn ``run.json`` back into its record."""
+    values: dict[str, object] = dict(record)
+    values["metrics"] = metrics_from_json(record["metrics"])  # type: ignore[arg-type]
+    values["baselines"] = {name: metrics_from_json(one) for name, one in record["baselines"].items()}  # type: ignore[attr-defined]
+    values["dropped"] = tuple(Dropped(**one) for one in record["dropped"])  # type: ignore[attr-defined]
+    values["notes"] = tuple(
+        Note(what=one["what"], count=one["count"], examples=tuple(one["examples"])) for one in record["notes"]  # type: ignore[attr-defined]
+    )
+    values["classes"] = tuple(record["classes"])  # type: ignore[arg-type]
+    return Fitted(**values)  # type: ignore[arg-type]
