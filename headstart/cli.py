@@ -1,7 +1,6 @@
 """The command line: arguments in, one call, rendering out. No logic, and no framework imported for help."""
 
 import argparse
-import json
 import logging
 import os
 import signal
@@ -11,7 +10,7 @@ from dataclasses import MISSING, Field
 from typing import Any, NoReturn
 
 from headstart import __version__, specs
-from headstart.core.errors import HeadstartError, UserError
+from headstart.core.errors import HeadstartError, machine_error
 
 VERBS = {
     "fit": specs.FitSpec,
@@ -34,12 +33,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HeadstartError as error:
         print(f"headstart: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # whoever read our output has gone; nobody is left to tell
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"headstart: {machine_error(error, 'Using the machine')}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        print("headstart: interrupted; the features computed so far are kept: the same command goes on.", file=sys.stderr)
+        print(
+            "headstart: interrupted; the features computed so far are kept: the same command goes on.",
+            file=sys.stderr,
+        )
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has gone; there is nobody left to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,8 +70,8 @@ def _add(parser: argparse.ArgumentParser, field: "Field[Any]") -> None:
     if "choices" in field.metadata:
         limits["choices"] = field.metadata["choices"]
     if field.metadata.get("positional"):
-        many = {"nargs": "+"} if field.metadata.get("many") else {}
-        parser.add_argument(field.name, metavar=field.name.upper(), help=field.metadata["help"], **many)
+        count = "+" if field.metadata.get("many") else None
+        parser.add_argument(field.name, metavar=field.name.upper(), help=field.metadata["help"], nargs=count)
     elif field.type is bool:
         parser.add_argument(specs.flag(field.name), action="store_true", help=field.metadata["help"])
     else:
@@ -74,7 +79,11 @@ def _add(parser: argparse.ArgumentParser, field: "Field[Any]") -> None:
         kind = specs.value_type(field)
         limits |= {} if "choices" in limits else {"metavar": kind.__name__.upper()}
         parser.add_argument(
-            specs.flag(field.name), type=kind, default=field.default, help=field.metadata["help"] + default, **limits
+            specs.flag(field.name),
+            type=kind,
+            default=field.default,
+            help=field.metadata["help"] + default,
+            **limits,
         )
 
 

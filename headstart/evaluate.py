@@ -48,7 +48,9 @@ def count_notes(noted: Sequence[tuple[str, str]]) -> tuple[Note, ...]:
     kinds: dict[str, list[str]] = {}
     for what, key in noted:
         kinds.setdefault(what, []).append(key)
-    return tuple(Note(what=what, count=len(keys), examples=tuple(keys[:3])) for what, keys in sorted(kinds.items()))
+    return tuple(
+        Note(what=what, count=len(keys), examples=tuple(keys[:3])) for what, keys in sorted(kinds.items())
+    )
 
 
 def _pieces(indices_n: Array) -> Iterator[Array]:

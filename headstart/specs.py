@@ -1,5 +1,7 @@
-"""What each verb can be told: one frozen record a verb, from which the command line, its help,
-the saved run and the functions of ``import headstart`` are made. Imports nothing heavy.
+"""What each verb can be told: one frozen record a verb.
+
+The command line, its help, the saved run and the functions of ``import headstart`` are made from
+these records. Nothing heavy is imported here, so that ``--help`` is quick.
 """
 
 from collections.abc import Sequence
@@ -62,7 +64,9 @@ def _check(one: "Field[Any]", value: Any) -> None:
     if value is None:
         return
     if "choices" in limits and value not in limits["choices"]:
-        raise UserError(f"{name} is {value!r}", f"one of {', '.join(limits['choices'])}", "choose one of these")
+        raise UserError(
+            f"{name} is {value!r}", f"one of {', '.join(limits['choices'])}", "choose one of these"
+        )
     if "above" in limits and not value > limits["above"]:
         raise UserError(f"{name} is {value}", f"a number above {limits['above']}", f"give a larger {name}")
     if "least" in limits and not value >= limits["least"]:
@@ -73,23 +77,37 @@ def _check(one: "Field[Any]", value: Any) -> None:
 class FitSpec(Spec):
     """Fine-tune a pretrained model on your data, evaluate it, write a report."""
 
-    data: str = argument("a folder of class folders, a table of paths and labels, or a known data set's own layout")
+    data: str = argument(
+        "a folder of class folders, a table of paths and labels, or a known data set's own layout"
+    )
     out: str | None = option("the run folder to write (default: runs/DATA-BASE)")
     task: str | None = option("what to learn (default: guessed where the data makes it certain)")
     base: str = option("the pretrained model, SOURCE:NAME", "pack:efficientnet-lite0")
-    strategy: str = option("where the freeze line lies: head trains a head on the frozen model", "head", choices=("head",))
+    strategy: str = option(
+        "where the freeze line lies: head trains a head on the frozen model", "head", choices=("head",)
+    )
     seed: int = option("seeds the split and everything else that is drawn", 0, least=0)
     layers: str = option(
-        "which blocks the head sees; auto chooses on validation data", "auto", choices=("auto", "last", "all", "deep")
+        "which blocks the head sees; auto chooses on validation data",
+        "auto",
+        choices=("auto", "last", "all", "deep"),
     )
     l2: float | None = option("lambda of the L2 penalty (default: chosen on validation data)", above=0)
     image_size: int | None = option("side of the pictures in px (default: the model's own)", least=32)
-    head_hidden: int | None = option("train a dense hidden layer of this many units by gradient steps", least=1)
-    optimizer: str | None = option("for --head-hidden: adamw, adam, rmsprop or sgd", choices=("adamw", "adam", "rmsprop", "sgd"))
+    head_hidden: int | None = option(
+        "train a dense hidden layer of this many units by gradient steps", least=1
+    )
+    optimizer: str | None = option(
+        "for --head-hidden: adamw, adam, rmsprop or sgd", choices=("adamw", "adam", "rmsprop", "sgd")
+    )
     epochs: int | None = option("for --head-hidden: passes over the training data (default 20)", least=1)
     batch_size: int | None = option("for --head-hidden: examples a step (default 32)", least=1)
-    learning_rate: float | None = option("for --head-hidden: the step size (default 0.001; sgd 0.01)", above=0)
-    engine: str | None = option("run the frozen model with torch, openvino or onnxruntime (default: the fastest)")
+    learning_rate: float | None = option(
+        "for --head-hidden: the step size (default 0.001; sgd 0.01)", above=0
+    )
+    engine: str | None = option(
+        "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
+    )
     random_init: bool = option("start the same architecture from random weights, as a control", False)
 
     def __post_init__(self) -> None:
@@ -110,8 +128,13 @@ class EvaluateSpec(Spec):
 
     run: str = argument("a run folder")
     data: str = argument("labelled data in any layout that fit reads")
-    split: str | None = option("train, val or test (default: test, else val, else all that is there)", choices=("train", "val", "test"))
-    engine: str | None = option("run the frozen model with torch, openvino or onnxruntime (default: the fastest)")
+    split: str | None = option(
+        "train, val or test (default: test, else val, else all that is there)",
+        choices=("train", "val", "test"),
+    )
+    engine: str | None = option(
+        "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
+    )
 
 
 @dataclass(frozen=True)
@@ -120,11 +143,15 @@ class PredictSpec(Spec):
 
     run: str = argument("a run folder")
     inputs: Sequence[str] = argument("files, folders, or - for standard input", many=True)
-    engine: str | None = option("run the frozen model with torch, openvino or onnxruntime (default: the fastest)")
+    engine: str | None = option(
+        "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
+    )
 
 
 @dataclass(frozen=True)
 class CacheSpec(Spec):
     """List what the feature store holds, or shrink it."""
 
-    prune: float | None = option("remove what was used longest ago until at most this many GB remain", least=0)
+    prune: float | None = option(
+        "remove what was used longest ago until at most this many GB remain", least=0
+    )

@@ -30,13 +30,20 @@ def fit(spec: FitSpec, as_json: bool) -> int:
     console = _console()
     objective = fitted.objective
     sizes = f"{fitted.split[fitted.split['reported']]:,}" if fitted.split["reported"] in fitted.split else ""
-    console.print(_figures(f"{fitted.base} on {sizes} {fitted.split['reported']} examples", fitted.metrics, fitted.baselines))
+    console.print(
+        _figures(
+            f"{fitted.base} on {sizes} {fitted.split['reported']} examples", fitted.metrics, fitted.baselines
+        )
+    )
     console.print(
         f"Head on layers [bold]{objective['layers']}[/] ({objective['features']:,} features), "
         f"λ = {objective['lambda']:.1e}, trained on {objective['examples']:,} examples."
     )
     _tell_dropped(console, fitted.dropped, fitted.notes)
-    console.print(f"{fitted.seconds['total']:.1f} s. Report: [bold]{Path(fitted.run) / 'report.html'}[/]", soft_wrap=True)
+    console.print(
+        f"{fitted.seconds['total']:.1f} s. Report: [bold]{Path(fitted.run) / 'report.html'}[/]",
+        soft_wrap=True,
+    )
     return 0
 
 
@@ -47,7 +54,9 @@ def evaluate(spec: EvaluateSpec, as_json: bool) -> int:
     found = run(spec)
     if as_json:
         record = to_json(found)
-        _print_json({name: record[name] for name in ("metrics", "baselines", "split", "looks", "dropped", "notes")})
+        _print_json(
+            {name: record[name] for name in ("metrics", "baselines", "split", "looks", "dropped", "notes")}
+        )
         return 0
     console = _console()
     console.print(_figures(f"{spec.run} on {found.split} of {spec.data}", found.metrics, found.baselines))
@@ -85,7 +94,13 @@ def cache(spec: CacheSpec, as_json: bool) -> int:
         _print_json({"tables": to_json(tables), "bytes": sum(table.bytes for table in tables)})
         return 0
     shown = Table(title="Feature store", title_justify="left")
-    for name, justify in (("model", "left"), ("px", "right"), ("examples", "right"), ("MB", "right"), ("last used", "left")):
+    for name, justify in (
+        ("model", "left"),
+        ("px", "right"),
+        ("examples", "right"),
+        ("MB", "right"),
+        ("last used", "left"),
+    ):
         shown.add_column(name, justify=justify)  # type: ignore[arg-type]
     for table in tables:
         shown.add_row(
@@ -96,7 +111,9 @@ def cache(spec: CacheSpec, as_json: bool) -> int:
     return 0
 
 
-def _figures(title: str, metrics: Mapping[str, Metric], baselines: Mapping[str, Mapping[str, Metric]]) -> Table:
+def _figures(
+    title: str, metrics: Mapping[str, Metric], baselines: Mapping[str, Mapping[str, Metric]]
+) -> Table:
     shown = Table(title=title, title_justify="left")
     shown.add_column("metric")
     shown.add_column("value", justify="right")

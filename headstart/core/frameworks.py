@@ -18,7 +18,7 @@ def prepare_torch() -> Any:
     if find_spec("torchvision") is None:
         return torch
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise

@@ -38,7 +38,11 @@ def load(kind: str, name: str) -> Any:
         raise UserError(f"no {kind} is called {name!r}", f"one of {', '.join(known)}", nearest(name, known))
     module = importlib.import_module(f"{PACKAGES[kind]}.{name.replace('-', '_')}")
     for member in vars(module).values():
-        if inspect.isclass(member) and member.__module__ == module.__name__ and getattr(member, "name", None) == name:
+        if (
+            inspect.isclass(member)
+            and member.__module__ == module.__name__
+            and getattr(member, "name", None) == name
+        ):
             return member()
     raise TypeError(f"{module.__name__} holds no class whose name is {name!r}")
 

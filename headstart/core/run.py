@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +25,32 @@ def claim(run: Path) -> Iterator[Path]:
     MachineError where the machine refuses.
     """
     if run.exists():
-        raise UserError(f"{run} exists already", "a run folder that does not exist yet", "give another --out or remove it")
+        raise UserError(
+            f"{run} exists already", "a run folder that does not exist yet", "give another --out or remove it"
+        )
     staging = run.with_name(f".{run.name}.partial")
-    try:
-        run.parent.mkdir(parents=True, exist_ok=True)
-        with (run.parent / f".{run.name}.lock").open("w") as lock:
-            _lock(lock.fileno(), run)
+    lock = run.with_name(f".{run.name}.lock")
+    with ExitStack() as cleanup:
+        with _refusals("Making the run folder"):
+            run.parent.mkdir(parents=True, exist_ok=True)
+            file = cleanup.enter_context(lock.open("w"))
+            _lock(file.fileno(), run)
+            cleanup.callback(lock.unlink, missing_ok=True)
             shutil.rmtree(staging, ignore_errors=True)  # what a killed process left
             staging.mkdir()
-            try:
-                yield staging
-                os.rename(staging, run)
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
-                Path(lock.name).unlink(missing_ok=True)
+            cleanup.callback(shutil.rmtree, staging, ignore_errors=True)
+        yield staging
+        with _refusals("Publishing the run"):
+            os.rename(staging, run)
+
+
+@contextmanager
+def _refusals(doing: str) -> Iterator[None]:
+    """Turn what the operating system refuses into a MachineError."""
+    try:
+        yield
     except OSError as error:
-        raise machine_error(error, "Writing the run") from error
+        raise machine_error(error, doing) from error
 
 
 def _lock(handle: int, run: Path) -> None:
@@ -48,10 +58,16 @@ def _lock(handle: int, run: Path) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise UserError(
-            f"another headstart process is writing {run}", "one process a run folder", "wait for it or give another --out"
+            f"another headstart process is writing {run}",
+            "one process a run folder",
+            "wait for it or give another --out",
         ) from error
     if run.exists():
-        raise UserError(f"{run} was finished by another process", "a run folder that does not exist yet", "give another --out")
+        raise UserError(
+            f"{run} was finished by another process",
+            "a run folder that does not exist yet",
+            "give another --out",
+        )
 
 
 def read_run(run: Path) -> dict[str, Any]:
@@ -69,7 +85,9 @@ def _read(run: Path, name: str) -> dict[str, Any]:
         content = json.loads((run / name).read_text())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(
-            f"{run} holds no {name}", "a folder that headstart fit has written", "check the path or fit a model first"
+            f"{run} holds no {name}",
+            "a folder that headstart fit has written",
+            "check the path or fit a model first",
         ) from error
     except (OSError, ValueError) as error:
         raise MachineError(f"{run / name} cannot be read: {error}.") from error

@@ -20,7 +20,11 @@ class Stages:
         start = time.perf_counter()
         yield
         self._seconds[stage] = round(time.perf_counter() - start, 3)
-        line = {"at_s": round(time.perf_counter() - self._start, 3), "stage": stage, "seconds": self._seconds[stage]}
+        line = {
+            "at_s": round(time.perf_counter() - self._start, 3),
+            "stage": stage,
+            "seconds": self._seconds[stage],
+        }
         with self._log.open("a") as file:
             file.write(json.dumps(line) + "\n")
 

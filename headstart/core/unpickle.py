@@ -14,7 +14,9 @@ import numpy as np
 from headstart.core.errors import UserError
 
 _ARRAY_NAMES = frozenset({"_reconstruct", "ndarray", "dtype", "_frombuffer"})
-_ARRAY_MODULES = frozenset({"numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy._core.numeric"})
+_ARRAY_MODULES = frozenset(
+    {"numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy._core.numeric"}
+)
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -44,7 +46,15 @@ def load_arrays(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             return _ArraysOnly(file, encoding="bytes").load()
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        KeyError,
+    ) as error:
         raise UserError(
             f"{path} is not a pickle of arrays alone: {error}",
             "plain containers and NumPy arrays",

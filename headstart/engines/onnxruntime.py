@@ -32,12 +32,16 @@ class OnnxRuntimeEngine(Engine):
         options.intra_op_num_threads = len(os.sched_getaffinity(0))
         options.log_severity_level = 3
         try:
-            session = onnxruntime.InferenceSession(str(trunk.graph()), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(
+                str(trunk.graph()), options, providers=["CPUExecutionProvider"]
+            )
         except RuntimeError as error:
             raise EngineUnavailable(f"onnxruntime cannot load it: {str(error).splitlines()[0]}") from error
         name = session.get_inputs()[0].name
 
         def run(pixels_NHWC: Array) -> Floats:
-            return np.asarray(session.run(None, {name: np.ascontiguousarray(pixels_NHWC)})[0], dtype=np.float32)
+            return np.asarray(
+                session.run(None, {name: np.ascontiguousarray(pixels_NHWC)})[0], dtype=np.float32
+            )
 
         return run

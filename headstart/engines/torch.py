@@ -22,7 +22,8 @@ class TorchEngine(Engine):
         """Move the trunk to its device and memory format."""
         torch = prepare_torch()
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        module = trunk.module().to(device).to(memory_format=torch.channels_last)
+        module = trunk.module().to(device)
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
 
         def run(pixels_NHWC: Array) -> Floats:
             with torch.inference_mode():

@@ -38,6 +38,11 @@ class Recipe:
     learning_rate: float
     l2: float
 
+    def describe(self) -> str:
+        """Return the recipe in words."""
+        steps = f"{self.epochs} epochs, batches of {self.batch_size}, step {self.learning_rate:g}"
+        return f"{self.optimizer}, {steps}, the best epoch on validation data kept"
+
     @staticmethod
     def from_spec(spec: FitSpec) -> "Recipe":
         """Fill what the user left open with the textbook's values."""
@@ -52,7 +57,9 @@ class Recipe:
         )
 
 
-def train(problem: Problem, columns: Sequence[Column], fold: Fold, recipe: Recipe, seed: int) -> tuple[Head, list[dict[str, Any]]]:
+def train(
+    problem: Problem, columns: Sequence[Column], fold: Fold, recipe: Recipe, seed: int
+) -> tuple[Head, list[dict[str, Any]]]:
     """Train on the fold's first part, keep the epoch that is best on its second.
 
     Returns the head and the history: loss and validation figures by epoch. Raises UserError where
@@ -89,7 +96,9 @@ def train(problem: Problem, columns: Sequence[Column], fold: Fold, recipe: Recip
     return best, history
 
 
-def _batches(problem: Problem, columns: Sequence[Column], fit: Array, batch_size: int, key: tuple[int, int]) -> Iterator[tuple[Array, Array]]:
+def _batches(
+    problem: Problem, columns: Sequence[Column], fit: Array, batch_size: int, key: tuple[int, int]
+) -> Iterator[tuple[Array, Array]]:
     """Yield the epoch's batches; features are read a chunk of batches at a time."""
     order = fit[np.random.default_rng(key).permutation(len(fit))]
     step = max(batch_size, _CHUNK // batch_size * batch_size)
@@ -139,6 +148,8 @@ def _validate(head: Head, problem: Problem, validate: Array) -> dict[str, float]
 def _finite(loss: float, epoch: int, recipe: Recipe) -> float:
     if not math.isfinite(loss):
         raise UserError(
-            f"the loss diverged in epoch {epoch + 1}", "a finite loss", f"give a --learning-rate below {recipe.learning_rate:g}"
+            f"the loss diverged in epoch {epoch + 1}",
+            "a finite loss",
+            f"give a --learning-rate below {recipe.learning_rate:g}",
         )
     return loss

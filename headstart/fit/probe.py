@@ -13,9 +13,9 @@ import numpy as np
 
 from headstart.contracts import Array
 from headstart.core.progress import progress
-from headstart.model.head import Head
 from headstart.maths import softmax
 from headstart.model.features import Features
+from headstart.model.head import Head
 from headstart.model.taps import Column
 
 L2_GRID = (1e-1, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5)
@@ -69,7 +69,9 @@ def select(
     return sorted(tried, key=lambda one: (one.log_loss, -one.l2))
 
 
-def _path(problem: Problem, columns: Sequence[Column], fold: Fold, grid: Sequence[float]) -> list[tuple[float, float]]:
+def _path(
+    problem: Problem, columns: Sequence[Column], fold: Fold, grid: Sequence[float]
+) -> list[tuple[float, float]]:
     """Return (log loss, accuracy) on the fold for each lambda, from the largest down, each from the last."""
     fit, validate = fold
     x_nD = problem.features.read(fit, columns)

@@ -22,7 +22,13 @@ class Trained:
     objective: Mapping[str, Any]
 
 
-def train_head(spec: FitSpec, problem: Problem, sets: Mapping[str, Sequence[Column]], indices_n: Array, folds: Sequence[Fold]) -> Trained:
+def train_head(
+    spec: FitSpec,
+    problem: Problem,
+    sets: Mapping[str, Sequence[Column]],
+    indices_n: Array,
+    folds: Sequence[Fold],
+) -> Trained:
     """Choose layers and lambda on the folds, then train on all the given examples."""
     if spec.head_hidden is not None:
         layers = "last" if spec.layers == "auto" else spec.layers
@@ -31,13 +37,23 @@ def train_head(spec: FitSpec, problem: Problem, sets: Mapping[str, Sequence[Colu
     return train_linear(spec, problem, {name: sets[name] for name in names}, indices_n, folds)
 
 
-def train_baselines(spec: FitSpec, problem: Problem, sets: Mapping[str, Sequence[Column]], indices_n: Array, folds: Sequence[Fold]) -> dict[str, Head]:
+def train_baselines(
+    spec: FitSpec,
+    problem: Problem,
+    sets: Mapping[str, Sequence[Column]],
+    indices_n: Array,
+    folds: Sequence[Fold],
+) -> dict[str, Head]:
     """Train what the model has to beat: a linear model on the raw pixels, its lambda chosen alike."""
     return {PIXELS: train_linear(spec, problem, {PIXELS: sets[PIXELS]}, indices_n, folds).head}
 
 
 def train_linear(
-    spec: FitSpec, problem: Problem, candidates: Mapping[str, Sequence[Column]], indices_n: Array, folds: Sequence[Fold]
+    spec: FitSpec,
+    problem: Problem,
+    candidates: Mapping[str, Sequence[Column]],
+    indices_n: Array,
+    folds: Sequence[Fold],
 ) -> Trained:
     """Choose among the candidates and a grid of lambdas on the folds, then solve on all the examples."""
     small = [probe.subsample(fold, spec.seed) for fold in folds]
@@ -65,7 +81,9 @@ def train_linear(
     )
 
 
-def _dense(spec: FitSpec, problem: Problem, layers: tuple[str, Sequence[Column]], folds: Sequence[Fold]) -> Trained:
+def _dense(
+    spec: FitSpec, problem: Problem, layers: tuple[str, Sequence[Column]], folds: Sequence[Fold]
+) -> Trained:
     name, columns = layers
     recipe = dense.Recipe.from_spec(spec)
     head, history = dense.train(problem, columns, folds[0], recipe, spec.seed)
@@ -79,8 +97,9 @@ def _dense(spec: FitSpec, problem: Problem, layers: tuple[str, Sequence[Column]]
             "features": sum(column.stop - column.start for column in columns),
             "examples": len(folds[0][0]),
             "parameters": head.parameters(),
-            "formula": "min over W₁, b₁, W₂, b₂ of 1/N Σ −log p(yᵢ|xᵢ)" + (" + λ/2 ‖W‖²" if recipe.l2 else ""),
-            "solver": f"{recipe.optimizer}, {recipe.epochs} epochs, batches of {recipe.batch_size}, step {recipe.learning_rate:g}",
+            "formula": "min over W₁, b₁, W₂, b₂ of 1/N Σ −log p(yᵢ|xᵢ)"
+            + (" + λ/2 ‖W‖²" if recipe.l2 else ""),
+            "solver": recipe.describe(),
             "epochs": history,
         },
     )

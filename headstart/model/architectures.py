@@ -34,7 +34,7 @@ def _timm_efficientnet(name: str) -> "tuple[nn.Module, Sequence[tuple[str, nn.Mo
     import timm
     from torch import nn
 
-    model = timm.create_model(name, pretrained=False)
+    model: Any = timm.create_model(name, pretrained=False)
     blocks: list[tuple[str, nn.Module]] = [("stem", nn.Sequential(model.conv_stem, model.bn1))]
     for stage, layers in enumerate(model.blocks):
         blocks += [(f"blocks.{stage}.{index}", layer) for index, layer in enumerate(layers)]

@@ -112,7 +112,11 @@ class _Runner:
 
 
 def stream(
-    task: Task, examples: Iterable[Example], model: FrozenModel, engine: str | None, say: Callable[[Choice], None]
+    task: Task,
+    examples: Iterable[Example],
+    model: FrozenModel,
+    engine: str | None,
+    say: Callable[[Choice], None],
 ) -> Iterator[tuple[list[Decoded], Floats]]:
     """Yield batches of examples with their features [n, D]; unusable ones come alone, without rows."""
     runner = _Runner(model, engine, say)

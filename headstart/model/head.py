@@ -23,7 +23,10 @@ class Head:
         """Make a head of float32 layers, as it is saved, so that it predicts the same when loaded."""
         return Head(
             tuple(columns),
-            tuple(softmax.Linear(one.weight_DK.astype(np.float32), one.bias_K.astype(np.float32)) for one in layers),
+            tuple(
+                softmax.Linear(one.weight_DK.astype(np.float32), one.bias_K.astype(np.float32))
+                for one in layers
+            ),
         )
 
     def select(self, features_ND: Array) -> Array:
@@ -67,4 +70,3 @@ class Head:
             for index in range(count)
         ]
         return Head(tuple(Column(**column) for column in described), tuple(layers))
-

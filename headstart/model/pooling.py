@@ -17,7 +17,9 @@ from headstart.model.taps import Tap
 class PooledBlocks(nn.Module):
     """Normalises uint8 pictures [N, H, W, 3], runs the blocks, pools the tapped ones into [N, D]."""
 
-    def __init__(self, preprocess: Preprocess, blocks: Sequence[tuple[str, nn.Module]], taps: Sequence[Tap]) -> None:
+    def __init__(
+        self, preprocess: Preprocess, blocks: Sequence[tuple[str, nn.Module]], taps: Sequence[Tap]
+    ) -> None:
         super().__init__()
         self.taps = tuple(taps)
         self.names = tuple(name for name, _ in blocks)
@@ -25,6 +27,8 @@ class PooledBlocks(nn.Module):
         # Normalisation as one multiplication and one addition a channel: x * gain + offset.
         std = torch.tensor(preprocess.std)
         self.flip = preprocess.order == "BGR"
+        self.gain: Tensor
+        self.offset: Tensor
         self.register_buffer("gain", (preprocess.scale / std).view(1, 3, 1, 1))
         self.register_buffer("offset", (-torch.tensor(preprocess.mean) / std).view(1, 3, 1, 1))
 

@@ -57,7 +57,9 @@ def save_model(folder: Path, model: Model) -> None:
                 "pretrained": {**asdict(pretrained), "weights": "model.safetensors"},
                 "random_seed": model.frozen.random_seed,
                 "heads": {name: head.describe() for name, head in heads.items()},
-                "sha256": {name: digest_file(folder / name) for name in ("head.safetensors", "model.safetensors")},
+                "sha256": {
+                    name: digest_file(folder / name) for name in ("head.safetensors", "model.safetensors")
+                },
             },
         },
     )
@@ -69,12 +71,16 @@ def load_model(run: Path) -> Model:
     try:
         config = json.loads((folder / "config.json").read_text())["headstart"]
     except FileNotFoundError as error:
-        raise UserError(f"{run} holds no model", "a run folder that headstart fit has written", "check the path") from error
+        raise UserError(
+            f"{run} holds no model", "a run folder that headstart fit has written", "check the path"
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise MachineError(f"{folder / 'config.json'} is damaged: {error}.") from error
     if config["format"] != _FORMAT:
         raise UserError(
-            f"{run} was written in format {config['format']}", f"format {_FORMAT}", "use the headstart version in its run.json"
+            f"{run} was written in format {config['format']}",
+            f"format {_FORMAT}",
+            "use the headstart version in its run.json",
         )
     for name, digest in config["sha256"].items():
         if digest_file(folder / name) != digest:

@@ -7,11 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors.numpy import load_file
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
 
 from headstart.contracts import Array, Pretrained, Source, Trunk
 from headstart.core.errors import EngineUnavailable, MachineError
-from headstart.core.files import atomic_file, digest_json, home
+from headstart.core.files import atomic_file, digest_json, home, write_bytes
 from headstart.core.frameworks import prepare_torch
 from headstart.model.taps import Column, columns, plan
 
@@ -54,12 +56,25 @@ class FrozenModel:
         if self.saved is not None:
             return dict(load_file(self.saved))
         if self.random_seed is None:
-            return self.source.state(self.pretrained)
+            return self._converted()
         torch = prepare_torch()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_seed)
             model, _ = self.source.blocks(self.pretrained.architecture)
         return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+
+    def _converted(self) -> Mapping[str, Array]:
+        """Return the source's weights, converted to safetensors once per machine."""
+        name = digest_json([_FORMAT, self.pretrained.weights_digest, self.pretrained.architecture])
+        path = home() / "weights" / f"{name}.safetensors"
+        try:
+            return dict(load_file(path))
+        except (OSError, SafetensorError):  # not there, or damaged: convert
+            state = {
+                key: np.ascontiguousarray(array) for key, array in self.source.state(self.pretrained).items()
+            }
+            write_bytes(path, save(state))
+            return state
 
     @cached_property
     def module(self) -> "PooledBlocks":
@@ -67,16 +82,15 @@ class FrozenModel:
         torch = prepare_torch()
         from headstart.model.pooling import PooledBlocks
 
-        with torch.random.fork_rng(devices=[]):  # building draws random weights; leave the user's generator alone
+        with torch.random.fork_rng(devices=[]):  # building draws weights; the user's generator stays as it is
             model, blocks = self.source.blocks(self.pretrained.architecture)
         state = {name: torch.from_numpy(array.copy()) for name, array in self.state.items()}
         unknown = model.load_state_dict(state, strict=False)
         needed = {name for _, block in blocks for name in _full_names(model, block)}
-        if unknown.unexpected_keys or needed & set(unknown.missing_keys):
-            raise MachineError(
-                f"the weights of {self.pretrained.base} do not fit {self.pretrained.architecture}: "
-                f"unexpected {unknown.unexpected_keys[:3]}, missing {sorted(needed & set(unknown.missing_keys))[:3]}."
-            )
+        unfit = [*unknown.unexpected_keys, *(needed & set(unknown.missing_keys))]
+        if unfit:
+            what = f"{self.pretrained.base} and {self.pretrained.architecture} differ in {', '.join(sorted(unfit)[:3])}"
+            raise MachineError(f"{what} ({len(unfit)} tensors); the weights belong to another architecture.")
         return PooledBlocks(self.pretrained.preprocess, blocks, plan([name for name, _ in blocks])).eval()
 
     def columns(self) -> list[Column]:

@@ -40,7 +40,13 @@ class Pack:
 
 def _rename_lite(path: Path, architecture: str) -> dict[str, Array]:
     """Rename the state dict of the EfficientNet-PyTorch port to timm's names."""
-    outer = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+    outer = {
+        "_conv_stem": "conv_stem",
+        "_bn0": "bn1",
+        "_conv_head": "conv_head",
+        "_bn1": "bn2",
+        "_fc": "classifier",
+    }
     first = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
     later = {
         "_expand_conv": "conv_pw",
@@ -165,14 +171,24 @@ class PackSource(Source):
     def find(self, name: str) -> Pretrained:
         """Describe a pack. Raises UserError, with the ``pip install`` that brings it, where it is absent."""
         if name not in PACKS:
-            raise UserError(
-                f"no pack is called {name!r}", f"one of {', '.join(PACKS)}", nearest(name, PACKS)
-            )
+            raise UserError(f"no pack is called {name!r}", f"one of {', '.join(PACKS)}", nearest(name, PACKS))
         pack = PACKS[name]
         spec = importlib.util.find_spec(pack.module)
-        weights = Path(spec.submodule_search_locations[0]) / pack.file if spec and spec.submodule_search_locations else None
-        if weights is None or not weights.is_file() or ("h5py" in pack.install and not importlib.util.find_spec("h5py")):
-            raise UserError(f"the weights of pack:{name} are not installed", f"{pack.module} on this machine", f"run: {pack.install}")
+        weights = (
+            Path(spec.submodule_search_locations[0]) / pack.file
+            if spec and spec.submodule_search_locations
+            else None
+        )
+        if (
+            weights is None
+            or not weights.is_file()
+            or ("h5py" in pack.install and not importlib.util.find_spec("h5py"))
+        ):
+            raise UserError(
+                f"the weights of pack:{name} are not installed",
+                f"{pack.module} on this machine",
+                f"run: {pack.install}",
+            )
         return Pretrained(
             base=f"pack:{name}",
             architecture=pack.architecture,

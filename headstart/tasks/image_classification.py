@@ -39,12 +39,16 @@ class ImageClassification(Task):
             if path.is_dir():
                 files = sorted(file for file in path.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
                 if not files:
-                    raise UserError(f"{name} holds no picture", "a folder with pictures", "name another folder")
+                    raise UserError(
+                        f"{name} holds no picture", "a folder with pictures", "name another folder"
+                    )
                 yield from (Example(key=str(file), label="", path=file) for file in files)
             elif path.exists():
                 yield Example(key=name, label="", path=path)
             else:
-                raise UserError(f"{name} does not exist", "a picture, a folder of pictures, or -", "check the path")
+                raise UserError(
+                    f"{name} does not exist", "a picture, a folder of pictures, or -", "check the path"
+                )
 
     def content(self, example: Example) -> bytes:
         """Return the file's bytes, or the pixels' where pictures share a file."""
@@ -84,17 +88,21 @@ class ImageClassification(Task):
         worst = wrong[np.argsort(probabilities_NK[wrong, targets_N[wrong]], kind="stable")][:_WORST]
         items = [
             Exhibit(
-                caption=f"{classes[predicted_N[i]]} ({probabilities_NK[i, predicted_N[i]]:.0%})",
-                detail=f"is {classes[targets_N[i]]} ({probabilities_NK[i, targets_N[i]]:.0%}) · {examples[i].key}",
+                caption=f"taken for {classes[predicted_N[i]]} ({probabilities_NK[i, predicted_N[i]]:.0%})",
+                detail=f"is {classes[targets_N[i]]} ({probabilities_NK[i, targets_N[i]]:.0%}), {examples[i].key}",
                 image=self._thumbnail(examples[i]),
             )
             for i in worst
         ]
-        note = f"{len(wrong)} of {len(targets_N)} were wrong; shown are those whose true class was thought least likely."
+        share = f"{len(wrong)} of {len(targets_N)} were wrong"
+        note = f"{share}; shown are those whose true class was thought least likely."
         return Gallery(title="Worst mistakes", note=note, items=tuple(items))
 
     def _thumbnail(self, example: Example) -> str:
-        image, _ = _open(example, self.content(example))
+        try:
+            image, _ = _open(example, self.content(example))
+        except BadExample:  # the file went away since its features were computed
+            return ""
         image.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
         buffer = io.BytesIO()
         image.save(buffer, "PNG", optimize=True)
@@ -132,12 +140,16 @@ def _reliability(probabilities_NK: Array, targets_N: Array) -> Reliability:
 def _per_class(probabilities_NK: Array, targets_N: Array, classes: Sequence[str]) -> Table:
     scores = classification.per_class(probabilities_NK, targets_N)
     rows = [
-        (name, str(score.support), *(_with_interval(figure) for figure in (score.precision, score.recall, score.f1)))
+        (
+            name,
+            str(score.support),
+            *(_with_interval(figure) for figure in (score.precision, score.recall, score.f1)),
+        )
         for name, score in zip(classes, scores, strict=True)
     ]
     return Table(
         title="Class by class",
-        note="Precision: of those called so, how many are. Recall: of those that are, how many were called so.",
+        note="Precision: of those called so, how many are. Recall: of those that are, how many were found.",
         header=("class", "pictures", "precision", "recall", "F1"),
         rows=tuple(rows),
     )

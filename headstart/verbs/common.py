@@ -13,12 +13,25 @@ from headstart.model.features import Features
 
 log = logging.getLogger(__name__)
 
-_LIBRARIES = ("headstart", "numpy", "scipy", "torch", "timm", "torchvision", "openvino", "onnxruntime", "pillow")
+_LIBRARIES = (
+    "headstart",
+    "numpy",
+    "scipy",
+    "torch",
+    "timm",
+    "torchvision",
+    "openvino",
+    "onnxruntime",
+    "pillow",
+)
 
 
 def say_engine(choice: Choice) -> None:
     """Tell which engine was chosen and why."""
-    rates = ", ".join(f"{name} {rate:,.0f}/s" for name, rate in sorted(choice.examples_per_s.items(), key=lambda one: -one[1]))
+    rates = ", ".join(
+        f"{name} {rate:,.0f}/s"
+        for name, rate in sorted(choice.examples_per_s.items(), key=lambda one: -one[1])
+    )
     how = "remembered" if choice.remembered else "measured here" if rates else "as asked"
     log.info("engine: %s (%s%s)", choice.name, how, f": {rates}" if rates else "")
     for name, reason in choice.left_out.items():
@@ -28,7 +41,10 @@ def say_engine(choice: Choice) -> None:
 def engine_record(features: Features) -> dict[str, Any]:
     """Return which engine ran the trunk and at which rate; nothing ran where the store had everything."""
     choice = features.choice
-    record: dict[str, Any] = {"computed": features.computed, "from_store": len(features.examples) - features.computed}
+    record: dict[str, Any] = {
+        "computed": features.computed,
+        "from_store": len(features.examples) - features.computed,
+    }
     if choice is None:
         return {"name": "none", "why": "every feature was in the store already", "rates": {}, **record}
     why = "the fastest here that reproduces torch's output" if choice.examples_per_s else "asked for by name"
@@ -51,7 +67,10 @@ def data_digest(features: Features, indices_n: Array) -> str:
 def split_record(features: Features, roles: Mapping[str, Array]) -> dict[str, Any]:
     """Return which example plays which role, with its content's digest."""
     return {
-        role: [{"key": features.examples[index].key, "sha256": features.digests[index].hex()} for index in indices]
+        role: [
+            {"key": features.examples[index].key, "sha256": features.digests[index].hex()}
+            for index in indices
+        ]
         for role, indices in roles.items()
     }
 

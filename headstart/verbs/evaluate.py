@@ -39,12 +39,16 @@ def evaluate(spec: EvaluateSpec) -> Evaluation:
         indices, notes = _unseen(features, run, split)
         if not len(indices):
             raise UserError(
-                f"nothing is left to score in {spec.data}", "usable examples that the run was not trained on", "give other data"
+                f"nothing is left to score in {spec.data}",
+                "usable examples that the run was not trained on",
+                "give other data",
             )
         targets_N = class_ids([example.label for example in features.examples], model.classes)
         looks = count_look(run, split, data_digest(features, indices))
         found = score(task, model, features, targets_N, indices, split, looks)
-    return replace(found, dropped=(*listing.dropped, *found.dropped), notes=(*listing.notes, *found.notes, *notes))
+    return replace(
+        found, dropped=(*listing.dropped, *found.dropped), notes=(*listing.notes, *found.notes, *notes)
+    )
 
 
 def _choose(listing: Listing, wanted: str | None) -> tuple[str, Sequence[Example]]:
@@ -52,7 +56,9 @@ def _choose(listing: Listing, wanted: str | None) -> tuple[str, Sequence[Example
     found = {name: examples for name, examples in listing.splits.items() if examples}
     if wanted is not None and wanted not in found:
         raise UserError(
-            f"--split {wanted} of data that has {', '.join(found)}", "a split that is there", "leave --split out or choose one"
+            f"--split {wanted} of data that has {', '.join(found)}",
+            "a split that is there",
+            "leave --split out or choose one",
         )
     name = wanted or next(name for name in ("test", "val", *found) if name in found)
     return name, found[name]
@@ -69,7 +75,7 @@ def _check_classes(examples: Sequence[Example], model: Model) -> None:
 
 
 def _unseen(features: Features, run: Path, split: str) -> tuple[Array, tuple[Note, ...]]:
-    """Return the places to score: in unsplit data, not what the run has seen; else all, saying how many it saw."""
+    """Return the places to score: of unsplit data only what the run has not seen, else all."""
     roles = read_part(run, "split.json")
     seen = {bytes.fromhex(one["sha256"]) for role in ("train", "val") for one in roles[role]}
     was_seen = np.array([digest in seen for digest in features.digests], dtype=bool)

@@ -90,11 +90,15 @@ def find_model(spec: FitSpec) -> FrozenModel:
     """Find the pretrained model. Raises UserError where SOURCE:NAME names none that is here."""
     kind, colon, name = spec.base.partition(":")
     if not colon:
-        raise UserError(f"--base is {spec.base!r}", "SOURCE:NAME", "write for instance pack:efficientnet-lite0")
+        raise UserError(
+            f"--base is {spec.base!r}", "SOURCE:NAME", "write for instance pack:efficientnet-lite0"
+        )
     source = plugins.load("source", kind)
     pretrained = resized(source.find(name), spec.image_size)
     log.info("%s, licence %s, pictures at %d px", spec.base, pretrained.licence, pretrained.preprocess.size)
-    return FrozenModel(source=source, pretrained=pretrained, random_seed=spec.seed if spec.random_init else None)
+    return FrozenModel(
+        source=source, pretrained=pretrained, random_seed=spec.seed if spec.random_init else None
+    )
 
 
 def _roles(data: Dataset, features: Features) -> dict[str, Array]:
@@ -102,11 +106,13 @@ def _roles(data: Dataset, features: Features) -> dict[str, Array]:
     role_of = {example.key: role for role in ("train", "val", "test") for example in getattr(data, role)}
     names = np.array([role_of[example.key] for example in features.examples])
     roles = {role: np.flatnonzero(names == role) for role in ("train", "val", "test")}
-    left = {features.examples[index].label for index in roles["train"]}
+    left = {example.label for example, name in zip(features.examples, names, strict=True) if name == "train"}
     lost = [name for name in data.classes if name not in left]
     if lost or not len(roles["test"]):
         what = f"class {lost[0]!r}" if lost else f"the {data.reported} split"
-        first = f"{features.dropped[0].file}: {features.dropped[0].reason}" if features.dropped else "none given"
+        first = (
+            f"{features.dropped[0].file}: {features.dropped[0].reason}" if features.dropped else "none given"
+        )
         raise UserError(
             f"no picture of {what} could be read ({len(features.dropped)} refused, the first {first})",
             "at least one usable picture of each class and split",

@@ -24,7 +24,9 @@ def finished(run: Path, spec: FitSpec) -> Fitted | None:
     if not run.exists():
         return None
     if not (run / "run.json").exists():
-        raise UserError(f"{run} exists and is no run", "a folder that does not exist yet", "give another --out")
+        raise UserError(
+            f"{run} exists and is no run", "a folder that does not exist yet", "give another --out"
+        )
     record = read_run(run)
     if record["spec"] != to_json(spec):
         raise UserError(
@@ -42,7 +44,8 @@ def restore(record: dict[str, object]) -> Fitted:
     values["baselines"] = {name: metrics_from_json(one) for name, one in record["baselines"].items()}  # type: ignore[attr-defined]
     values["dropped"] = tuple(Dropped(**one) for one in record["dropped"])  # type: ignore[attr-defined]
     values["notes"] = tuple(
-        Note(what=one["what"], count=one["count"], examples=tuple(one["examples"])) for one in record["notes"]  # type: ignore[attr-defined]
+        Note(what=one["what"], count=one["count"], examples=tuple(one["examples"]))
+        for one in record["notes"]  # type: ignore[attr-defined]
     )
     values["classes"] = tuple(record["classes"])  # type: ignore[arg-type]
     return Fitted(**values)  # type: ignore[arg-type]

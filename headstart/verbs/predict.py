@@ -29,5 +29,8 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
         for decoded, p_K in zip(batch, probabilities_NK, strict=True):
             scores = dict(zip(model.classes, (float(p) for p in p_K), strict=True))
             yield Prediction(
-                input=decoded.example.key, prediction=model.classes[int(p_K.argmax())], scores=scores, error=None
+                input=decoded.example.key,
+                prediction=model.classes[int(p_K.argmax())],
+                scores=scores,
+                error=None,
             )

