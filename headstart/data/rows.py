@@ -22,10 +22,13 @@ _MAX_CELL = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A table: its column names without surrounding spaces, its numbered rows, and how it was read."""
+    """A table: its column names without surrounding spaces, its numbered rows, and how it was read.
+
+    Cells are text, or whatever JSON and Parquet hold: ``cell_text`` makes text of them.
+    """
 
     columns: tuple[str, ...]
-    rows: Iterator[tuple[int, Sequence[str]]]
+    rows: Iterator[tuple[int, Sequence[object]]]
     notes: tuple[str, ...] = ()
 
 
@@ -44,13 +47,31 @@ def read_rows(file: Path) -> Rows:
     return _delimited(file, text, "\t" if suffix == ".tsv" else _delimiter(text), notes)
 
 
+def cell_text(value: object, where: str) -> str:
+    """Return a cell as a CSV file would hold it, without surrounding spaces; absent and NaN are empty.
+
+    Raises UserError, naming ``where``, for a list, a struct or bytes.
+    """
+    if value is None or value != value:  # noqa: PLR0124 - only NaN differs from itself
+        return ""
+    if isinstance(value, list | dict | bytes):
+        raise UserError(f"{where}: a {type(value).__name__}", "a text or a number", "flatten that column")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # 3.0 is how tables write the class 3 in a column with gaps
+    return str(value).strip()
+
+
 def _text(file: Path) -> tuple[str, tuple[str, ...]]:
     content = file.read_bytes()
     encoding = next((name for bom, name in _BOMS if content.startswith(bom)), "utf-8")
     notes: tuple[str, ...] = ()
     try:
         text = content.decode(encoding)
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if encoding != "utf-8":
+            raise UserError(
+                f"{file} is damaged UTF-16 text ({error.reason})", "whole characters", "save it again"
+            ) from None
         try:
             text, notes = content.decode("cp1252"), ("table is not UTF-8, read as Windows-1252",)
         except UnicodeDecodeError as error:
@@ -114,7 +135,7 @@ def _json_lines(file: Path, text: str, notes: tuple[str, ...]) -> Rows:
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     keys = tuple(_object(file, *lines[0]))
     records = ((number, _object(file, number, line)) for number, line in lines)
-    rows = ((number, [_cell(file, number, record.get(key)) for key in keys]) for number, record in records)
+    rows = ((number, [record.get(key) for key in keys]) for number, record in records)
     return Rows(_columns(file, keys), rows, notes)
 
 
@@ -143,7 +164,7 @@ def _parquet(file: Path) -> Rows:
     return Rows(_columns(file, names), _parquet_rows(file, opened))
 
 
-def _parquet_rows(file: Path, opened: Any) -> Iterator[tuple[int, list[str]]]:
+def _parquet_rows(file: Path, opened: Any) -> Iterator[tuple[int, Sequence[object]]]:
     import pyarrow
 
     number = 0
@@ -151,18 +172,9 @@ def _parquet_rows(file: Path, opened: Any) -> Iterator[tuple[int, list[str]]]:
         for batch in opened.iter_batches():
             for record in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 number += 1
-                yield number, [_cell(file, number, value) for value in record]
+                yield number, record
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0][:120]
         raise UserError(
             f"{file} is damaged after row {number} ({reason})", "a whole file", "write it again"
         ) from None
-
-
-def _cell(file: Path, row: int, value: Any) -> str:
-    """Return a JSON or Parquet value as a CSV file would hold it; absent and NaN are empty."""
-    if value is None or value != value:  # noqa: PLR0124 - only NaN differs from itself
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # 3.0 is how tables write the class 3 in a column with gaps
-    return str(value)

@@ -46,10 +46,10 @@ class Row:
 
 def rows(metrics: Json, baselines: Json) -> list[Row]:
     """Lay out each metric: shares on an axis from 0 to 1, any other on its own."""
-    return [_row(name, metric, baselines, index) for index, (name, metric) in enumerate(metrics.items())]
+    return [_row(name, metric, baselines) for name, metric in metrics.items()]
 
 
-def _row(name: str, metric: Json, baselines: Json, _: int) -> Row:
+def _row(name: str, metric: Json, baselines: Json) -> Row:
     others = {key: figures[name] for key, figures in baselines.items() if name in figures}
     largest = max(_reach(metric), *(_reach(one) for one in others.values()), 0.0)
     # The log loss has no upper bound, even where all its values happen to be small.
@@ -74,7 +74,9 @@ def _mark(name: str, metric: Json, top: float, path: str) -> Mark:
 
     value = float(metric["value"])
     at = place(value) or 0.0
-    return Mark(name=name, path=path, at=at, low=place(metric["low"]), high=place(metric["high"]), value=value)
+    return Mark(
+        name=name, path=path, at=at, low=place(metric["low"]), high=place(metric["high"]), value=value
+    )
 
 
 def nice_top(largest: float) -> float:

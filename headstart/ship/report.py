@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader
 
 from headstart.core.files import write_bytes
 from headstart.core.run import read_part, read_run
@@ -36,7 +36,6 @@ def render(fitted: Json, evaluation: Json) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
-        undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -66,7 +65,11 @@ def _summary(fitted: Json, evaluation: Json) -> dict[str, Any]:
         "split": evaluation.get("split", "test"),
         "headline": words.headline(fitted, evaluation),
         "comparison": words.comparison(evaluation),
-        "groups": [group for group in ([r for r in rows if _share(r)], *([r] for r in rows if not _share(r))) if group],
+        "groups": [
+            group
+            for group in ([r for r in rows if _share(r)], *([r] for r in rows if not _share(r)))
+            if group
+        ],
         "metrics": evaluation.get("metrics", {}),
         "baselines": evaluation.get("baselines", {}),
         "marks": dict(zip(evaluation.get("baselines", {}), charts.MARKS * 9, strict=False)),
@@ -78,15 +81,15 @@ def _summary(fitted: Json, evaluation: Json) -> dict[str, Any]:
 
 def _details(fitted: Json, evaluation: Json) -> dict[str, Any]:
     """Return the rest: sections, what was dropped, timings, versions, the command."""
-    dropped = _together(fitted.get("dropped", ()), evaluation.get("dropped", ()))
+    dropped = words.left_out(fitted, evaluation)
     engine = fitted.get("engine", {})
     timings = {name: float(value) for name, value in fitted.get("seconds", {}).items() if name != "total"}
     return {
-        "sections": [_section(section) for section in evaluation.get("sections", ())],
+        "sections_shown": [_section(section) for section in evaluation.get("sections", ())],
         "dropped": dropped,
         "reasons": Counter(one["reason"] for one in dropped).most_common(),
         "short_list": _SHORT_LIST,
-        "notes": _together(fitted.get("notes", ()), evaluation.get("notes", ())),
+        "notes": words.together(fitted.get("notes", ()), evaluation.get("notes", ())),
         "timings": charts.shares(timings),
         "total_s": fitted.get("seconds", {}).get("total"),
         "rates": charts.shares(engine.get("rates") or {}),
@@ -112,18 +115,17 @@ def _share(row: charts.Row) -> bool:
     return row.ticks[-1][1] == "1" and "loss" not in row.name
 
 
-def _together(fitted: Sequence[Json], evaluation: Sequence[Json]) -> list[Json]:
-    """Join what fitting and evaluating noted, without saying anything twice."""
-    return [*fitted, *(one for one in evaluation if one not in fitted)]
-
-
 def _section(section: Json) -> Json:
     """Add the geometry that a section's kind needs. Raises ValueError for an unknown kind."""
     kind = section["kind"]
     if kind == "reliability":
         return {**section, "bins": charts.reliability(section)}
     if kind == "matrix" and len(section["labels"]) > charts.LARGEST_GRID:
-        return {**section, "kind": "pairs", "pairs": charts.most_confused(section["labels"], section["counts"])}
+        return {
+            **section,
+            "kind": "pairs",
+            "pairs": charts.most_confused(section["labels"], section["counts"]),
+        }
     if kind == "matrix":
         return {**section, "cells": charts.heat(section["counts"])}
     if kind in ("table", "gallery"):

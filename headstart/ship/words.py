@@ -1,6 +1,7 @@
 """What a run did and how well, in plain sentences; made from its records, whatever its task."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -18,6 +19,12 @@ _LAYERS = {
     "last": "the last block only",
     "all": "every block",
     "deep": "the deeper blocks, on a 2×2 grid",
+}
+_SCRIPTS = {
+    "²": "<sup>2</sup>",
+    "ᵢ": "<sub><i>i</i></sub>",
+    "₁": "<sub>1</sub>",
+    "₂": "<sub>2</sub>",
 }
 _METRICS = {
     "accuracy": ("Accuracy", "share that is right"),
@@ -40,7 +47,7 @@ _METRICS = {
 def noun(fitted: Json) -> str:
     """Return what the examples are, in the plural: the engine's unit without its "/s"."""
     unit = str(fitted.get("engine", {}).get("unit") or "")
-    return unit.split("/")[0] or "examples"
+    return unit.partition("/")[0] or "examples"
 
 
 def metric(name: str) -> tuple[str, str]:
@@ -92,6 +99,16 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def left_out(fitted: Json, evaluation: Json) -> list[Json]:
+    """Return what fitting and evaluating dropped, each once."""
+    return together(fitted.get("dropped", ()), evaluation.get("dropped", ()))
+
+
+def together(first: Sequence[Json], second: Sequence[Json]) -> list[Json]:
+    """Join two lists of records without saying anything twice."""
+    return [*first, *(one for one in second if one not in first)]
+
+
 def headline(fitted: Json, evaluation: Json) -> str:
     """Return the run in one sentence: what it does, how well, on how many examples it never saw."""
     base, kinds, things = _base(fitted), len(fitted.get("classes", ())), noun(fitted)
@@ -104,7 +121,9 @@ def headline(fitted: Json, evaluation: Json) -> str:
         return f"{does}: {share} ({spread})" if spread else f"{does}: {share}"
     for name, one in metrics.items():
         spread = f" ({figure(one['low'])}–{figure(one['high'])})" if one["low"] is not None else ""
-        return f"{does}: {metric(name)[0]} {figure(one['value'])}{spread} on {one['n']:,} {things} it never saw"
+        return (
+            f"{does}: {metric(name)[0]} {figure(one['value'])}{spread} on {one['n']:,} {things} it never saw"
+        )
     return does
 
 
@@ -117,19 +136,23 @@ def comparison(evaluation: Json) -> str:
     reached = [f"{baseline(name)} would get {percent(one['value'])}" for name, one in shared.items()]
     reached[1:] = [text.replace(" would get", "") for text in reached[1:]]
     sentence = ", ".join(reached) + "."
-    best = max(shared, key=lambda name: shared[name]["value"])
-    low = metrics["accuracy"]["low"]
-    if low is None or low <= shared[best]["value"]:
-        sentence += f" That is not clearly worse than this model: {baseline(best)} lies within its interval or above it."
-        if low is None:
-            sentence = sentence.rsplit(" That is", 1)[0] + " With so few examples no interval can be computed."
-    return sentence[0].upper() + sentence[1:]
+    return f"{sentence[0].upper()}{sentence[1:]}{_caution(metrics['accuracy'], shared)}"
+
+
+def _caution(model: Json, baselines: Mapping[str, Json]) -> str:
+    """Say so where the model is not clearly better than its best baseline."""
+    best = max(baselines, key=lambda name: float(baselines[name]["value"]))
+    if model["low"] is None:
+        return " How certain that is cannot be computed here."
+    if model["low"] <= baselines[best]["value"]:
+        return f" The model is not clearly better than {baseline(best)}."
+    return ""
 
 
 def steps(fitted: Json, evaluation: Json) -> list[tuple[str, str]]:
     """Return what was done, as (title, sentences), in order; what a run does not record is left out."""
     told = (
-        ("Read", _read(fitted)),
+        ("Read", _read(fitted, evaluation)),
         ("Split", _split(fitted)),
         ("Freeze", _freeze(fitted)),
         ("Choose", _choose(fitted)),
@@ -141,11 +164,14 @@ def steps(fitted: Json, evaluation: Json) -> list[tuple[str, str]]:
 
 def formula(text: str) -> Markup:
     """Set a formula in HTML: fractions, subscripts and superscripts; everything else escaped."""
-    html = str(escape(text))
-    for mark, tag in (("²", "<sup>2</sup>"), ("ᵢ", "<sub><i>i</i></sub>"), ("₁", "<sub>1</sub>"), ("₂", "<sub>2</sub>")):
+    # Single letters are variables.
+    html = re.sub(r"(?<![A-Za-z&;])([A-Za-z])(?![A-Za-z;])", r"<i>\1</i>", str(escape(text)))
+    for mark, tag in _SCRIPTS.items():
         html = html.replace(mark, tag)
     fraction = '<span class="fraction"><span>{}</span><span>{}</span></span>'
-    html = html.replace("1/N", fraction.format("1", "<i>N</i>")).replace("λ/2", fraction.format("<i>λ</i>", "2"))
+    html = html.replace("1/<i>N</i>", fraction.format("1", "<i>N</i>")).replace(
+        "λ/2", fraction.format("<i>λ</i>", "2")
+    )
     if html.startswith("min over ") and " of " in html:
         over, rest = html.removeprefix("min over ").split(" of ", 1)
         html = f'<span class="under"><span>min</span><span>{over}</span></span> {rest}'
@@ -156,14 +182,14 @@ def _base(fitted: Json) -> str:
     return str(fitted.get("base", "the model")).split(":", 1)[-1]
 
 
-def _read(fitted: Json) -> str:
+def _read(fitted: Json, evaluation: Json) -> str:
     split, things = fitted.get("split", {}), noun(fitted)
     total = sum(split.get(role, 0) for role in ("train", "val", "test"))
     if not total:
         return ""
-    classes, dropped = len(fitted.get("classes", ())), len(fitted.get("dropped", ()))
+    classes, dropped = len(fitted.get("classes", ())), len(left_out(fitted, evaluation))
     kinds = f" of {classes} classes" if classes else ""
-    left = f"{dropped:,} could not be used and are listed below" if dropped else "none had to be left out"
+    left = f"{dropped:,} could not be used (listed below)" if dropped else "none had to be left out"
     return f"{total:,} {things}{kinds} were read and used; {left}."
 
 
@@ -195,9 +221,11 @@ def _choose(fitted: Json) -> str:
     if not objective.get("layers"):
         return ""
     text = f"The head sees {layers(objective['layers'])}"
-    text += f": {objective['features']:,} numbers from each of the {noun(fitted)}" if objective.get("features") else ""
+    if objective.get("features"):
+        text += f": {objective['features']:,} numbers from each of the {noun(fitted)}"
     if len(tried) > 1:
-        text += f". That and the penalty λ were chosen among {len(tried)} candidates by log loss on validation data"
+        among = f"among {len(tried)} candidates by log loss on validation data"
+        text += f". That and the penalty λ were chosen {among}"
     return text + "."
 
 

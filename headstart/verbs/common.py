@@ -38,10 +38,11 @@ def say_engine(choice: Choice) -> None:
         log.info("engine %s left out: %s", name, reason)
 
 
-def engine_record(features: Features) -> dict[str, Any]:
+def engine_record(features: Features, unit: str) -> dict[str, Any]:
     """Return which engine ran the trunk and at which rate; nothing ran where the store had everything."""
     choice = features.choice
     record: dict[str, Any] = {
+        "unit": f"{unit}/s",
         "computed": features.computed,
         "from_store": len(features.examples) - features.computed,
     }
@@ -53,7 +54,6 @@ def engine_record(features: Features) -> dict[str, Any]:
         "why": why,
         "rates": dict(choice.examples_per_s),
         "left_out": dict(choice.left_out),
-        "unit": "pictures/s",
         **record,
     }
 

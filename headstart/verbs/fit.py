@@ -172,7 +172,7 @@ def _record(
             **{role: len(indices) for role, indices in roles.items()},
         },
         objective=trained.objective,
-        engine=engine_record(features),
+        engine=engine_record(features, plugins.load("task", model.task).unit),
         metrics=evaluation.metrics,
         baselines=evaluation.baselines,
         dropped=(*data.dropped, *features.dropped),

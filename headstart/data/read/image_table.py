@@ -14,7 +14,7 @@ from typing import ClassVar, final
 from headstart.contracts import Example, Listing, Reader
 from headstart.core.errors import UserError
 from headstart.data import listing
-from headstart.data.rows import SUFFIXES, Rows, read_rows
+from headstart.data.rows import SUFFIXES, Rows, cell_text, read_rows
 
 _PATHS = (
     *("path", "file", "filename", "file_name", "filepath", "file_path", "image_path", "img_path"),
@@ -130,8 +130,9 @@ def _read_table(file: Path, split: str, where: _Where, collector: listing.Collec
     for note in table.notes:
         collector.note(note, file.name)
     for number, cells in table.rows:
-        values = {role: cells[place].strip() for role, place in places.items()}
-        _read_row(values, split, f"{file}, row {number}", where, collector)
+        row = f"{file}, row {number}"
+        values = {role: cell_text(cells[place], f"{row}, {role}") for role, place in places.items()}
+        _read_row(values, split, row, where, collector)
 
 
 def _places(table: Rows, file: Path, split: str, collector: listing.Collector) -> dict[str, int]:

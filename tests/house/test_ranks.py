@@ -1,0 +1,82 @@
+"""One direction only: a module imports lower ranks and its own siblings, and nothing goes in circles."""
+
+import ast
+
+import pytest
+from tests.house.tree import imports, modules, parse
+
+RANKS = {
+    "core": 0,
+    "contracts": 1,
+    "specs": 1,
+    "maths": 1,
+    "model": 2,
+    "data": 2,  # below the tasks, which decode with it
+    "evaluate": 3,
+    "fit": 3,
+    "ship": 3,
+    "tasks": 3,
+    "sources": 3,
+    "engines": 3,
+    "launch": 3,
+    "verbs": 4,
+    "api": 5,
+    "terminal": 5,
+    "cli": 6,
+    "__main__": 7,
+    "": 7,  # headstart/__init__.py
+}
+FINDS_BY_NAME = {"headstart.core.plugins", "headstart.core.unpickle"}
+
+
+def owner(module: str) -> str:
+    """Return the package or module right below ``headstart`` that a dotted name belongs to."""
+    return module.partition(".")[2].partition(".")[0]
+
+
+def test_every_package_and_module_has_a_rank() -> None:
+    assert {owner(name) for name in modules()} <= set(RANKS)
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_imports_point_down(name: str) -> None:
+    mine = owner(name)
+    wrong = [
+        f"{name}:{line} (rank {RANKS[mine]}) imports {target} (rank {RANKS[owner(target)]})"
+        for target, line in imports(name)
+        if owner(target) != mine and RANKS[owner(target)] >= RANKS[mine]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_module_is_part_of_an_import_cycle() -> None:
+    edges = {name: {target for target, _ in imports(name)} & set(modules()) for name in modules()}
+    done: set[str] = set()
+
+    def walk(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join((*path[path.index(name) :], name))
+        if name not in done:
+            for target in sorted(edges[name]):
+                walk(target, (*path, name))
+            done.add(name)
+
+    for name in sorted(edges):
+        walk(name, ())
+
+
+def test_the_walk_sees_imports_inside_functions_and_under_type_checking() -> None:
+    # Without these the two tests above would prove little.
+    assert ("headstart.verbs.fit", "headstart.core.records") == (
+        next(target for target, _ in imports("headstart.api") if target == "headstart.verbs.fit"),
+        next(target for target, _ in imports("headstart.api") if target == "headstart.core.records"),
+    )
+
+
+@pytest.mark.parametrize("name", sorted(set(modules()) - FINDS_BY_NAME))
+def test_no_module_is_imported_past_the_walk(name: str) -> None:
+    called = {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for node in ast.walk(parse(modules()[name]))
+        if isinstance(node, ast.Attribute | ast.Name)
+    }
+    assert not called & {"import_module", "__import__"}
