@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import MISSING, Field
 from typing import Any, NoReturn
 
-from headstart import __version__, specs
+from headstart import specs
 from headstart.core.errors import HeadstartError, machine_error
+from headstart.core.version import VERSION
 
 VERBS = {
     "fit": specs.FitSpec,
@@ -53,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         description="From a pretrained model and your own data to a fine-tuned, honestly evaluated model.",
         epilog="headstart VERB --help tells what a verb takes. First steps: headstart fit PICTURES --out RUN",
     )
-    parser.add_argument("--version", action="version", version=f"headstart {__version__}")
+    parser.add_argument("--version", action="version", version=f"headstart {VERSION}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, spec in VERBS.items():
         summary = (spec.__doc__ or "").strip()

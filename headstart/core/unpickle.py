@@ -19,7 +19,9 @@ _ARRAY_MODULES = frozenset(
 )
 
 
-class _ArraysOnly(pickle.Unpickler):
+# The unpickler in Python, not the one in C, whose memo is an array: eight bytes that store under a
+# large index make that one take gigabytes.
+class _ArraysOnly(pickle._Unpickler):  # type: ignore[misc,name-defined]  # absent from the stubs
     def find_class(self, module: str, name: str) -> Any:
         # Checked by exact pair: a dotted name would walk from an allowed module to any other.
         if module in _ARRAY_MODULES and name in _ARRAY_NAMES:

@@ -13,12 +13,13 @@ import numpy as np
 
 from headstart.contracts import Array
 from headstart.core.progress import progress
+from headstart.core.threads import one_blas_thread
 from headstart.maths import softmax
 from headstart.model.features import Features
 from headstart.model.head import Head
 from headstart.model.taps import Column
 
-L2_GRID = (1e-1, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5)
+L2_GRID = (1e-1, 1e-2, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 _SELECTION_EXAMPLES = 2000
 _IN_MEMORY_BYTES = 128 << 20
 
@@ -58,7 +59,7 @@ def select(
 ) -> list[Tried]:
     """Try every layer set with every lambda on the folds; best first, by log loss."""
     tried: list[Tried] = []
-    with progress(len(candidates) * len(folds) * len(grid), "Choosing layers and lambda", "fits") as advance:
+    with one_blas_thread(), progress(len(candidates) * len(folds) * len(grid), "Choosing layers and lambda", "fits") as advance:
         for name, columns in candidates.items():
             scores = []
             for fit, validate in folds:
@@ -98,7 +99,8 @@ def fit_linear(problem: Problem, indices_n: Array, columns: Sequence[Column], l2
         reduced = softmax.reduce(scaling.apply(problem.features.read(indices_n, columns)))
         y_N = problem.targets_N[indices_n]
         small = (len(indices_n), reduced.z_NR.shape[1], problem.num_classes)
-        solved = reduced.expand(softmax.solve(lambda: [(reduced.z_NR, y_N)], small, l2))
+        with one_blas_thread():
+            solved = reduced.expand(softmax.solve(lambda: [(reduced.z_NR, y_N)], small, l2))
     else:
         with progress(softmax.MAX_ITERATIONS, "Solving the head", "passes") as advance:
 

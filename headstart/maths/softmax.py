@@ -91,11 +91,15 @@ def solve(
         weight_DK, bias_K = parameters[:-1], parameters[-1]
         loss, gradient = 0.0, np.zeros_like(parameters)
         for x_nD, y_n in chunks():
+            own = (np.arange(len(y_n)), y_n)
             logits_nK = x_nD @ weight_DK.astype(x_nD.dtype) + bias_K
-            normaliser_n = logsumexp(logits_nK, axis=1)
-            loss += float((normaliser_n - logits_nK[np.arange(len(y_n)), y_n]).sum())
-            residual_nK = np.exp(logits_nK - normaliser_n[:, None])
-            residual_nK[np.arange(len(y_n)), y_n] -= 1.0
+            logits_nK -= logits_nK.max(axis=1, keepdims=True)
+            own_n = logits_nK[own]
+            residual_nK = np.exp(logits_nK, out=logits_nK)
+            total_n = residual_nK.sum(axis=1)
+            loss += float((np.log(total_n) - own_n).sum())
+            residual_nK /= total_n[:, None]
+            residual_nK[own] -= 1.0
             gradient[:-1] += x_nD.T @ residual_nK.astype(x_nD.dtype)
             gradient[-1] += residual_nK.sum(axis=0)
         gradient /= num_examples

@@ -111,7 +111,7 @@ class ImageClassification(Task):
 
 def _open(example: Example, content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     if example.pixels is not None:
-        return Image.fromarray(example.pixels[example.row]).convert("RGB"), ()
+        return picture.from_pixels(example.pixels[example.row]), ()
     return picture.decode(content)
 
 

@@ -34,8 +34,8 @@ def test_unsplit_folders_label_by_name_at_any_depth(tmp_path: Path, save: Save) 
     assert labels(found) == {"dog/z.JPG": "dog", "dog/deep/er/a.jpeg": "dog", "cat/c.Png": "cat"}
     assert [example.key for example in found.splits["all"]] == [
         "cat/c.Png",
-        "dog/z.JPG",
         "dog/deep/er/a.jpeg",
+        "dog/z.JPG",
     ]
     assert (found.classes, found.dropped, found.notes, found.layout) == (
         ("cat", "dog"),

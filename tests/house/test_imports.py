@@ -4,10 +4,12 @@ import dataclasses
 import inspect
 import subprocess
 import sys
+import tomllib
 
 import headstart
 import pytest
 from headstart import cli, specs
+from tests.house.tree import ROOT
 
 HEAVY = (
     *("torch", "timm", "torchvision", "openvino", "onnxruntime", "numpy", "scipy", "PIL", "rich"),
@@ -68,6 +70,11 @@ def test_the_public_surface() -> None:
     assert all(getattr(headstart, name).__doc__ for name in headstart.__all__)
     assert issubclass(headstart.UserError, headstart.HeadstartError)
     assert issubclass(headstart.MachineError, headstart.HeadstartError)
+
+
+def test_the_version_is_the_packages() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert headstart.__version__ == declared
 
 
 def test_the_command_line_has_every_function_and_no_other() -> None:

@@ -1,0 +1,3 @@
+"""Which headstart this is."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,20 @@
+"""What all tests share: a headstart home of their own, so that nobody's feature store is touched."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def headstart_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Point ``HEADSTART_HOME`` at a folder of this session; converted weights and features are shared in it."""
+    home = tmp_path_factory.mktemp("home")
+    before = os.environ.get("HEADSTART_HOME")
+    os.environ["HEADSTART_HOME"] = str(home)
+    yield home
+    if before is None:
+        del os.environ["HEADSTART_HOME"]
+    else:
+        os.environ["HEADSTART_HOME"] = before
