@@ -28,7 +28,8 @@ Inputs = Mapping[str, Array]
 class Example:
     """One labelled input: ``key`` names it to people, ``label`` is its target's name.
 
-    The content is the file ``path``; or, where many examples share one file, ``row`` of ``pixels``.
+    The content is the file ``path``; or, where many examples share one file, ``row`` of ``pixels``,
+    or ``text``.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Example:
     path: Path
     row: int = -1
     pixels: Array | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

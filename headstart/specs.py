@@ -4,6 +4,7 @@ The command line, its help, the saved run and the functions of ``import headstar
 these records. Nothing heavy is imported here, so that ``--help`` is quick.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
@@ -67,8 +68,8 @@ def _check(one: "Field[Any]", value: Any) -> None:
         raise UserError(
             f"{name} is {value!r}", f"one of {', '.join(limits['choices'])}", "choose one of these"
         )
-    if "above" in limits and not value > limits["above"]:
-        raise UserError(f"{name} is {value}", f"a number above {limits['above']}", f"give a larger {name}")
+    if "above" in limits and not limits["above"] < value < math.inf:
+        raise UserError(f"{name} is {value}", f"a finite number above {limits['above']}", "give another one")
     if "least" in limits and not value >= limits["least"]:
         raise UserError(f"{name} is {value}", f"at least {limits['least']}", f"give a larger {name}")
 

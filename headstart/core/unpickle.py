@@ -21,7 +21,7 @@ _ARRAY_MODULES = frozenset(
 
 # The unpickler in Python, not the one in C, whose memo is an array: eight bytes that store under a
 # large index make that one take gigabytes.
-class _ArraysOnly(pickle._Unpickler):  # type: ignore[misc,name-defined]  # absent from the stubs
+class _ArraysOnly(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         # Checked by exact pair: a dotted name would walk from an allowed module to any other.
         if module in _ARRAY_MODULES and name in _ARRAY_NAMES:
@@ -39,6 +39,12 @@ def _latin1_bytes(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+_DAMAGE = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError),
+    *(MemoryError, OverflowError, RecursionError, ImportError, AssertionError),
+)
+
+
 def load_arrays(path: Path) -> Any:
     """Read a pickle that holds only plain containers, numbers, strings and NumPy arrays.
 
@@ -48,15 +54,7 @@ def load_arrays(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             return _ArraysOnly(file, encoding="bytes").load()
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        KeyError,
-    ) as error:
+    except _DAMAGE as error:
         raise UserError(
             f"{path} is not a pickle of arrays alone: {error}",
             "plain containers and NumPy arrays",

@@ -70,15 +70,15 @@ def load_model(run: Path) -> Model:
     folder = run / "model"
     try:
         config = json.loads((folder / "config.json").read_text())["headstart"]
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(
             f"{run} holds no model", "a run folder that headstart fit has written", "check the path"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise MachineError(f"{folder / 'config.json'} is damaged: {error}.") from error
-    if config["format"] != _FORMAT:
+    if config.get("format") != _FORMAT:
         raise UserError(
-            f"{run} was written in format {config['format']}",
+            f"{run} was written in format {config.get('format')}",
             f"format {_FORMAT}",
             "use the headstart version in its run.json",
         )
