@@ -6,7 +6,7 @@ Shape letters: N examples, H height, W width, C channels, D features, K classes.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from headstart.core.records import Dropped, Metric, Note, Section
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -67,12 +67,21 @@ class Reader(ABC):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preprocess:
-    """A model's own preprocessing of a picture, part of the model.
+    """What a model does to a raw input before its first layer; part of the model.
 
-    ``size`` px square after cropping the central ``crop`` of the shorter side; then channels in
+    Each modality has its own; ``modality`` names the plug-in that knows it.
+    """
+
+    modality: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PicturePreprocess(Preprocess):
+    """``size`` px square after cropping the central ``crop`` of the shorter side; then channels in
     ``order``, times ``scale``, minus ``mean``, over ``std`` (per channel, in that order).
     """
 
+    modality: str = "picture"
     size: int
     crop: float
     interpolation: str
@@ -83,8 +92,29 @@ class Preprocess:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TextPreprocess(Preprocess):
+    """Tokens of the model's own tokenizer, at most ``max_length`` of them, special ones included.
+
+    ``tokenizer_digest`` is the SHA-256 of the file ``tokenizer`` among the model's assets; ``longest``
+    is how many tokens the model's positions allow. ``pooling`` is how a text becomes one vector: by
+    the mean, the first or the last token.
+    """
+
+    modality: str = "text"
+    tokenizer: str
+    tokenizer_digest: str
+    max_length: int
+    longest: int
+    pooling: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Pretrained:
-    """A pretrained model before any framework is imported: what it is and which weights it has."""
+    """A pretrained model before any framework is imported: what it is and which weights it has.
+
+    ``config`` is what the source needs to build the architecture; ``assets`` are files that belong
+    to the model beside its weights, by the name they are saved under.
+    """
 
     base: str
     architecture: str
@@ -93,6 +123,22 @@ class Pretrained:
     weights: Path
     weights_digest: str
     preprocess: Preprocess
+    config: Mapping[str, Any] = field(default_factory=dict)
+    assets: Mapping[str, Path] = field(default_factory=dict)
+
+
+class Network(ABC):
+    """An architecture in torch: a module, and its blocks' outputs in order.
+
+    The freeze line may lie after any block.
+    """
+
+    module: "nn.Module"
+    blocks: tuple[str, ...]
+
+    @abstractmethod
+    def outputs(self, *inputs: "Tensor") -> "Sequence[Tensor]":
+        """Return every block's output for a preprocessed batch, the first axis the batch."""
 
 
 class Source(ABC):
@@ -113,30 +159,86 @@ class Source(ABC):
         """Return the weights under the architecture's own names."""
 
     @abstractmethod
-    def blocks(self, architecture: str) -> "tuple[nn.Module, Sequence[tuple[str, nn.Module]]]":
-        """Build the architecture with random weights: the model, and its blocks in order.
+    def network(self, pretrained: Pretrained) -> Network:
+        """Build the architecture with random weights."""
 
-        Applied one after another to normalised pixels [N, 3, H, W], the blocks are the model up to
-        its classifier: the freeze line may lie between any two of them.
-        """
+    @abstractmethod
+    def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
+        """Return JSON files, by name, with which the source's own library loads the saved weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """Features named ``name``: the output of ``block`` pooled ``how`` the modality understands.
+
+    The empty block is the input itself.
+    """
+
+    name: str
+    block: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A tap's place in a row of features: [start, stop)."""
+
+    name: str
+    start: int
+    stop: int
+
+
+class Modality(ABC):
+    """A kind of input: how a batch of it looks, and how block outputs become features."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def restore(self, described: Mapping[str, Any]) -> Preprocess:
+        """Rebuild a preprocess from its JSON."""
+
+    @abstractmethod
+    def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> Preprocess:
+        """Apply the user's ``image_size`` or ``max_length``. Raises UserError for one without meaning."""
+
+    @abstractmethod
+    def taps(self, preprocess: Preprocess, blocks: Sequence[str]) -> Sequence[Tap]:
+        """Return which features are taken from which block."""
+
+    @abstractmethod
+    def trunk(self, preprocess: Preprocess, network: Network, taps: Sequence[Tap]) -> "nn.Module":
+        """Return the module from a raw batch to features [N, D], the taps side by side."""
+
+    @abstractmethod
+    def sample(self, preprocess: Preprocess) -> Inputs:
+        """Return a batch of two, to trace and to measure widths with; names in the trunk's order."""
+
+    @abstractmethod
+    def varying_axes(self) -> Mapping[str, Mapping[int, str]]:
+        """Return the axes of each input whose size varies, by name."""
+
+    @abstractmethod
+    def layer_sets(self, columns: Sequence[Column]) -> Mapping[str, Sequence[Column]]:
+        """Return what a head may see, by name: at least ``last`` and ``all``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trunk:
-    """Everything below the freeze line: a pure function from uint8 pictures [N, H, W, 3] to features [N, D].
+    """Everything below the freeze line: a pure function from a raw batch to features [N, D].
 
     ``key`` names the function (weights, preprocessing, taps, precision): the store's and the
-    engines' key. ``module`` builds it in torch; ``graph`` returns it as an ONNX file.
+    engines' key. ``module`` builds it in torch, its arguments in the order of ``inputs``; ``graph``
+    returns it as an ONNX file with inputs of those names.
     """
 
     key: str
-    input_shape: tuple[int, ...]
+    inputs: tuple[str, ...]
     module: "Callable[[], nn.Module]"
     graph: Callable[[], Path]
 
 
-Compiled = Callable[[Array], Floats]
-"""A trunk made ready: a uint8 batch [N, H, W, 3] in, features [N, D] out."""
+Compiled = Callable[[Inputs], Floats]
+"""A trunk made ready: a raw batch in, features [N, D] out."""
 
 
 class Engine(ABC):
@@ -155,10 +257,40 @@ class Engine(ABC):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """One example as a trunk takes it, with what had to be done to read it (empty: nothing)."""
+    """One example as a trunk takes it, with what had to be done to read it (empty: nothing).
 
-    pixels: Array
+    ``length`` is 0 where all examples have the same shape; else examples of like length share a
+    batch, and shorter arrays are padded with zeros at the end of their first axis.
+    """
+
+    inputs: Inputs
     notes: tuple[str, ...] = ()
+    length: int = 0
+
+
+class Baseline(ABC):
+    """What a model has to beat: a linear model on a plain representation of the input."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def learn(self, table: "Rows", indices_n: Array) -> Mapping[str, Any]:
+        """Return, as JSON, what the representation needs to know of the training examples."""
+
+    @abstractmethod
+    def matrix(self, learnt: Mapping[str, Any], table: "Rows", indices_n: Array) -> Any:
+        """Return the representation [n, D] of some examples, dense or sparse float32."""
+
+
+class Rows(ABC):
+    """Examples with their features, as heads and baselines see them."""
+
+    examples: Sequence[Example]
+    columns: Sequence[Column]
+
+    @abstractmethod
+    def read(self, indices_n: Array, columns: Sequence[Column]) -> Floats:
+        """Return features float32 [n, d] of some examples, the columns side by side."""
 
 
 class Task(ABC):
@@ -166,7 +298,10 @@ class Task(ABC):
 
     name: ClassVar[str]
     layouts: ClassVar[tuple[str, ...]]
+    modality: ClassVar[str]
     unit: ClassVar[str]
+    default_base: ClassVar[str]
+    baselines: ClassVar[tuple[Baseline, ...]]
 
     @abstractmethod
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:
@@ -177,7 +312,7 @@ class Task(ABC):
         """Return the bytes that identify the example's input. Raises BadExample."""
 
     @abstractmethod
-    def prepare(self, example: Example, content: bytes, preprocess: Preprocess) -> Prepared:
+    def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Decode one example for a trunk. Raises BadExample with the reason."""
 
     @abstractmethod

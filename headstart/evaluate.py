@@ -6,6 +6,7 @@ import numpy as np
 
 from headstart.contracts import Array, Task
 from headstart.core.records import Evaluation, Note
+from headstart.maths import softmax
 from headstart.model.features import Features
 from headstart.model.head import Head
 from headstart.model.saved import Model
@@ -29,8 +30,10 @@ def evaluate(
     truth_n = targets_N[indices_n]
     predicted_nK = probabilities(model.head, features, indices_n)
     baselines = {"majority": np.tile(model.priors_K, (len(indices_n), 1))}
-    for name, head in model.baseline_heads.items():
-        baselines[name] = probabilities(head, features, indices_n)
+    for fitted in model.baselines:
+        (baseline,) = (one for one in task.baselines if one.name == fitted.name)
+        matrix_nD = baseline.matrix(fitted.learnt, features, indices_n)
+        baselines[fitted.name] = softmax.probabilities(fitted.layer.logits(matrix_nD))
     examples = [features.examples[index] for index in indices_n]
     return Evaluation(
         split=split,

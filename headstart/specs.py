@@ -83,7 +83,7 @@ class FitSpec(Spec):
     )
     out: str | None = option("the run folder to write (default: runs/DATA-BASE)")
     task: str | None = option("what to learn (default: guessed where the data makes it certain)")
-    base: str = option("the pretrained model, SOURCE:NAME", "pack:efficientnet-lite0")
+    base: str | None = option("the pretrained model, SOURCE:NAME (default: the task's own)")
     strategy: str = option(
         "where the freeze line lies: head trains a head on the frozen model", "head", choices=("head",)
     )
@@ -95,6 +95,7 @@ class FitSpec(Spec):
     )
     l2: float | None = option("lambda of the L2 penalty (default: chosen on validation data)", above=0)
     image_size: int | None = option("side of the pictures in px (default: the model's own)", least=32)
+    max_length: int | None = option("longest text in tokens (default: the model's own)", least=4)
     head_hidden: int | None = option(
         "train a dense hidden layer of this many units by gradient steps", least=1
     )

@@ -18,6 +18,7 @@ PACKAGES = {
     "task": "headstart.tasks",
     "source": "headstart.sources",
     "engine": "headstart.engines",
+    "modality": "headstart.modalities",
     "layout": "headstart.data.read",
 }
 

@@ -18,17 +18,23 @@ def read(path: Path, layouts: Sequence[str]) -> Listing:
     Raises UserError, in one sentence, where the path is missing or empty, where no layout fits, or
     where there is only one class.
     """
-    _check_path(path)
-    for name in layouts:
-        reader: Reader = plugins.load("layout", name)
-        if reader.recognises(path):
-            found = reader.read(path)
-            _check_two_classes(path, found)
-            return found
-    raise _unrecognised(path, layouts)
+    check_path(path)
+    name = layout_of(path, layouts)
+    if name is None:
+        raise _unrecognised(path, layouts)
+    reader: Reader = plugins.load("layout", name)
+    found = reader.read(path)
+    _check_two_classes(path, found)
+    return found
 
 
-def _check_path(path: Path) -> None:
+def layout_of(path: Path, layouts: Sequence[str]) -> str | None:
+    """Return the first of the layouts that recognises the path, None where none does."""
+    return next((name for name in layouts if plugins.load("layout", name).recognises(path)), None)
+
+
+def check_path(path: Path) -> None:
+    """Raise UserError where there is nothing to read at the path."""
     # A link to itself makes exists() raise on some versions of Python; os.path never does.
     if not os.path.exists(path):
         what = "is a link that leads nowhere" if os.path.islink(path) else "does not exist"

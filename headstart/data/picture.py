@@ -27,7 +27,7 @@ from PIL import (  # noqa: F401
     WebPImagePlugin,
 )
 
-from headstart.contracts import Array, Preprocess
+from headstart.contracts import Array, PicturePreprocess
 from headstart.core.errors import BadExample
 from headstart.data.signature import HEAD_BYTES, describe, picture_format
 
@@ -86,7 +86,7 @@ def decode(content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
         raise BadExample(_reason(kind, error)) from error
 
 
-def square(image: Image.Image, preprocess: Preprocess) -> NDArray[np.uint8]:
+def square(image: Image.Image, preprocess: PicturePreprocess) -> NDArray[np.uint8]:
     """Return the pixels [size, size, 3] that the model expects: shorter side resized, centre cropped.
 
     The same as timm's evaluation transform (and torchvision's ``Resize`` and ``CenterCrop``), except

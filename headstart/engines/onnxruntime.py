@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from headstart.contracts import Array, Compiled, Engine, Floats, Trunk
+from headstart.contracts import Compiled, Engine, Floats, Inputs, Trunk
 from headstart.core.errors import EngineUnavailable
 
 
@@ -37,11 +37,9 @@ class OnnxRuntimeEngine(Engine):
             )
         except RuntimeError as error:
             raise EngineUnavailable(f"onnxruntime cannot load it: {str(error).splitlines()[0]}") from error
-        name = session.get_inputs()[0].name
 
-        def run(pixels_NHWC: Array) -> Floats:
-            return np.asarray(
-                session.run(None, {name: np.ascontiguousarray(pixels_NHWC)})[0], dtype=np.float32
-            )
+        def run(batch: Inputs) -> Floats:
+            arrays = {name: np.ascontiguousarray(batch[name]) for name in trunk.inputs}
+            return np.asarray(session.run(None, arrays)[0], dtype=np.float32)
 
         return run

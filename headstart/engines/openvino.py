@@ -5,7 +5,7 @@ from typing import final
 
 import numpy as np
 
-from headstart.contracts import Array, Compiled, Engine, Floats, Trunk
+from headstart.contracts import Compiled, Engine, Floats, Inputs, Trunk
 from headstart.core.errors import EngineUnavailable
 
 
@@ -35,8 +35,9 @@ class OpenVinoEngine(Engine):
             raise EngineUnavailable(f"openvino cannot compile it: {str(error).splitlines()[0]}") from error
         request = model.create_infer_request()
 
-        def run(pixels_NHWC: Array) -> Floats:
-            outputs = request.infer([np.ascontiguousarray(pixels_NHWC)], share_inputs=True)
+        def run(batch: Inputs) -> Floats:
+            arrays = [np.ascontiguousarray(batch[name]) for name in trunk.inputs]
+            outputs = request.infer(arrays, share_inputs=True)
             return np.array(outputs[0], dtype=np.float32)
 
         return run

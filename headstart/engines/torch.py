@@ -4,7 +4,7 @@ from typing import final
 
 import numpy as np
 
-from headstart.contracts import Array, Compiled, Engine, Floats, Trunk
+from headstart.contracts import Compiled, Engine, Floats, Inputs, Trunk
 from headstart.core.frameworks import prepare_torch
 
 
@@ -25,9 +25,12 @@ class TorchEngine(Engine):
         module = trunk.module().to(device)
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
 
-        def run(pixels_NHWC: Array) -> Floats:
+        def run(batch: Inputs) -> Floats:
+            tensors = [
+                torch.from_numpy(np.ascontiguousarray(batch[name])).to(device) for name in trunk.inputs
+            ]
             with torch.inference_mode():
-                features_ND = module(torch.from_numpy(np.ascontiguousarray(pixels_NHWC)).to(device))
+                features_ND = module(*tensors)
             return np.asarray(features_ND.cpu().numpy(), dtype=np.float32)
 
         return run

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.contracts import Array
+from headstart.contracts import Array, Column
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.core.progress import progress
-from headstart.fit.probe import Fold, Problem
+from headstart.fit.probe import Fold, Problem, View
 from headstart.maths import softmax
 from headstart.model.head import Head
-from headstart.model.taps import Column
 from headstart.specs import FitSpec
 
 if TYPE_CHECKING:
@@ -67,7 +66,8 @@ def train(
     """
     torch = prepare_torch()
     fit, validate = fold
-    scaling = _unit_variance(softmax.scaling(x for x, _ in problem.chunks(fit, columns)))
+    view = View.of_columns(problem.rows, columns)
+    scaling = _unit_variance(softmax.scaling(view.read(part) for part in view.pieces(fit)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _network(len(scaling.mean_D), recipe.hidden, problem.num_classes)
@@ -104,7 +104,7 @@ def _batches(
     step = max(batch_size, _CHUNK // batch_size * batch_size)
     for start in range(0, len(order), step):
         part = order[start : start + step]
-        x_nD, y_n = problem.features.read(part, columns), problem.targets_N[part]
+        x_nD, y_n = problem.rows.read(part, columns), problem.targets_N[part]
         for first in range(0, len(part), batch_size):
             yield x_nD[first : first + batch_size], y_n[first : first + batch_size]
 
@@ -138,8 +138,9 @@ def _head(model: "nn.Module", scaling: softmax.Scaling, columns: Sequence[Column
 
 def _validate(head: Head, problem: Problem, validate: Array) -> dict[str, float]:
     loss, right = 0.0, 0
-    for x_nD, y_n in problem.chunks(validate, head.columns):
-        p_nK = head.probabilities(x_nD)
+    view = View.of_columns(problem.rows, head.columns)
+    for part in view.pieces(validate):
+        p_nK, y_n = head.probabilities(view.read(part)), problem.targets_N[part]
         loss -= float(np.log(np.maximum(p_nK[np.arange(len(y_n)), y_n], 1e-15)).sum())
         right += int((p_nK.argmax(axis=1) == y_n).sum())
     return {"log_loss": loss / len(validate), "accuracy": right / len(validate)}

@@ -6,18 +6,18 @@ Which blocks the head sees is a choice like lambda (Head2Toe, arXiv 2201.03529, 
 the last block alone is the textbook's). Both are chosen by mean log loss on validation folds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy import sparse
 
-from headstart.contracts import Array
+from headstart.contracts import Array, Column, Rows
 from headstart.core.progress import progress
 from headstart.core.threads import one_blas_thread
 from headstart.maths import softmax
-from headstart.model.features import Features
-from headstart.model.head import Head
-from headstart.model.taps import Column
 
 L2_GRID = (1e-1, 1e-2, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 _SELECTION_EXAMPLES = 2000
@@ -39,46 +39,57 @@ class Tried:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """Features with their targets [N] in K classes."""
+    """Examples with their features, their targets [N] in K classes."""
 
-    features: Features
+    rows: Rows
     targets_N: Array
     num_classes: int
 
-    def chunks(self, indices_n: Array, columns: Sequence[Column]) -> Iterator[tuple[Array, Array]]:
-        """Yield features with targets in pieces of bounded memory."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """One representation of the examples: ``read`` gives [n, D] of some, dense or sparse float32."""
+
+    read: Callable[[Array], Any]
+    width: int
+
+    @staticmethod
+    def of_columns(rows: Rows, columns: Sequence[Column]) -> "View":
+        """Return what a head sees that looks at some columns of the features."""
         width = sum(column.stop - column.start for column in columns)
-        step = max(1, _IN_MEMORY_BYTES // 4 // (4 * width))
+        return View(read=lambda indices_n: rows.read(indices_n, columns), width=width)
+
+    def pieces(self, indices_n: Array) -> Iterator[Array]:
+        """Yield the indices in pieces whose dense features take bounded memory."""
+        step = max(1, _IN_MEMORY_BYTES // 4 // (4 * self.width))
         for start in range(0, len(indices_n), step):
-            part = indices_n[start : start + step]
-            yield self.features.read(part, columns), self.targets_N[part]
+            yield indices_n[start : start + step]
 
 
 def select(
-    problem: Problem, candidates: Mapping[str, Sequence[Column]], folds: Sequence[Fold], grid: Sequence[float]
+    problem: Problem, views: Mapping[str, View], folds: Sequence[Fold], grid: Sequence[float]
 ) -> list[Tried]:
-    """Try every layer set with every lambda on the folds; best first, by log loss."""
+    """Try every view with every lambda on the folds; best first, by log loss."""
     tried: list[Tried] = []
-    with one_blas_thread(), progress(len(candidates) * len(folds) * len(grid), "Choosing layers and lambda", "fits") as advance:
-        for name, columns in candidates.items():
+    count = len(views) * len(folds) * len(grid)
+    with one_blas_thread(), progress(count, "Choosing layers and lambda", "fits") as advance:
+        for name, view in views.items():
             scores = []
-            for fit, validate in folds:
-                scores.append(_path(problem, columns, (fit, validate), grid))
+            for fold in folds:
+                scores.append(_path(problem, view, fold, grid))
                 advance(len(grid))
             for l2, (log_loss, accuracy) in zip(grid, np.mean(scores, axis=0), strict=True):
                 tried.append(Tried(layers=name, l2=l2, log_loss=float(log_loss), accuracy=float(accuracy)))
     return sorted(tried, key=lambda one: (one.log_loss, -one.l2))
 
 
-def _path(
-    problem: Problem, columns: Sequence[Column], fold: Fold, grid: Sequence[float]
-) -> list[tuple[float, float]]:
+def _path(problem: Problem, view: View, fold: Fold, grid: Sequence[float]) -> list[tuple[float, float]]:
     """Return (log loss, accuracy) on the fold for each lambda, from the largest down, each from the last."""
     fit, validate = fold
-    x_nD = problem.features.read(fit, columns)
-    scaling = softmax.scaling([x_nD])
+    x_nD = view.read(fit)
+    scaling = _scaling([x_nD])
     reduced = softmax.reduce(scaling.apply(x_nD))
-    held_out = reduced.project(scaling.apply(problem.features.read(validate, columns)))
+    held_out = reduced.project(scaling.apply(view.read(validate)))
     y_n, truth_m = problem.targets_N[fit], problem.targets_N[validate]
     shape = (len(fit), reduced.z_NR.shape[1], problem.num_classes)
     head, scores = None, []
@@ -90,27 +101,33 @@ def _path(
     return scores
 
 
-def fit_linear(problem: Problem, indices_n: Array, columns: Sequence[Column], l2: float) -> Head:
+def _scaling(chunks: Iterable[Array]) -> softmax.Scaling:
+    """Standardise dense features; sparse ones are scaled already, and would not stay sparse."""
+    first, *rest = itertools.islice(chunks := iter(chunks), 1)
+    if sparse.issparse(first):
+        return softmax.Scaling.none(first.shape[1])
+    return softmax.scaling(itertools.chain([first], rest, chunks))
+
+
+def solve(problem: Problem, view: View, indices_n: Array, l2: float) -> softmax.Linear:
     """Solve the convex problem on all the given examples; memory stays flat as they grow."""
-    width = sum(column.stop - column.start for column in columns)
-    scaling = softmax.scaling(x for x, _ in problem.chunks(indices_n, columns))
-    shape = (len(indices_n), width, problem.num_classes)
-    if len(indices_n) * width * 4 <= _IN_MEMORY_BYTES:
-        reduced = softmax.reduce(scaling.apply(problem.features.read(indices_n, columns)))
-        y_N = problem.targets_N[indices_n]
-        small = (len(indices_n), reduced.z_NR.shape[1], problem.num_classes)
+    scaling = _scaling(view.read(part) for part in view.pieces(indices_n))
+    y_N = problem.targets_N
+    if len(indices_n) * view.width * 4 <= _IN_MEMORY_BYTES:
+        reduced = softmax.reduce(scaling.apply(view.read(indices_n)))
+        shape = (len(indices_n), reduced.z_NR.shape[1], problem.num_classes)
         with one_blas_thread():
-            solved = reduced.expand(softmax.solve(lambda: [(reduced.z_NR, y_N)], small, l2))
-    else:
-        with progress(softmax.MAX_ITERATIONS, "Solving the head", "passes") as advance:
+            solved = softmax.solve(lambda: [(reduced.z_NR, y_N[indices_n])], shape, l2)
+        return scaling.fold(reduced.expand(solved))
+    shape = (len(indices_n), view.width, problem.num_classes)
+    with progress(softmax.MAX_ITERATIONS, "Solving the head, at most", "passes") as advance:
 
-            def passes() -> Iterator[tuple[Array, Array]]:
-                advance(1)
-                for x_nD, y_n in problem.chunks(indices_n, columns):
-                    yield scaling.apply(x_nD), y_n
+        def passes() -> Iterator[tuple[Array, Array]]:
+            advance(1)
+            for part in view.pieces(indices_n):
+                yield scaling.apply(view.read(part)), y_N[part]
 
-            solved = softmax.solve(passes, shape, l2, tolerance=1e-6)
-    return Head.of(columns, [scaling.fold(solved)])
+        return scaling.fold(softmax.solve(passes, shape, l2, tolerance=1e-6))
 
 
 def subsample(fold: Fold, seed: int) -> Fold:

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from headstart.contracts import Array
+from headstart.contracts import Array, Baseline, Column
+from headstart.core.errors import UserError
 from headstart.fit import dense, probe
-from headstart.fit.probe import Fold, Problem
+from headstart.fit.probe import Fold, Problem, View
+from headstart.maths import softmax
 from headstart.model.head import Head
-from headstart.model.taps import LAYER_SETS, PIXELS, Column
+from headstart.model.saved import FittedBaseline
 from headstart.specs import FitSpec
 
 
@@ -22,80 +24,79 @@ class Trained:
     objective: Mapping[str, Any]
 
 
-def train_head(
-    spec: FitSpec,
-    problem: Problem,
-    sets: Mapping[str, Sequence[Column]],
-    indices_n: Array,
-    folds: Sequence[Fold],
-) -> Trained:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them."""
+
+    spec: FitSpec
+    problem: Problem
+    indices_n: Array
+    folds: Sequence[Fold]
+
+
+def train_head(training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
     """Choose layers and lambda on the folds, then train on all the given examples."""
+    spec = training.spec
+    if spec.layers != "auto" and not sets.get(spec.layers):
+        raise UserError(
+            f"--layers {spec.layers} of a model without them", f"one of {', '.join(sets)}", "choose one"
+        )
     if spec.head_hidden is not None:
         layers = "last" if spec.layers == "auto" else spec.layers
-        return _dense(spec, problem, (layers, sets[layers]), folds)
-    names = LAYER_SETS if spec.layers == "auto" else (spec.layers,)
-    return train_linear(spec, problem, {name: sets[name] for name in names}, indices_n, folds)
+        return _dense(training, layers, sets[layers])
+    names = [name for name in sets if sets[name]] if spec.layers == "auto" else [spec.layers]
+    views = {name: View.of_columns(training.problem.rows, sets[name]) for name in names}
+    layer, objective = _linear(training, views)
+    head = Head.of(sets[objective["layers"]], [layer])
+    return Trained(head=head, objective={**objective, "parameters": head.parameters()})
 
 
-def train_baselines(
-    spec: FitSpec,
-    problem: Problem,
-    sets: Mapping[str, Sequence[Column]],
-    indices_n: Array,
-    folds: Sequence[Fold],
-) -> dict[str, Head]:
-    """Train what the model has to beat: a linear model on the raw pixels, its lambda chosen alike."""
-    return {PIXELS: train_linear(spec, problem, {PIXELS: sets[PIXELS]}, indices_n, folds).head}
+def train_baseline(training: Training, baseline: Baseline) -> FittedBaseline:
+    """Train a linear model on a plain representation of the input, its lambda chosen like the head's."""
+    rows = training.problem.rows
+    learnt = baseline.learn(rows, training.indices_n)
+    width = baseline.matrix(learnt, rows, training.indices_n[:1]).shape[1]
+    view = View(read=lambda indices_n: baseline.matrix(learnt, rows, indices_n), width=width)
+    layer, _ = _linear(training, {baseline.name: view})
+    return FittedBaseline(name=baseline.name, learnt=learnt, layer=layer.as_float32())
 
 
-def train_linear(
-    spec: FitSpec,
-    problem: Problem,
-    candidates: Mapping[str, Sequence[Column]],
-    indices_n: Array,
-    folds: Sequence[Fold],
-) -> Trained:
-    """Choose among the candidates and a grid of lambdas on the folds, then solve on all the examples."""
-    small = [probe.subsample(fold, spec.seed) for fold in folds]
+def _linear(training: Training, views: Mapping[str, View]) -> tuple[softmax.Linear, dict[str, Any]]:
+    """Choose a view and a lambda on the folds, then solve on all the examples."""
+    spec, indices_n = training.spec, training.indices_n
+    small = [probe.subsample(fold, spec.seed) for fold in training.folds]
     grid = probe.L2_GRID if spec.l2 is None else (spec.l2,)
-    tried = probe.select(problem, candidates, small, grid)
+    tried = probe.select(training.problem, views, small, grid)
     best = tried[0]
     # J is a mean over examples: the same prior on W weighs less the more examples there are.
     fitted_on = float(np.mean([len(fit) for fit, _ in small]))
     l2 = best.l2 if spec.l2 is not None else best.l2 * fitted_on / len(indices_n)
-    head = probe.fit_linear(problem, indices_n, candidates[best.layers], l2)
+    return probe.solve(training.problem, views[best.layers], indices_n, l2), {
+        "loss": "cross-entropy",
+        "penalty": "l2",
+        "lambda": l2,
+        "layers": best.layers,
+        "features": views[best.layers].width,
+        "examples": len(indices_n),
+        "formula": "min over W, b of 1/N Σ −log p(yᵢ|xᵢ) + λ/2 ‖W‖²",
+        "solver": "L-BFGS on standardised features",
+        "chosen": [asdict(one) for one in tried],
+    }
+
+
+def _dense(training: Training, layers: str, columns: Sequence[Column]) -> Trained:
+    recipe = dense.Recipe.from_spec(training.spec)
+    fit, _ = training.folds[0]
+    head, history = dense.train(training.problem, columns, training.folds[0], recipe, training.spec.seed)
     return Trained(
         head=head,
         objective={
             "loss": "cross-entropy",
-            "penalty": "l2",
-            "lambda": l2,
-            "layers": best.layers,
-            "features": sum(column.stop - column.start for column in candidates[best.layers]),
-            "examples": len(indices_n),
-            "parameters": head.parameters(),
-            "formula": "min over W, b of 1/N Σ −log p(yᵢ|xᵢ) + λ/2 ‖W‖²",
-            "solver": "L-BFGS on standardised features",
-            "chosen": [asdict(one) for one in tried],
-        },
-    )
-
-
-def _dense(
-    spec: FitSpec, problem: Problem, layers: tuple[str, Sequence[Column]], folds: Sequence[Fold]
-) -> Trained:
-    name, columns = layers
-    recipe = dense.Recipe.from_spec(spec)
-    head, history = dense.train(problem, columns, folds[0], recipe, spec.seed)
-    return Trained(
-        head=head,
-        objective={
-            "loss": "cross-entropy",
-            "penalty": "none" if recipe.l2 == 0 else "l2",
+            "penalty": "l2" if recipe.l2 else "none",
             "lambda": recipe.l2,
-            "layers": name,
+            "layers": layers,
             "features": sum(column.stop - column.start for column in columns),
-            "examples": len(folds[0][0]),
+            "examples": len(fit),
             "parameters": head.parameters(),
             "formula": "min over W₁, b₁, W₂, b₂ of 1/N Σ −log p(yᵢ|xᵢ)"
             + (" + λ/2 ‖W‖²" if recipe.l2 else ""),

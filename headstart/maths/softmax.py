@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import logsumexp
@@ -30,6 +31,10 @@ class Linear:
     weight_DK: Array
     bias_K: Array
 
+    def as_float32(self) -> "Linear":
+        """Return the layer in single precision, as it is saved."""
+        return Linear(self.weight_DK.astype(np.float32), self.bias_K.astype(np.float32))
+
     def logits(self, x_ND: Array) -> Array:
         """Return [N, K]."""
         return np.asarray(x_ND @ self.weight_DK + self.bias_K)
@@ -45,8 +50,15 @@ class Scaling:
     mean_D: Array
     gain_D: Array
 
-    def apply(self, x_ND: Array) -> Array:
-        """Return standardised features float32 [N, D]."""
+    @staticmethod
+    def none(num_features: int) -> "Scaling":
+        """Leave features as they are."""
+        return Scaling(np.zeros(num_features, np.float32), np.ones(num_features, np.float32))
+
+    def apply(self, x_ND: Any) -> Any:
+        """Return standardised features float32 [N, D]; sparse ones as they are."""
+        if sparse.issparse(x_ND):
+            return x_ND
         return np.asarray((x_ND - self.mean_D) * self.gain_D, dtype=np.float32)
 
     def fold(self, head: Linear) -> Linear:
@@ -146,7 +158,7 @@ class Reduced:
 def reduce(x_ND: Array) -> Reduced:
     """Rotate standardised features into at most N coordinates."""
     num_examples, num_features = x_ND.shape
-    if num_features <= num_examples:
+    if num_features <= num_examples or sparse.issparse(x_ND):
         return Reduced(x_ND, x_ND, None)
     gram_NN = (x_ND @ x_ND.T).astype(np.float64)
     # Repeated pictures make the Gram matrix singular; float32 products carry errors of about 1e-6.

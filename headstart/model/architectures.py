@@ -4,14 +4,13 @@ An architecture is written ``LIBRARY/NAME``. The freeze line may lie between any
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
+from headstart.contracts import Network
 from headstart.core.frameworks import prepare_torch
 
 if TYPE_CHECKING:
-    from torch import nn
-
-Blocks = "Sequence[tuple[str, nn.Module]]"
+    from torch import Tensor, nn
 
 _LITE_DEPTHS = {0: (1, 2, 2, 3, 3, 4, 1), 1: (1, 3, 3, 4, 4, 5, 1), 2: (1, 3, 3, 4, 4, 5, 1)}
 
@@ -22,12 +21,31 @@ def efficientnet_lite_block_names(architecture: str) -> list[str]:
     return [f"blocks.{stage}.{index}" for stage, depth in enumerate(depths) for index in range(depth)]
 
 
-def build(architecture: str) -> "tuple[nn.Module, Sequence[tuple[str, nn.Module]]]":
-    """Build an architecture with random weights; return the model and its named blocks."""
+def chain(architecture: str) -> Network:
+    """Build an architecture with random weights, cut into a chain of blocks."""
     prepare_torch()
     library, _, name = architecture.partition("/")
     cut = {"timm": _timm_efficientnet, "torchvision": _torchvision_features}[library]
-    return cut(name)
+    return Chain(*cut(name))
+
+
+@final
+class Chain(Network):
+    """Blocks applied one after another: each takes what the one before gave."""
+
+    def __init__(self, module: "nn.Module", blocks: "Sequence[tuple[str, nn.Module]]") -> None:
+        self.module = module
+        self.blocks = tuple(name for name, _ in blocks)
+        self._steps = tuple(block for _, block in blocks)
+
+    def outputs(self, *inputs: "Tensor") -> "list[Tensor]":
+        """Return every block's map [N, C, H, W] for normalised pixels [N, 3, H, W]."""
+        (x_NCHW,) = inputs
+        maps = []
+        for step in self._steps:
+            x_NCHW = step(x_NCHW)
+            maps.append(x_NCHW)
+        return maps
 
 
 def _timm_efficientnet(name: str) -> "tuple[nn.Module, Sequence[tuple[str, nn.Module]]]":
@@ -48,6 +66,8 @@ def _torchvision_features(name: str) -> "tuple[nn.Module, Sequence[tuple[str, nn
     from torch import nn
 
     model = getattr(torchvision.models, name)(weights=None)
+    if name.startswith("vgg"):
+        model.classifier = nn.Identity()  # 124 million weights above every freeze line
     blocks: list[tuple[str, nn.Module]] = []
     pending: list[Any] = []
     for index, layer in enumerate(model.features):

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.contracts import Array, Compiled, Engine, Floats, Trunk
+from headstart.contracts import Compiled, Engine, Floats, Inputs, Trunk
 from headstart.core import plugins
 from headstart.core.errors import EngineUnavailable
 from headstart.core.files import digest_json, home, write_json
@@ -39,7 +39,7 @@ class Choice:
     run: Compiled
 
 
-def fastest(trunk: Trunk, batch: Array, wanted: str | None = None) -> Choice:
+def fastest(trunk: Trunk, batch: Inputs, wanted: str | None = None) -> Choice:
     """Return the fastest faithful engine for a trunk, ready to run.
 
     ``batch`` holds real inputs. ``wanted`` names an engine to use without measuring. Raises
@@ -59,7 +59,7 @@ def fastest(trunk: Trunk, batch: Array, wanted: str | None = None) -> Choice:
     return _measure(trunk, batch, path)
 
 
-def _measure(trunk: Trunk, batch: Array, path: Path) -> Choice:
+def _measure(trunk: Trunk, batch: Inputs, path: Path) -> Choice:
     reference_run = plugins.load("engine", REFERENCE).compile(trunk)
     reference_ND = reference_run(batch)
     runs: dict[str, Compiled] = {}
@@ -90,7 +90,7 @@ def difference(features_ND: Floats, reference_ND: Floats) -> float:
     return float(np.abs(features_ND - reference_ND).max() / max(float(np.abs(reference_ND).max()), 1e-12))
 
 
-def _rate(run: Compiled, batch: Array) -> float:
+def _rate(run: Compiled, batch: Inputs) -> float:
     """Return examples a second: the best of the runs that fit the time, after one that warmed up."""
     best_s = float("inf")
     spent_s = 0.0
@@ -99,7 +99,8 @@ def _rate(run: Compiled, batch: Array) -> float:
         run(batch)
         elapsed_s = time.perf_counter() - start
         best_s, spent_s = min(best_s, elapsed_s), spent_s + elapsed_s
-    return round(len(batch) / best_s, 1)
+    examples = len(next(iter(batch.values())))
+    return round(examples / best_s, 1)
 
 
 def _recall(path: Path) -> dict[str, Any] | None:

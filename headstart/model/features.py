@@ -6,11 +6,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from headstart.contracts import Array, Example, Floats, Task
+from headstart.contracts import Array, Column, Example, Floats, Prepared, Rows, Task
 from headstart.core.errors import BadExample, MachineError
 from headstart.core.files import digest_bytes
 from headstart.core.progress import progress
@@ -18,29 +18,28 @@ from headstart.core.records import Dropped
 from headstart.core.store import Store
 from headstart.core.table import Table
 from headstart.model.fastest import Choice, fastest
-from headstart.model.taps import Column
 from headstart.model.trunk import FrozenModel
 
 BATCH = 16
+_WINDOW = 16
 _SEGMENT_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decoded:
-    """One example read: its digest, and its pixels, or why there are none.
+    """One example read: its digest, and what the trunk takes, or why there is nothing.
 
-    Pixels are None without a reason where the store has the example already.
+    ``prepared`` is None without a reason where the store has the example already.
     """
 
     example: Example
     digest: bytes
-    pixels: Array | None = None
-    notes: tuple[str, ...] = ()
+    prepared: Prepared | None = None
     reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Features:
+class Features(Rows):
     """Rows of a table of the store, one per usable example, in the examples' order."""
 
     table: Table
@@ -63,7 +62,6 @@ def decode_all(
     task: Task, examples: Iterable[Example], model: FrozenModel, known: Callable[[bytes], bool]
 ) -> Iterator[Decoded]:
     """Read and decode examples on threads, in order, a bounded number ahead of whoever consumes."""
-    preprocess = model.pretrained.preprocess
 
     def decode(example: Example) -> Decoded:
         try:
@@ -71,10 +69,10 @@ def decode_all(
             digest = bytes.fromhex(digest_bytes(content))
             if known(digest):
                 return Decoded(example=example, digest=digest)
-            prepared = task.prepare(example, content, preprocess)
+            prepared = task.prepare(example, content, model.pretrained)
         except BadExample as error:
             return Decoded(example=example, digest=b"", reason=str(error))
-        return Decoded(example=example, digest=digest, pixels=prepared.pixels, notes=prepared.notes)
+        return Decoded(example=example, digest=digest, prepared=prepared)
 
     workers = min(8, len(os.sched_getaffinity(0)) + 1)
     pending: deque[Future[Decoded]] = deque()
@@ -102,13 +100,44 @@ class _Runner:
     choice: Choice | None = None
     waiting: list[Decoded] = field(default_factory=list)
 
+    def full(self) -> bool:
+        """Say whether enough is waiting: a batch, or a window of batches where lengths differ."""
+        if not self.waiting:
+            return False
+        varies = self.waiting[0].prepared is not None and self.waiting[0].prepared.length > 0
+        return len(self.waiting) >= (BATCH * _WINDOW if varies else BATCH)
+
     def run(self) -> tuple[list[Decoded], Floats]:
-        batch, self.waiting = self.waiting, []
-        pixels = np.stack([decoded.pixels for decoded in batch if decoded.pixels is not None])
+        """Return what was waiting, in its order, with features; examples of like length share batches."""
+        window, self.waiting = self.waiting, []
+        prepared = [decoded.prepared for decoded in window if decoded.prepared is not None]
+        order = sorted(range(len(prepared)), key=lambda place: prepared[place].length)
+        parts = [
+            self._batch([prepared[place] for place in order[s : s + BATCH]])
+            for s in range(0, len(order), BATCH)
+        ]
+        sorted_ND = np.concatenate(parts)
+        features_ND = np.empty_like(sorted_ND)
+        features_ND[order] = sorted_ND
+        return window, features_ND
+
+    def _batch(self, prepared: Sequence[Prepared]) -> Floats:
+        batch = {name: _stack([one.inputs[name] for one in prepared]) for name in prepared[0].inputs}
         if self.choice is None:
-            self.choice = fastest(self.model.trunk(), pixels, self.wanted)
+            self.choice = fastest(self.model.trunk(), batch, self.wanted)
             self.say(self.choice)
-        return batch, self.choice.run(pixels)
+        return self.choice.run(batch)
+
+
+def _stack(arrays: Sequence[Array]) -> Array:
+    """Return arrays side by side on a new first axis, shorter ones padded with zeros at their end."""
+    longest = max(len(array) for array in arrays)
+    if all(len(array) == longest for array in arrays):
+        return np.stack(arrays)
+    stacked = np.zeros((len(arrays), longest, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
+    for row, array in zip(stacked, arrays, strict=True):
+        row[: len(array)] = array
+    return stacked
 
 
 def stream(
@@ -121,11 +150,13 @@ def stream(
     """Yield batches of examples with their features [n, D]; unusable ones come alone, without rows."""
     runner = _Runner(model, engine, say)
     for decoded in decode_all(task, examples, model, lambda digest: False):
-        if decoded.pixels is None:
+        if decoded.prepared is None:
+            if runner.waiting:
+                yield runner.run()
             yield [decoded], np.empty((0, 0), np.float32)
             continue
         runner.waiting.append(decoded)
-        if len(runner.waiting) == BATCH:
+        if runner.full():
             yield runner.run()
     if runner.waiting:
         yield runner.run()
@@ -151,11 +182,11 @@ def extract(
         try:
             for decoded in decode_all(task, examples, model, writer.knows):
                 seen.append(decoded)
-                if decoded.pixels is not None:
-                    # The list keeps the answer, not the pixels: memory stays flat.
-                    seen[-1] = replace(decoded, pixels=None)
+                if decoded.prepared is not None:
+                    # The list keeps the answer, not the input: memory stays flat.
+                    seen[-1] = replace(decoded, prepared=None)
                     runner.waiting.append(decoded)
-                if len(runner.waiting) == BATCH:
+                if runner.full():
                     writer.add(*runner.run())
                 advance(1)
             if runner.waiting:
@@ -203,7 +234,7 @@ class _Writer:
             self.open().append(
                 [decoded.digest for decoded in batch],
                 np.concatenate([part for _, part in waiting]),
-                [decoded.notes for decoded in batch],
+                [decoded.prepared.notes for decoded in batch if decoded.prepared is not None],
             )
         self.computed += len(batch)
 
@@ -212,7 +243,7 @@ class _Writer:
         if self.table is None:
             laid = [(column.name, column.start, column.stop) for column in self.model.columns()]
             pretrained = self.model.pretrained
-            about = {"base": pretrained.base, "image_size": pretrained.preprocess.size}
+            about = {"base": pretrained.base, "preprocess": asdict(pretrained.preprocess)}
             self.table = self.store.create(self.model.key, laid, about)
         return self.table
 

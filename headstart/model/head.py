@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from headstart.contracts import Array
+from headstart.contracts import Array, Column
 from headstart.maths import softmax
-from headstart.model.taps import Column
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,51 +1,63 @@
-"""A trunk as one torch module: pixels in, the pooled features of every block out.
+"""Trunks as torch modules: a raw batch in, the pooled outputs of every block out.
 
-Shape letters: N pictures, H, W pixels, C channels of a block, G grid cells a side, D features.
+Shape letters: N examples, H, W pixels, C channels of a block, T tokens, D features.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headstart.contracts import Preprocess
-from headstart.model.taps import Tap
+from headstart.contracts import Network, PicturePreprocess, Tap
 
 
-class PooledBlocks(nn.Module):
-    """Normalises uint8 pictures [N, H, W, 3], runs the blocks, pools the tapped ones into [N, D]."""
+class PooledPictures(nn.Module):
+    """Normalises uint8 pictures [N, H, W, 3], runs the blocks, averages their maps over grids."""
 
-    def __init__(
-        self, preprocess: Preprocess, blocks: Sequence[tuple[str, nn.Module]], taps: Sequence[Tap]
-    ) -> None:
+    def __init__(self, preprocess: PicturePreprocess, network: Network, taps: Sequence[Tap]) -> None:
         super().__init__()
-        self.taps = tuple(taps)
-        self.names = tuple(name for name, _ in blocks)
-        self.blocks = nn.ModuleList([block for _, block in blocks])
+        self.taps, self.network, self.inner = tuple(taps), network, network.module
+        self.flip = preprocess.order == "BGR"
         # Normalisation as one multiplication and one addition a channel: x * gain + offset.
         std = torch.tensor(preprocess.std)
-        self.flip = preprocess.order == "BGR"
         self.gain: Tensor
         self.offset: Tensor
         self.register_buffer("gain", (preprocess.scale / std).view(1, 3, 1, 1))
         self.register_buffer("offset", (-torch.tensor(preprocess.mean) / std).view(1, 3, 1, 1))
 
     def forward(self, pixels_NHWC: Tensor) -> Tensor:
-        """Return features float32 [N, D], the taps side by side."""
+        """Return features float32 [N, D]."""
+        return torch.cat(self.parts(pixels_NHWC), dim=1)
+
+    def parts(self, pixels_NHWC: Tensor) -> list[Tensor]:
+        """Return each tap's features [N, d]."""
         pixels_NCHW = pixels_NHWC.permute(0, 3, 1, 2).float()
-        pooled = {"": pixels_NCHW / 255.0}
-        if self.flip:
-            pixels_NCHW = pixels_NCHW[:, [2, 1, 0]]
-        x_NCHW = pixels_NCHW * self.gain + self.offset
-        for name, block in zip(self.names, self.blocks, strict=True):
-            x_NCHW = block(x_NCHW)
-            pooled[name] = x_NCHW
-        return torch.cat([pool(pooled[tap.block], tap.grid).flatten(1) for tap in self.taps], dim=1)
+        ordered_NCHW = pixels_NCHW[:, [2, 1, 0]] if self.flip else pixels_NCHW
+        outputs = self.network.outputs(ordered_NCHW * self.gain + self.offset)
+        maps = {"": pixels_NCHW / 255.0, **dict(zip(self.network.blocks, outputs, strict=True))}
+        return [on_grid(maps[tap.block], int(tap.how)).flatten(1) for tap in self.taps]
 
 
-def pool(x_NCHW: Tensor, grid: int) -> Tensor:
+class PooledTexts(nn.Module):
+    """Runs the blocks on tokens [N, T] and pools each one's states over the real tokens."""
+
+    def __init__(self, network: Network, taps: Sequence[Tap]) -> None:
+        super().__init__()
+        self.taps, self.network, self.inner = tuple(taps), network, network.module
+
+    def forward(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> Tensor:
+        """Return features float32 [N, D]."""
+        return torch.cat(self.parts(input_ids_NT, attention_mask_NT), dim=1)
+
+    def parts(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> list[Tensor]:
+        """Return each tap's features [N, d]."""
+        outputs = self.network.outputs(input_ids_NT, attention_mask_NT)
+        states = dict(zip(self.network.blocks, outputs, strict=True))
+        return [over_tokens(states[tap.block], attention_mask_NT, tap.how) for tap in self.taps]
+
+
+def on_grid(x_NCHW: Tensor, grid: int) -> Tensor:
     """Average over ``grid`` x ``grid`` cells that together cover the whole map: [N, C, G, G].
 
     A map smaller than the grid keeps its own size. Cells overlap where the side does not divide, so
@@ -58,13 +70,13 @@ def pool(x_NCHW: Tensor, grid: int) -> Tensor:
     return functional.avg_pool2d(x_NCHW, kernel, stride)
 
 
-def tap_widths(module: PooledBlocks, size: int) -> list[int]:
-    """Return each tap's number of features for square pictures of ``size`` px."""
-    widths: list[int] = []
-    channels: dict[str, Any] = {"": torch.zeros(1, 3, size, size)}
-    with torch.inference_mode():
-        x_NCHW = channels[""]
-        for name, block in zip(module.names, module.blocks, strict=True):
-            x_NCHW = channels[name] = block(x_NCHW)
-        widths = [pool(channels[tap.block], tap.grid).flatten(1).shape[1] for tap in module.taps]
-    return widths
+def over_tokens(states_NTC: Tensor, mask_NT: Tensor, how: str) -> Tensor:
+    """Return [N, C]: the mean over real tokens, the first token, or the last real one."""
+    if how == "first":
+        return states_NTC[:, 0]
+    mask_NT1 = mask_NT.unsqueeze(-1).to(states_NTC.dtype)
+    if how == "mean":
+        return (states_NTC * mask_NT1).sum(dim=1) / mask_NT1.sum(dim=1)
+    # The last real token is the one whose mask is 1 while the next one's is 0; padding is on the right.
+    following_NT1 = functional.pad(mask_NT1[:, 1:], (0, 0, 0, 1))
+    return (states_NTC * (mask_NT1 - following_NT1)).sum(dim=1)

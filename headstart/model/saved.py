@@ -1,11 +1,11 @@
-"""A model on disk: ``config.json``, ``model.safetensors`` and ``head.safetensors``, hashed.
+"""A model on disk: ``headstart.json``, ``model.safetensors`` and ``head.safetensors``, hashed.
 
-``config.json`` is also timm's own, so timm loads the trunk of a timm architecture from the folder.
+Beside them lie the files with which the source's own library loads the trunk from the same folder.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,25 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from headstart.contracts import Array, Preprocess, Pretrained
+from headstart.contracts import Array, Modality, Pretrained
 from headstart.core import plugins
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import digest_file, write_bytes, write_json
+from headstart.maths import softmax
 from headstart.model.head import Head
 from headstart.model.trunk import FrozenModel
 
+CONFIG = "headstart.json"
 _FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FittedBaseline:
+    """A linear layer over a baseline's representation, with what that learnt from the training data."""
+
+    name: str
+    learnt: Mapping[str, Any]
+    layer: softmax.Linear
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,101 +42,114 @@ class Model:
     classes: tuple[str, ...]
     frozen: FrozenModel
     head: Head
-    baseline_heads: Mapping[str, Head]
+    baselines: tuple[FittedBaseline, ...]
     priors_K: Array
 
 
 def save_model(folder: Path, model: Model) -> None:
     """Write a model into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    heads = {"head": model.head, **model.baseline_heads}
-    tensors: dict[str, Array] = {"priors": np.asarray(model.priors_K, dtype=np.float64)}
-    for name, head in heads.items():
-        tensors |= head.tensors(name)
+    tensors: dict[str, Array] = {
+        "priors": np.asarray(model.priors_K, dtype=np.float64),
+        **model.head.tensors("head"),
+    }
+    for baseline in model.baselines:
+        tensors[f"{baseline.name}.weight"] = np.ascontiguousarray(baseline.layer.weight_DK)
+        tensors[f"{baseline.name}.bias"] = baseline.layer.bias_K
     write_bytes(folder / "head.safetensors", save(tensors))
-    state = {name: np.ascontiguousarray(array) for name, array in model.frozen.state.items()}
-    write_bytes(folder / "model.safetensors", save(state))
+    write_bytes(folder / "model.safetensors", save(dict(model.frozen.state)))
     pretrained = model.frozen.pretrained
-    write_json(
-        folder / "config.json",
-        {
-            **_timm_config(pretrained.architecture, pretrained.preprocess),
-            "headstart": {
-                "format": _FORMAT,
-                "task": model.task,
-                "classes": list(model.classes),
-                "pretrained": {**asdict(pretrained), "weights": "model.safetensors"},
-                "random_seed": model.frozen.random_seed,
-                "heads": {name: head.describe() for name, head in heads.items()},
-                "sha256": {
-                    name: digest_file(folder / name) for name in ("head.safetensors", "model.safetensors")
-                },
-            },
-        },
-    )
+    for name, path in pretrained.assets.items():
+        write_bytes(folder / name, path.read_bytes())
+    for name, content in model.frozen.source.own_files(pretrained).items():
+        write_json(folder / name, content)
+    files = ("head.safetensors", "model.safetensors", *pretrained.assets)
+    described = {
+        "format": _FORMAT,
+        "task": model.task,
+        "classes": list(model.classes),
+        "pretrained": _described(pretrained),
+        "random_seed": model.frozen.random_seed,
+        "head": model.head.describe(),
+        "baselines": {baseline.name: baseline.learnt for baseline in model.baselines},
+        "sha256": {name: digest_file(folder / name) for name in files},
+    }
+    write_json(folder / CONFIG, described)
+
+
+def _described(pretrained: Pretrained) -> dict[str, Any]:
+    """Return a pretrained model as JSON, its files under the names they have in the model's folder."""
+    return {
+        **{field.name: getattr(pretrained, field.name) for field in fields(pretrained)},
+        "preprocess": asdict(pretrained.preprocess),
+        "weights": "model.safetensors",
+        "assets": {name: name for name in pretrained.assets},
+    }
 
 
 def load_model(run: Path) -> Model:
     """Read a run's model. Raises UserError where there is none, MachineError where it is damaged."""
     folder = run / "model"
+    described = _read_config(run, folder)
     try:
-        config = json.loads((folder / "config.json").read_text())["headstart"]
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(
-            f"{run} holds no model", "a run folder that headstart fit has written", "check the path"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise MachineError(f"{folder / 'config.json'} is damaged: {error}.") from error
-    if config.get("format") != _FORMAT:
-        raise UserError(
-            f"{run} was written in format {config.get('format')}",
-            f"format {_FORMAT}",
-            "use the headstart version in its run.json",
-        )
-    for name, digest in config["sha256"].items():
-        if digest_file(folder / name) != digest:
-            raise MachineError(f"{folder / name} is damaged: its SHA-256 is not the one config.json has.")
-    try:
+        for name, digest in described["sha256"].items():
+            if digest_file(folder / name) != digest:
+                raise MachineError(f"{folder / name} is damaged: its SHA-256 is not the one {CONFIG} has.")
         tensors = load_file(folder / "head.safetensors")
-    except SafetensorError as error:
-        raise MachineError(f"{folder / 'head.safetensors'} is damaged: {error}.") from error
-    heads = {name: Head.restore(name, tensors, columns) for name, columns in config["heads"].items()}
+    except (SafetensorError, OSError) as error:
+        raise MachineError(f"{folder} is damaged: {error}.") from error
+    baselines = [
+        FittedBaseline(
+            name=name, learnt=learnt, layer=softmax.Linear(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
+        )
+        for name, learnt in described["baselines"].items()
+    ]
     return Model(
-        task=config["task"],
-        classes=tuple(config["classes"]),
-        frozen=_frozen(folder, config),
-        head=heads.pop("head"),
-        baseline_heads=heads,
+        task=described["task"],
+        classes=tuple(described["classes"]),
+        frozen=_frozen(folder, described),
+        head=Head.restore("head", tensors, described["head"]),
+        baselines=tuple(baselines),
         priors_K=tensors["priors"],
     )
 
 
-def _frozen(folder: Path, config: Mapping[str, Any]) -> FrozenModel:
-    described = dict(config["pretrained"])
-    numbers = described.pop("preprocess")
-    preprocess = Preprocess(**{**numbers, "mean": tuple(numbers["mean"]), "std": tuple(numbers["std"])})
-    described["weights"] = folder / described["weights"]
+def _read_config(run: Path, folder: Path) -> dict[str, Any]:
+    try:
+        described: dict[str, Any] = json.loads((folder / CONFIG).read_text())
+        written_in = described["format"]
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(
+            f"{run} holds no model", "a run folder that headstart fit has written", "check the path"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MachineError(f"{folder / CONFIG} is damaged: {error}.") from error
+    if written_in != _FORMAT:
+        raise UserError(
+            f"{run} was written in format {written_in}",
+            f"format {_FORMAT}",
+            "use the version in its run.json",
+        )
+    return described
+
+
+def _frozen(folder: Path, described: Mapping[str, Any]) -> FrozenModel:
+    facts = dict(described["pretrained"])
+    modality: Modality = plugins.load("modality", facts["preprocess"]["modality"])
+    pretrained = Pretrained(
+        **{
+            **facts,
+            "weights": folder / facts["weights"],
+            "preprocess": modality.restore(facts["preprocess"]),
+            "assets": {name: folder / name for name in facts["assets"]},
+        }
+    )
     return FrozenModel(
-        source=plugins.load("source", described["base"].partition(":")[0]),
-        pretrained=Pretrained(**described, preprocess=preprocess),
-        random_seed=config["random_seed"],
+        source=plugins.load("source", pretrained.base.partition(":")[0]),
+        pretrained=pretrained,
+        random_seed=described["random_seed"],
         saved=folder / "model.safetensors",
     )
-
-
-def _timm_config(architecture: str, preprocess: Preprocess) -> dict[str, Any]:
-    library, _, name = architecture.partition("/")
-    return {
-        "architecture": name,
-        "library": library,
-        "pretrained_cfg": {
-            "input_size": [3, preprocess.size, preprocess.size],
-            "interpolation": preprocess.interpolation,
-            "crop_pct": preprocess.crop,
-            "mean": list(preprocess.mean),
-            "std": list(preprocess.std),
-        },
-    }
 
 
 def prior_probabilities(targets_N: Array, num_classes: int) -> Array:

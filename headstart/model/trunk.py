@@ -1,5 +1,6 @@
 """Trunks: a pretrained model below the freeze line, named by what it computes, built only when needed."""
 
+import itertools
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -11,14 +12,14 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from headstart.contracts import Array, Pretrained, Source, Trunk
-from headstart.core.errors import EngineUnavailable, MachineError
+from headstart.contracts import Array, Column, Inputs, Modality, Network, Pretrained, Source, Trunk
+from headstart.core import plugins
+from headstart.core.errors import EngineUnavailable, MachineError, UserError
 from headstart.core.files import atomic_file, digest_json, home, write_bytes
 from headstart.core.frameworks import prepare_torch
-from headstart.model.taps import Column, columns, plan
 
 if TYPE_CHECKING:
-    from headstart.model.pooling import PooledBlocks
+    from torch import nn
 
 _FORMAT = 1  # raised when the same weights would give other features
 
@@ -45,6 +46,7 @@ class FrozenModel:
                 "weights": self.pretrained.weights_digest,
                 "random": self.random_seed,
                 "architecture": self.pretrained.architecture,
+                "config": self.pretrained.config,
                 "preprocess": asdict(self.pretrained.preprocess),
                 "precision": "float32",
             }
@@ -57,11 +59,15 @@ class FrozenModel:
             return dict(load_file(self.saved))
         if self.random_seed is None:
             return self._converted()
+        network = self._network(self.random_seed)
+        return {name: tensor.numpy() for name, tensor in network.module.state_dict().items()}
+
+    def _network(self, seed: int) -> Network:
+        """Build the architecture; the user's own random state stays as it is."""
         torch = prepare_torch()
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_seed)
-            model, _ = self.source.blocks(self.pretrained.architecture)
-        return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+            torch.manual_seed(seed)
+            return self.source.network(self.pretrained)
 
     def _converted(self) -> Mapping[str, Array]:
         """Return the source's weights, converted to safetensors once per machine."""
@@ -77,47 +83,61 @@ class FrozenModel:
             return state
 
     @cached_property
-    def module(self) -> "PooledBlocks":
+    def module(self) -> "nn.Module":
         """The trunk in torch, in evaluation mode."""
         torch = prepare_torch()
-        from headstart.model.pooling import PooledBlocks
-
-        with torch.random.fork_rng(devices=[]):  # building draws weights; the user's generator stays as it is
-            model, blocks = self.source.blocks(self.pretrained.architecture)
+        network = self._network(0)
         state = {name: torch.from_numpy(array.copy()) for name, array in self.state.items()}
-        unknown = model.load_state_dict(state, strict=False)
-        needed = {name for _, block in blocks for name in _full_names(model, block)}
-        unfit = [*unknown.unexpected_keys, *(needed & set(unknown.missing_keys))]
-        if unfit:
-            what = f"{self.pretrained.base} and {self.pretrained.architecture} differ in {', '.join(sorted(unfit)[:3])}"
-            raise MachineError(f"{what} ({len(unfit)} tensors); the weights belong to another architecture.")
-        return PooledBlocks(self.pretrained.preprocess, blocks, plan([name for name, _ in blocks])).eval()
+        unfit = network.module.load_state_dict(state, strict=False)
+        names = [*unfit.unexpected_keys, *unfit.missing_keys]
+        if names:
+            what = (
+                f"{self.pretrained.base} and {self.pretrained.architecture} differ in {', '.join(names[:3])}"
+            )
+            raise MachineError(f"{what} ({len(names)} tensors); the weights belong to another architecture.")
+        taps = self.modality.taps(self.pretrained.preprocess, network.blocks)
+        return self.modality.trunk(self.pretrained.preprocess, network, taps).eval()
 
     def columns(self) -> list[Column]:
         """Return the layout of a row of features."""
-        from headstart.model.pooling import tap_widths
+        torch = prepare_torch()
+        module: Any = self.module
+        sample = [torch.from_numpy(array) for array in self._sample.values()]
+        with torch.inference_mode():
+            widths = [part.shape[1] for part in module.parts(*sample)]
+        stops = list(itertools.accumulate(widths))
+        names = [tap.name for tap in module.taps]
+        return [
+            Column(name, stop - width, stop) for name, width, stop in zip(names, widths, stops, strict=True)
+        ]
 
-        module = self.module
-        return columns(module.taps, tap_widths(module, self.pretrained.preprocess.size))
+    @property
+    def modality(self) -> Modality:
+        """What kind of input the model takes."""
+        found: Modality = plugins.load("modality", self.pretrained.preprocess.modality)
+        return found
+
+    @property
+    def _sample(self) -> Inputs:
+        return self.modality.sample(self.pretrained.preprocess)
 
     def trunk(self) -> Trunk:
         """Return the trunk as engines take it."""
-        size = self.pretrained.preprocess.size
-        return Trunk(key=self.key, input_shape=(size, size, 3), module=lambda: self.module, graph=self.graph)
+        return Trunk(key=self.key, inputs=tuple(self._sample), module=lambda: self.module, graph=self.graph)
 
     def graph(self) -> Path:
         """Return the trunk as an ONNX file, written once per machine. Raises EngineUnavailable."""
         path = home() / "graphs" / f"{self.key}.onnx"
         if not path.exists():
             torch = prepare_torch()
-            example = torch.zeros((2, *self.trunk().input_shape), dtype=torch.uint8)
-            axes = {"pixels": {0: "n"}, "features": {0: "n"}}
+            example = tuple(torch.from_numpy(array) for array in self._sample.values())
+            axes = {**self.modality.varying_axes(), "features": {0: "n"}}
             with atomic_file(path) as file, warnings.catch_warnings():
                 # The TorchScript exporter is deprecated, and twenty times as fast as its successor.
                 warnings.simplefilter("ignore")
                 try:
                     torch.onnx.export(
-                        self.module, (example,), file, input_names=["pixels"], output_names=["features"],
+                        self.module, example, file, input_names=list(self._sample), output_names=["features"],
                         dynamic_axes=axes, dynamo=False,
                     )  # fmt: skip
                 except (RuntimeError, TypeError, torch.onnx.OnnxExporterError) as error:
@@ -125,13 +145,13 @@ class FrozenModel:
         return path
 
 
-def _full_names(model: Any, block: Any) -> set[str]:
-    ids = {id(tensor) for tensor in block.state_dict(keep_vars=True).values()}
-    return {name for name, tensor in model.state_dict(keep_vars=True).items() if id(tensor) in ids}
-
-
-def resized(pretrained: Pretrained, image_size: int | None) -> Pretrained:
-    """Return the same model for pictures of another size in px; its crop fraction stays."""
-    if image_size is None:
-        return pretrained
-    return replace(pretrained, preprocess=replace(pretrained.preprocess, size=image_size))
+def find_model(base: str, sizes: Mapping[str, int | None], random_seed: int | None) -> FrozenModel:
+    """Find a pretrained model and apply the user's sizes. Raises UserError where it is not here."""
+    kind, colon, name = base.partition(":")
+    if not colon:
+        raise UserError(f"--base is {base!r}", "SOURCE:NAME", "write for instance pack:efficientnet-lite0")
+    source: Source = plugins.load("source", kind)
+    found = source.find(name)
+    modality: Modality = plugins.load("modality", found.preprocess.modality)
+    pretrained = replace(found, preprocess=modality.adapt(found.preprocess, sizes))
+    return FrozenModel(source=source, pretrained=pretrained, random_seed=random_seed)

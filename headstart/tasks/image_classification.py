@@ -3,14 +3,24 @@
 import base64
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import final
+from typing import Any, cast, final
 
 import numpy as np
 from PIL import Image
 
-from headstart.contracts import Array, Example, Prepared, Preprocess, Task
+from headstart.contracts import (
+    Array,
+    Baseline,
+    Example,
+    Floats,
+    PicturePreprocess,
+    Prepared,
+    Pretrained,
+    Rows,
+    Task,
+)
 from headstart.core.errors import BadExample, UserError
 from headstart.core.records import Exhibit, Gallery, Matrix, Metric, Reliability, Section, Table
 from headstart.data import picture
@@ -22,10 +32,28 @@ _THUMBNAIL_PX = 112
 
 
 @final
+class PixelBaseline(Baseline):
+    """A linear model on the picture shrunk to 16 x 16 pixels."""
+
+    name = "pixels"
+
+    def learn(self, table: Rows, indices_n: Array) -> Mapping[str, Any]:
+        """Learn nothing: pixels are what they are."""
+        return {}
+
+    def matrix(self, learnt: Mapping[str, Any], table: Rows, indices_n: Array) -> Floats:
+        """Return pixels in 0..1, float32 [n, 768]."""
+        return table.read(indices_n, [column for column in table.columns if column.name == self.name])
+
+
+@final
 class ImageClassification(Task):
     """Tells pictures apart."""
 
     name = "image-classification"
+    modality = "picture"
+    default_base = "pack:efficientnet-lite0"
+    baselines = (PixelBaseline(),)
     layouts = ("imagenet", "cifar10", "idx", "image-table", "class-folders")
     unit = "pictures"
 
@@ -60,10 +88,11 @@ class ImageClassification(Task):
         except OSError as error:
             raise BadExample(f"cannot be read: {(error.strerror or str(error)).lower()}") from error
 
-    def prepare(self, example: Example, content: bytes, preprocess: Preprocess) -> Prepared:
+    def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Decode, turn upright, resize and crop: uint8 [size, size, 3]."""
         image, notes = _open(example, content)
-        return Prepared(pixels=picture.square(image, preprocess), notes=notes)
+        pixels = picture.square(image, cast(PicturePreprocess, pretrained.preprocess))
+        return Prepared(inputs={"pixels": pixels}, notes=notes)
 
     def score(self, probabilities_NK: Array, targets_N: Array, classes: Sequence[str]) -> dict[str, Metric]:
         """Return accuracy, macro precision, recall and F1, log loss and calibration error."""
@@ -89,7 +118,7 @@ class ImageClassification(Task):
         items = [
             Exhibit(
                 caption=f"taken for {classes[predicted_N[i]]} ({probabilities_NK[i, predicted_N[i]]:.0%})",
-                detail=f"is {classes[targets_N[i]]} ({probabilities_NK[i, targets_N[i]]:.0%}), {examples[i].key}",
+                detail=f"is {classes[targets_N[i]]} ({probabilities_NK[i, targets_N[i]]:.0%}): {examples[i].key}",
                 image=self._thumbnail(examples[i]),
             )
             for i in worst

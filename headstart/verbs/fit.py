@@ -18,11 +18,10 @@ from headstart.data import dataset
 from headstart.data.split import Dataset, arrange, folds
 from headstart.evaluate import count_notes, evaluate
 from headstart.fit.probe import Fold, Problem
-from headstart.fit.strategy import Trained, train_baselines, train_head
+from headstart.fit.strategy import Trained, Training, train_baseline, train_head
 from headstart.model.features import Features, extract
 from headstart.model.saved import Model, class_ids, prior_probabilities, save_model
-from headstart.model.taps import layer_sets
-from headstart.model.trunk import FrozenModel, resized
+from headstart.model.trunk import FrozenModel, find_model
 from headstart.ship.report import write_report
 from headstart.specs import FitSpec, command
 from headstart.verbs.common import data_digest, engine_record, say_engine, split_record, versions
@@ -53,7 +52,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
     store = Store.default()
     with stages.timed("read"):
         task, data = _read(spec)
-        model = find_model(spec)
+        model = _model(spec, task)
     with stages.timed("features"):
         everything = (*data.train, *data.val, *data.test)
         features = extract(task, everything, model, store, spec.engine, say_engine)
@@ -61,7 +60,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
     with features.table:
         with stages.timed("head"):
             targets_N = class_ids([example.label for example in features.examples], data.classes)
-            problem = Problem(features=features, targets_N=targets_N, num_classes=len(data.classes))
+            problem = Problem(rows=features, targets_N=targets_N, num_classes=len(data.classes))
             trained, fitted = _train(spec, task, data, model, problem, roles)
         with stages.timed("evaluate"):
             save_model(staging / "model", fitted)
@@ -77,7 +76,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
 
 
 def _read(spec: FitSpec) -> tuple[Task, Dataset]:
-    task: Task = plugins.load("task", spec.task or "image-classification")
+    task: Task = plugins.load("task", spec.task or _guess_task(Path(spec.data)))
     data = arrange(dataset.read(Path(spec.data), task.layouts), spec.seed)
     for note in data.notes:
         log.info("%s (%d)", note.what, note.count)
@@ -86,19 +85,31 @@ def _read(spec: FitSpec) -> tuple[Task, Dataset]:
     return task, data
 
 
-def find_model(spec: FitSpec) -> FrozenModel:
-    """Find the pretrained model. Raises UserError where SOURCE:NAME names none that is here."""
-    kind, colon, name = spec.base.partition(":")
-    if not colon:
+def _guess_task(path: Path) -> str:
+    """Return the one task whose layouts recognise the data. Raises UserError where that is not certain."""
+    dataset.check_path(path)
+    able = [
+        task for task in plugins.names("task") if dataset.layout_of(path, plugins.load("task", task).layouts)
+    ]
+    if len(able) > 1:
         raise UserError(
-            f"--base is {spec.base!r}", "SOURCE:NAME", "write for instance pack:efficientnet-lite0"
+            f"{path} fits {' and '.join(able)}", "data that is certain to be of one task", "give --task"
         )
-    source = plugins.load("source", kind)
-    pretrained = resized(source.find(name), spec.image_size)
-    log.info("%s, licence %s, pictures at %d px", spec.base, pretrained.licence, pretrained.preprocess.size)
-    return FrozenModel(
-        source=source, pretrained=pretrained, random_seed=spec.seed if spec.random_init else None
-    )
+    return able[0] if able else plugins.names("task")[0]  # whose reader then says what is missing
+
+
+def _model(spec: FitSpec, task: Task) -> FrozenModel:
+    sizes = {"image_size": spec.image_size, "max_length": spec.max_length}
+    model = find_model(spec.base or task.default_base, sizes, spec.seed if spec.random_init else None)
+    pretrained = model.pretrained
+    if pretrained.preprocess.modality != task.modality:
+        raise UserError(
+            f"{pretrained.base} is a {pretrained.preprocess.modality} model, the data asks for {task.name}",
+            f"a {task.modality} model",
+            f"choose another --base, for instance {task.default_base}",
+        )
+    log.info("%s, licence %s", pretrained.base, pretrained.licence)
+    return model
 
 
 def _roles(data: Dataset, features: Features) -> dict[str, Array]:
@@ -135,15 +146,15 @@ def _folds(spec: FitSpec, roles: dict[str, Array], targets_N: Array) -> list[Fol
 def _train(
     spec: FitSpec, task: Task, data: Dataset, model: FrozenModel, problem: Problem, roles: dict[str, Array]
 ) -> tuple[Trained, Model]:
-    sets = layer_sets(problem.features.columns)
-    selection = _folds(spec, roles, problem.targets_N)
-    trained = train_head(spec, problem, sets, roles["train"], selection)
+    folds_of = _folds(spec, roles, problem.targets_N)
+    training = Training(spec=spec, problem=problem, indices_n=roles["train"], folds=folds_of)
+    trained = train_head(training, model.modality.layer_sets(problem.rows.columns))
     return trained, Model(
         task=task.name,
         classes=data.classes,
         frozen=model,
         head=trained.head,
-        baseline_heads=train_baselines(spec, problem, sets, roles["train"], selection),
+        baselines=tuple(train_baseline(training, baseline) for baseline in task.baselines),
         priors_K=prior_probabilities(problem.targets_N[roles["train"]], len(data.classes)),
     )
 
@@ -162,7 +173,7 @@ def _record(
     return Fitted(
         run=str(run),
         task=model.task,
-        base=spec.base,
+        base=pretrained.base,
         strategy=spec.strategy,
         classes=data.classes,
         split={

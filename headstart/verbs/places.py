@@ -9,11 +9,12 @@ from headstart.specs import FitSpec
 
 
 def run_folder(spec: FitSpec) -> Path:
-    """Return the run's folder: as given, else runs/DATA-BASE."""
+    """Return the run's folder: as given, else runs/DATA, or runs/DATA-BASE where a base is named."""
     if spec.out is not None:
         return Path(spec.out)
     data = Path(spec.data).resolve()
-    return Path("runs") / f"{data.stem or 'data'}-{spec.base.partition(':')[2].replace('/', '-')}"
+    base = "" if spec.base is None else "-" + spec.base.partition(":")[2].strip("./").replace("/", "-")
+    return Path("runs") / f"{data.stem or 'data'}{base}"
 
 
 def finished(run: Path, spec: FitSpec) -> Fitted | None:

@@ -1,0 +1,73 @@
+"""Pictures: uint8 [N, size, size, 3] in; block maps averaged over the whole and over a 2x2 grid."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast, final
+
+import numpy as np
+
+from headstart.contracts import Column, Inputs, Modality, Network, PicturePreprocess, Preprocess, Tap
+from headstart.core.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PIXELS = "pixels"
+
+
+@final
+class Pictures(Modality):
+    """Pictures of one size."""
+
+    name = "picture"
+
+    def restore(self, described: Mapping[str, Any]) -> PicturePreprocess:
+        """Rebuild a preprocess from its JSON."""
+        numbers = {"mean": tuple(described["mean"]), "std": tuple(described["std"])}
+        return PicturePreprocess(**{**described, **numbers})
+
+    def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> PicturePreprocess:
+        """Apply ``image_size``; the crop fraction stays."""
+        pictures = cast(PicturePreprocess, preprocess)
+        if sizes["max_length"] is not None:
+            raise UserError("--max-length for pictures", "--image-size", "leave --max-length out")
+        size = sizes["image_size"]
+        return pictures if size is None else replace(pictures, size=size)
+
+    def taps(self, preprocess: Preprocess, blocks: Sequence[str]) -> list[Tap]:
+        """Return the raw pixels, every block's mean, and the deeper blocks on a 2x2 grid.
+
+        The grid starts at a third of the depth and takes every second block: measured on small
+        picture sets, where things are tells classes apart in the middle of a network, and
+        neighbouring blocks say nearly the same.
+        """
+        deep = blocks[len(blocks) // 3 : -1 : 2]
+        return [
+            Tap(PIXELS, "", "16"),
+            *(Tap(f"mean/{block}", block, "1") for block in blocks),
+            *(Tap(f"grid/{block}", block, "2") for block in deep),
+        ]
+
+    def trunk(self, preprocess: Preprocess, network: Network, taps: Sequence[Tap]) -> "nn.Module":
+        """Return the module from pixels to features."""
+        from headstart.model.pooling import PooledPictures
+
+        return PooledPictures(cast(PicturePreprocess, preprocess), network, taps)
+
+    def sample(self, preprocess: Preprocess) -> Inputs:
+        """Return two black pictures."""
+        size = cast(PicturePreprocess, preprocess).size
+        return {"pixels": np.zeros((2, size, size, 3), dtype=np.uint8)}
+
+    def varying_axes(self) -> Mapping[str, Mapping[int, str]]:
+        """Return that only the batch varies."""
+        return {"pixels": {0: "n"}}
+
+    def layer_sets(self, columns: Sequence[Column]) -> dict[str, Sequence[Column]]:
+        """Return the last block, every block, and the deeper blocks on a grid."""
+        means = [column for column in columns if column.name.startswith("mean/")]
+        return {
+            "last": means[-1:],
+            "all": means,
+            "deep": [column for column in columns if column.name.startswith("grid/")],
+        }

@@ -1,0 +1,65 @@
+"""Texts: token ids and mask [N, T] in; every layer's states pooled over the real tokens."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast, final
+
+import numpy as np
+
+from headstart.contracts import Column, Inputs, Modality, Network, Preprocess, Tap, TextPreprocess
+from headstart.core.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@final
+class Texts(Modality):
+    """Texts of any length, cut at the model's longest."""
+
+    name = "text"
+
+    def restore(self, described: Mapping[str, Any]) -> TextPreprocess:
+        """Rebuild a preprocess from its JSON."""
+        return TextPreprocess(**described)
+
+    def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> TextPreprocess:
+        """Apply ``max_length``, which may not be longer than the model's positions."""
+        texts = cast(TextPreprocess, preprocess)
+        if sizes["image_size"] is not None:
+            raise UserError("--image-size for texts", "--max-length", "leave --image-size out")
+        wanted = sizes["max_length"]
+        if wanted is None:
+            return texts
+        if wanted > texts.longest:
+            raise UserError(
+                f"--max-length {wanted}",
+                f"at most {texts.longest}, the model's positions",
+                "give a smaller one",
+            )
+        return replace(texts, max_length=wanted)
+
+    def taps(self, preprocess: Preprocess, blocks: Sequence[str]) -> list[Tap]:
+        """Return every layer, pooled as the model's own texts are."""
+        pooling = cast(TextPreprocess, preprocess).pooling
+        return [Tap(f"{pooling}/{block}", block, pooling) for block in blocks]
+
+    def trunk(self, preprocess: Preprocess, network: Network, taps: Sequence[Tap]) -> "nn.Module":
+        """Return the module from tokens to features."""
+        from headstart.model.pooling import PooledTexts
+
+        return PooledTexts(network, taps)
+
+    def sample(self, preprocess: Preprocess) -> Inputs:
+        """Return two texts of eight tokens, the second one shorter."""
+        mask = np.ones((2, 8), dtype=np.int64)
+        mask[1, 5:] = 0
+        return {"input_ids": mask.copy(), "attention_mask": mask}
+
+    def varying_axes(self) -> Mapping[str, Mapping[int, str]]:
+        """Return that the batch and its length vary."""
+        return {"input_ids": {0: "n", 1: "t"}, "attention_mask": {0: "n", 1: "t"}}
+
+    def layer_sets(self, columns: Sequence[Column]) -> dict[str, Sequence[Column]]:
+        """Return the last layer, every layer, and the upper half."""
+        return {"last": columns[-1:], "all": columns, "deep": columns[len(columns) // 2 :]}
