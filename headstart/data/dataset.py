@@ -7,9 +7,10 @@ from pathlib import Path
 from headstart.contracts import Listing, Reader
 from headstart.core import plugins
 from headstart.core.errors import UserError
-from headstart.data import listing
+from headstart.data import listing, tables
+from headstart.data.rows import SUFFIXES
 
-_FORM = "DATA/<class>/picture.jpg, DATA/train/<class>/picture.jpg, or a table with a path and a label column"
+_FORM = "DATA/<class>/file, DATA/train/<class>/file, or a table with a label column"
 
 
 def read(path: Path, layouts: Sequence[str]) -> Listing:
@@ -19,7 +20,7 @@ def read(path: Path, layouts: Sequence[str]) -> Listing:
     where there is only one class.
     """
     check_path(path)
-    name = layout_of(path, layouts)
+    name = layout_of(path, layouts) or _of_tables(path, layouts)
     if name is None:
         raise _unrecognised(path, layouts)
     reader: Reader = plugins.load("layout", name)
@@ -31,6 +32,16 @@ def read(path: Path, layouts: Sequence[str]) -> Listing:
 def layout_of(path: Path, layouts: Sequence[str]) -> str | None:
     """Return the first of the layouts that recognises the path, None where none does."""
     return next((name for name in layouts if plugins.load("layout", name).recognises(path)), None)
+
+
+def _of_tables(path: Path, layouts: Sequence[str]) -> str | None:
+    """Name who reads a table that no layout is certain of: it is meant, and its reader says what it lacks."""
+    if path.is_file() and path.suffix.lower() not in SUFFIXES:
+        return None
+    # A stray table beside class folders is no data set.
+    if (path.is_dir() and listing.subfolders(path)) or not tables.tables(path):
+        return None
+    return next((name for name in layouts if name.endswith("-table")), None)
 
 
 def check_path(path: Path) -> None:
@@ -52,23 +63,20 @@ def _check_two_classes(path: Path, found: Listing) -> None:
     only = found.classes[0]
     inner = path / only
     nested = inner.is_dir() and bool(listing.subfolders(inner))
-    remedy = f"name {inner}, if its folders are the classes" if nested else "add pictures of a second class"
+    remedy = f"name {inner}, if its folders are the classes" if nested else "add examples of a second class"
     raise UserError(f"{path} has a single class, {only!r}", "two classes or more", remedy)
 
 
 def _unrecognised(path: Path, layouts: Sequence[str]) -> UserError:
     if path.is_file():
-        return UserError(
-            f"{path} is no table", "a .csv, .tsv, .jsonl or .parquet file, or a folder", "name one of these"
+        form = "a .csv, .tsv, .jsonl or .parquet file, or a folder"
+        return UserError(f"{path} is no table", form, "name one of these")
+    loose = [entry for entry in listing.entries(path) if not listing.is_hidden(entry.name)]
+    if not any(map(listing.is_folder, loose)) and loose:
+        found = (
+            f"{path} holds {'1 file' if len(loose) == 1 else f'{len(loose):,} files'} but no class folders"
         )
-    count = sum(
-        not listing.is_hidden(entry.name) and not listing.is_folder(entry) and listing.refusal(entry) is None
-        for entry in listing.entries(path)
-    )
-    if count:
-        pictures = "1 picture" if count == 1 else f"{count:,} pictures"
-        found = f"{path} holds {pictures} but no class folders"
-        return UserError(found, _FORM, "move the pictures into a folder per class, or add a table")
+        return UserError(found, _FORM, "move the files into a folder per class, or add a table")
     known = ", ".join(layouts)
     return UserError(
         f"{path} has none of the known layouts ({known})", _FORM, "arrange the data in one of these ways"

@@ -4,14 +4,14 @@ import os
 import stat
 import unicodedata
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from headstart.contracts import Example, Listing
 from headstart.core.errors import UserError
 from headstart.core.records import Dropped, Note
-from headstart.data.signature import describe, picture_format
+from headstart.data.signature import HEAD_BYTES, describe, picture_format
 
 UNSPLIT = "all"
 SPLITS = ("train", "val", "test", UNSPLIT)
@@ -24,6 +24,8 @@ PICTURE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib"),
     *(".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
+Refuse = Callable[[os.DirEntry[str]], str | None]
+"""Says why an entry that is no folder is left out; None where it is not."""
 _SHOWN = 5
 
 
@@ -54,7 +56,7 @@ class Collector:
     def listing(self, declared: Iterable[str] = ()) -> Listing:
         """Return everything in order: examples by key, classes by name.
 
-        ``declared`` are classes the layout names whether or not they have pictures. Raises UserError
+        ``declared`` are classes the layout names whether or not they have examples. Raises UserError
         where there is no example at all, or where the classes contradict each other.
         """
         splits = {name: sorted(self.splits[name], key=_key) for name in SPLITS if self.splits.get(name)}
@@ -63,7 +65,7 @@ class Collector:
         classes = in_order({example.label for examples in splits.values() for example in examples})
         check_classes(splits)
         for name in in_order(set(declared) - set(classes)):
-            self.note("class without pictures, left out", name)
+            self.note("class without examples, left out", name)
         for split, name in absent(splits):
             self.note(f"class of the training split that is missing from {split}", name)
         notes = (Note(what=w, count=c, examples=tuple(self._noted[w])) for w, c in self._counts.items())
@@ -93,8 +95,8 @@ def check_classes(splits: Mapping[str, Sequence[Example]]) -> None:
             listed = ", ".join(f"{name!r} ({count[name]:,})" for name in unseen[:_SHOWN])
             more = f" and {len(unseen) - _SHOWN} more" if len(unseen) > _SHOWN else ""
             found = f"the {split} split has classes that the train split lacks: {listed}{more}"
-            remedy = f"add pictures of them to train, or remove them from {split}"
-            raise UserError(found, "every class to have training pictures", remedy)
+            remedy = f"add examples of them to train, or remove them from {split}"
+            raise UserError(found, "every class to have training examples", remedy)
 
 
 def absent(splits: Mapping[str, Sequence[Example]]) -> Iterator[tuple[str, str]]:
@@ -146,7 +148,12 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def pictures(folder: Path, shown: str, collector: Collector) -> Iterator[tuple[str, str]]:
-    """Yield (path, key) of every picture file below ``folder``; list in ``collector`` what is left out.
+    """Yield (path, key) of every picture file below ``folder``; see ``files``."""
+    return files(folder, shown, collector, refusal)
+
+
+def files(folder: Path, shown: str, collector: Collector, refuse: Refuse) -> Iterator[tuple[str, str]]:
+    """Yield (path, key) of every file below ``folder``; list in ``collector`` what ``refuse`` turns down.
 
     ``shown`` is the folder's own key. Links are followed, but no folder is entered twice; nothing
     but regular files is ever opened.
@@ -165,7 +172,7 @@ def pictures(folder: Path, shown: str, collector: Collector) -> Iterator[tuple[s
                 collector.note("hidden files and folders left out", key)
             elif is_folder(entry):
                 pending.append((Path(entry.path), key))
-            elif (reason := refusal(entry)) is None:
+            elif (reason := refuse(entry)) is None:
                 yield entry.path, printable(key)
             else:
                 collector.drop(key, reason)
@@ -174,23 +181,30 @@ def pictures(folder: Path, shown: str, collector: Collector) -> Iterator[tuple[s
 def refusal(entry: os.DirEntry[str]) -> str | None:
     """Say why an entry that is no folder is not a picture file; None where it is one."""
     suffix = os.path.splitext(entry.name)[1].lower()
-    try:
-        # Without a link, the folder's own listing tells a regular file: no call per file.
-        if not (entry.is_file(follow_symlinks=False) or stat.S_ISREG(entry.stat().st_mode)):
-            return "not a regular file"
-        if suffix in PICTURE_SUFFIXES:
-            return None
-        with open(entry.path, "rb") as file:
-            head = file.read(512)
-    except FileNotFoundError:
-        return "broken link"
-    except OSError as error:
-        return f"cannot be read ({(error.strerror or 'unreadable').lower()})"
+    reason, head = peek(entry, 0 if suffix in PICTURE_SUFFIXES else HEAD_BYTES)
+    if reason is not None or suffix in PICTURE_SUFFIXES:
+        return reason
     if picture_format(head) not in (None, "BMP", "PPM"):  # those two begin like many a text
         return None
     kind = describe(head) if picture_format(head) is None else "text"
     looks = f", looks like {kind}" if "picture" in kind else ""
     return f"not a picture file ({f'suffix {suffix}' if suffix else 'no suffix'}{looks})"
+
+
+def peek(entry: os.DirEntry[str], count: int) -> tuple[str | None, bytes]:
+    """Return why an entry is no readable file, or None, and its first ``count`` bytes."""
+    try:
+        # Without a link, the folder's own listing tells a regular file: no call per file.
+        if not (entry.is_file(follow_symlinks=False) or stat.S_ISREG(entry.stat().st_mode)):
+            return "not a regular file", b""
+        if not count:
+            return None, b""
+        with open(entry.path, "rb") as file:
+            return None, file.read(count)
+    except FileNotFoundError:
+        return "broken link", b""
+    except OSError as error:
+        return f"cannot be read ({(error.strerror or 'unreadable').lower()})", b""
 
 
 def _enter(folder: Path, shown: str, collector: Collector) -> tuple[list[os.DirEntry[str]], object]:
@@ -224,7 +238,7 @@ def _key(example: Example) -> str:
 def _nothing(layout: str, dropped: Sequence[Dropped]) -> UserError:
     reasons = Counter(item.reason for item in dropped)
     why = "; ".join(f"{count:,} x {reason}" for reason, count in reasons.most_common(3))
-    found = f"no usable picture ({why})" if why else "no picture"
+    found = f"no usable example ({why})" if why else "no example"
     return UserError(
-        found, f"labelled pictures in the {layout} layout", "see the files named, or name another folder"
+        found, f"labelled examples in the {layout} layout", "see the files named, or name another folder"
     )

@@ -3,6 +3,7 @@
 A row's number is the one a spreadsheet or editor shows: the header of a CSV file is row 1.
 """
 
+import codecs
 import csv
 import io
 import json
@@ -17,7 +18,9 @@ from headstart.core.errors import UserError
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _DELIMITERS = ",;\t|"
-_MAX_CELL = 1 << 20
+_MAX_CELL = 10_000_000
+"""Characters in a cell; the csv module's own limit, 128 KiB, is less than a long document."""
+_BATCH = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +35,18 @@ class Rows:
     notes: tuple[str, ...] = ()
 
 
-def read_rows(file: Path) -> Rows:
+def read_rows(file: Path, head_bytes: int | None = None) -> Rows:
     """Open a table; its rows are checked as they are taken.
 
+    ``head_bytes`` bounds what is read of a text file, up to the last whole line in it: for a first
+    look, since the end may then lie inside a cell. Parquet is always read piece by piece.
     Raises UserError, with the row where there is one, for an unreadable encoding, NUL bytes, a ragged
     row, a column named twice, and whatever is no table.
     """
     suffix = file.suffix.lower()
     if suffix == ".parquet":
         return _parquet(file)
-    text, notes = _text(file)
+    text, notes = _text(file, head_bytes)
     if suffix in (".jsonl", ".ndjson"):
         return _json_lines(file, text, notes)
     return _delimited(file, text, "\t" if suffix == ".tsv" else _delimiter(text), notes)
@@ -61,19 +66,21 @@ def cell_text(value: object, where: str) -> str:
     return str(value).strip()
 
 
-def _text(file: Path) -> tuple[str, tuple[str, ...]]:
-    content = file.read_bytes()
+def _text(file: Path, head_bytes: int | None) -> tuple[str, tuple[str, ...]]:
+    with file.open("rb") as opened:
+        content = opened.read() if head_bytes is None else opened.read(head_bytes)
+        whole = head_bytes is None or not opened.read(1)
     encoding = next((name for bom, name in _BOMS if content.startswith(bom)), "utf-8")
     notes: tuple[str, ...] = ()
     try:
-        text = content.decode(encoding)
+        text = _decoded(content, encoding, whole)
     except UnicodeDecodeError as error:
         if encoding != "utf-8":
             raise UserError(
                 f"{file} is damaged UTF-16 text ({error.reason})", "whole characters", "save it again"
             ) from None
         try:
-            text, notes = content.decode("cp1252"), ("table is not UTF-8, read as Windows-1252",)
+            text, notes = _decoded(content, "cp1252", whole), ("table is not UTF-8, read as Windows-1252",)
         except UnicodeDecodeError as error:
             found = f"{file} is neither UTF-8 nor Windows-1252 (byte {error.start:,})"
             raise UserError(found, "text", "save it as UTF-8") from None
@@ -85,6 +92,11 @@ def _text(file: Path) -> tuple[str, tuple[str, ...]]:
     return text, notes
 
 
+def _decoded(content: bytes, encoding: str, whole: bool) -> str:
+    text = codecs.getincrementaldecoder(encoding)().decode(content, final=whole)
+    return text if whole or "\n" not in text else text[: text.rindex("\n") + 1]
+
+
 def _delimiter(text: str) -> str:
     header = text.lstrip().partition("\n")[0]
     return max(_DELIMITERS, key=header.count)
@@ -93,6 +105,7 @@ def _delimiter(text: str) -> str:
 def _delimited(file: Path, text: str, delimiter: str, notes: tuple[str, ...]) -> Rows:
     if delimiter != "," and file.suffix.lower() == ".csv":
         notes += (f"columns of the table are separated by {delimiter!r}",)
+    csv.field_size_limit(_MAX_CELL)
     numbered = _records(file, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     header = next(numbered)[1]
     return Rows(_columns(file, header), _even(file, numbered, len(header)), notes)
@@ -169,7 +182,7 @@ def _parquet_rows(file: Path, opened: Any) -> Iterator[tuple[int, Sequence[objec
 
     number = 0
     try:
-        for batch in opened.iter_batches():
+        for batch in opened.iter_batches(_BATCH):
             for record in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 number += 1
                 yield number, record

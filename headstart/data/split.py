@@ -43,7 +43,7 @@ class Dataset:
 def arrange(listing: Listing, seed: int) -> Dataset:
     """Give every example its role: given splits are kept, unsplit data is divided 70/15/15 by class.
 
-    Raises UserError for a class with too few pictures (3 unsplit, 2 in a given train split), for a
+    Raises UserError for a class with too few examples (3 unsplit, 2 in a given train split), for a
     class that training never sees, and where there is nothing to train on.
     """
     splits = {name: tuple(examples) for name, examples in listing.splits.items() if examples}
@@ -53,9 +53,9 @@ def arrange(listing: Listing, seed: int) -> Dataset:
     drawn = set(splits) in ({UNSPLIT}, {"train"})
     if drawn:
         train, val, test = _drawn(splits.get(UNSPLIT, train), seed)
-        made = f"70/15/15 drawn from all pictures with seed {seed}, each class in proportion"
+        made = f"70/15/15 drawn from all examples with seed {seed}, each class in proportion"
     elif not train:
-        raise UserError(f"only {_named(splits)} found", "pictures to train on", "add a train split")
+        raise UserError(f"only {_named(splits)} found", "examples to train on", "add a train split")
     elif not test:
         test, val, reported = val, (), "val"
         made = "train and val as given; reported on val, selection within train by cross-validation"
@@ -111,9 +111,9 @@ def _drawn(examples: Sequence[Example], seed: int) -> tuple[tuple[Example, ...],
         by_class[example.label].append(example)
     few = {name: len(members) for name, members in by_class.items() if len(members) < 3}
     if few:
-        remedy = "add pictures, or remove the class"
+        remedy = "add examples, or remove the class"
         raise UserError(
-            f"too few pictures of {_counted(few)}", "3 or more of each class (train, val, test)", remedy
+            f"too few examples of {_counted(few)}", "3 or more of each class (train, val, test)", remedy
         )
     train, val, test = list[Example](), list[Example](), list[Example]()
     for members in by_class.values():
@@ -134,7 +134,7 @@ def _check_given(train: Sequence[Example]) -> None:
     alone = {name: count for name, count in Counter(example.label for example in train).items() if count < 2}
     if alone:
         raise UserError(
-            f"too few training pictures of {_counted(alone)}", "2 or more of each class", "add pictures"
+            f"too few training examples of {_counted(alone)}", "2 or more of each class", "add examples"
         )
 
 

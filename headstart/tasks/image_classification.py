@@ -22,12 +22,12 @@ from headstart.contracts import (
     Task,
 )
 from headstart.core.errors import BadExample, UserError
-from headstart.core.records import Exhibit, Gallery, Matrix, Metric, Reliability, Section, Table
+from headstart.core.records import Metric, Section
 from headstart.data import picture
 from headstart.data.listing import PICTURE_SUFFIXES
 from headstart.maths import classification
+from headstart.tasks._classes import class_sections
 
-_WORST = 12
 _THUMBNAIL_PX = 112
 
 
@@ -102,91 +102,20 @@ class ImageClassification(Task):
         self, probabilities_NK: Array, targets_N: Array, classes: Sequence[str], examples: Sequence[Example]
     ) -> tuple[Section, ...]:
         """Return the confusion matrix, reliability, figures per class and the worst mistakes."""
-        return (
-            self._mistakes(probabilities_NK, targets_N, classes, examples),
-            _confusion(probabilities_NK, targets_N, classes),
-            _reliability(probabilities_NK, targets_N),
-            _per_class(probabilities_NK, targets_N, classes),
-        )
+        return class_sections(probabilities_NK, targets_N, classes, examples, self._picture)
 
-    def _mistakes(
-        self, probabilities_NK: Array, targets_N: Array, classes: Sequence[str], examples: Sequence[Example]
-    ) -> Gallery:
-        predicted_N = probabilities_NK.argmax(axis=1)
-        wrong = np.flatnonzero(predicted_N != targets_N)
-        worst = wrong[np.argsort(probabilities_NK[wrong, targets_N[wrong]], kind="stable")][:_WORST]
-        items = [
-            Exhibit(
-                caption=f"taken for {classes[predicted_N[i]]} ({probabilities_NK[i, predicted_N[i]]:.0%})",
-                detail=f"is {classes[targets_N[i]]} ({probabilities_NK[i, targets_N[i]]:.0%}): {examples[i].key}",
-                image=self._thumbnail(examples[i]),
-            )
-            for i in worst
-        ]
-        share = f"{len(wrong)} of {len(targets_N)} were wrong"
-        note = f"{share}; shown are those whose true class was thought least likely."
-        return Gallery(title="Worst mistakes", note=note, items=tuple(items))
-
-    def _thumbnail(self, example: Example) -> str:
+    def _picture(self, example: Example) -> dict[str, str]:
         try:
             image, _ = _open(example, self.content(example))
         except BadExample:  # the file went away since its features were computed
-            return ""
+            return {}
         image.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
         buffer = io.BytesIO()
         image.save(buffer, "PNG", optimize=True)
-        return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+        return {"image": "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()}
 
 
 def _open(example: Example, content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     if example.pixels is not None:
         return picture.from_pixels(example.pixels[example.row]), ()
     return picture.decode(content)
-
-
-def _confusion(probabilities_NK: Array, targets_N: Array, classes: Sequence[str]) -> Matrix:
-    counts = classification.confusion(probabilities_NK, targets_N)
-    return Matrix(
-        title="Confusion matrix",
-        note="True classes in rows, predicted ones in columns.",
-        labels=tuple(classes),
-        counts=tuple(tuple(int(count) for count in row) for row in counts),
-    )
-
-
-def _reliability(probabilities_NK: Array, targets_N: Array) -> Reliability:
-    bins = classification.reliability(probabilities_NK, targets_N)
-    return Reliability(
-        title="Reliability",
-        note="When the model says 80%, is it right 80% of the time? On the diagonal it is.",
-        edges=bins.edges,
-        confidence=bins.confidence,
-        accuracy=bins.accuracy,
-        counts=bins.counts,
-    )
-
-
-def _per_class(probabilities_NK: Array, targets_N: Array, classes: Sequence[str]) -> Table:
-    scores = classification.per_class(probabilities_NK, targets_N)
-    rows = [
-        (
-            name,
-            str(score.support),
-            *(_with_interval(figure) for figure in (score.precision, score.recall, score.f1)),
-        )
-        for name, score in zip(classes, scores, strict=True)
-    ]
-    return Table(
-        title="Class by class",
-        note="Precision: of those called so, how many are. Recall: of those that are, how many were found.",
-        header=("class", "pictures", "precision", "recall", "F1"),
-        rows=tuple(rows),
-    )
-
-
-def _with_interval(metric: Metric) -> str:
-    if not np.isfinite(metric.value):
-        return "undefined"
-    if metric.low is None or metric.high is None:
-        return f"{metric.value:.2f} (no interval)"
-    return f"{metric.value:.2f} ({metric.low:.2f}-{metric.high:.2f})"

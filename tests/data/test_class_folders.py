@@ -54,7 +54,7 @@ def test_an_empty_class_folder_shifts_no_label(tmp_path: Path, save: Save) -> No
     assert labels(found, "test") == {"test/b/1.png": "b", "test/c/1.png": "c"}
     assert found.classes == ("a", "b", "c")
     assert notes(found) == {
-        "class without pictures, left out": (1, ("0",)),
+        "class without examples, left out": (1, ("0",)),
         "class of the training split that is missing from test": (1, ("a",)),
     }
 
@@ -176,7 +176,7 @@ def test_whole_numbers_are_ordered_by_value(tmp_path: Path, save: Save) -> None:
         ),
         (("val/a/1.png", "valid/a/1.png", "train/a/1.png"), "'val' and 'valid' both name the val split"),
         (("train/1.png", "test/2.png"), "split folders .* without class folders"),
-        (("1.png", "2.png"), "holds 2 pictures but no class folders"),
+        (("1.png", "2.png"), "holds 2 files but no class folders"),
         (("only/1.png", "only/2.png"), "a single class, 'only'"),
         (("wrapper/a/1.png", "wrapper/b/1.png"), "name .*wrapper, if its folders are the classes"),
     ],

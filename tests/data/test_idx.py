@@ -56,7 +56,7 @@ def test_names_beside_the_data(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("\n".join(f"c{n}" for n in range(12)) + "\n")
     found = read(tmp_path, ["idx"])
     assert [example.label for example in found.splits["train"]] == ["c7", "c0", "c10", "c2", "c7"]
-    assert {note.what: note.count for note in found.notes}["class without pictures, left out"] == 8
+    assert {note.what: note.count for note in found.notes}["class without examples, left out"] == 8
     (tmp_path / "labels.txt").write_text("a\nb\n")
     with pytest.raises(UserError, match="label 7, but only 2 classes are named"):
         read(tmp_path, ["idx"])

@@ -147,7 +147,7 @@ def test_what_cannot_be_used_is_listed(data: Path) -> None:
         (b"path,label\n\x81\x8d,cat\n", "neither UTF-8 nor Windows-1252"),
         (b"\xff\xfep", "damaged UTF-16"),
         (b" \n", "is empty"),
-        (b"path,label\n", "no picture"),
+        (b"path,label\n", "no example"),
         (b"path,label\ngone.png,cat\n", "1 x missing file"),
         (b"path,label\na.png,cat\n../outside.png,dog\n", "row 3: '../outside.png' leads out"),
         (b"path,label\n/etc/passwd,dog\n", "row 2: '/etc/passwd' leads out"),

@@ -85,7 +85,7 @@ def test_train_alone_is_divided() -> None:
     [
         ({"all": examples("", a=9, b=2)}, r"'b' \(2\)"),
         ({"all": examples("", a=9)}, "single class"),
-        ({"train": examples("", a=9, b=1), "test": examples("t", a=1)}, r"training pictures of 'b' \(1\)"),
+        ({"train": examples("", a=9, b=1), "test": examples("t", a=1)}, r"training examples of 'b' \(1\)"),
         (
             {"train": examples("", a=9, b=2), "val": examples("v", a=1), "test": examples("t", c=3)},
             r"'c' \(3\)",

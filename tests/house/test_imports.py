@@ -9,7 +9,7 @@ import tomllib
 import headstart
 import pytest
 from headstart import cli, specs
-from tests.house.tree import ROOT
+from tests.house.tree import ROOT, modules
 
 HEAVY = (
     *("torch", "timm", "torchvision", "openvino", "onnxruntime", "numpy", "scipy", "PIL", "rich"),
@@ -70,6 +70,13 @@ def test_the_public_surface() -> None:
     assert all(getattr(headstart, name).__doc__ for name in headstart.__all__)
     assert issubclass(headstart.UserError, headstart.HeadstartError)
     assert issubclass(headstart.MachineError, headstart.HeadstartError)
+
+
+@pytest.mark.parametrize("name", headstart.__all__)
+def test_no_module_takes_the_place_of_a_public_name(name: str) -> None:
+    # Importing headstart.fit.probe would set the attribute ``fit`` of headstart to the package ``fit``:
+    # headstart.fit(...) would work once and be "not callable" ever after.
+    assert f"headstart.{name}" not in modules()
 
 
 def test_the_version_is_the_packages() -> None:

@@ -13,18 +13,10 @@ from typing import ClassVar, final
 
 from headstart.contracts import Example, Listing, Reader
 from headstart.core.errors import UserError
-from headstart.data import listing
-from headstart.data.rows import SUFFIXES, Rows, cell_text, read_rows
-
-_PATHS = (
-    *("path", "file", "filename", "file_name", "filepath", "file_path", "image_path", "img_path"),
-    *("image_file", "image_filename", "image_name", "image", "img", "picture", "image_id"),
-)
-_LABELS = (
-    *("label", "class", "category", "target", "class_name", "label_name", "category_name"),
-    *("labels", "species", "breed"),
-)
-_SPLITS = ("split", "subset", "partition", "set", "fold")
+from headstart.data import listing, tables
+from headstart.data.columns import PATHS, PICTURE_LABELS, SPLITS, find
+from headstart.data.rows import Rows, cell_text, read_rows
+from headstart.data.tables import split_name
 
 
 @final
@@ -34,25 +26,19 @@ class ImageTable(Reader):
     name: ClassVar[str] = "image-table"
 
     def recognises(self, path: Path) -> bool:
-        """Say whether a file is a table, or a folder holds tables that name pictures and labels."""
+        """Say whether a file is a table of pictures and labels, or a folder holds such tables."""
         try:
-            if path.is_file():
-                return path.suffix.lower() in SUFFIXES
-            tables = _tables(path)
-            if not tables:
-                return False
-            # A stray table beside class folders is no data set; one alone is meant, even if broken.
-            return not listing.subfolders(path) or all(_is_picture_table(file) for file in tables.values())
+            found = tables.tables(path).values()
+            return bool(found) and all(tables.kind(file) == "pictures" for file in found)
         except (UserError, OSError):
             return False
 
     def read(self, path: Path) -> Listing:
         """List the pictures. Raises UserError, with the row, for a table that cannot be trusted."""
         collector = listing.Collector(self.name)
-        tables = {listing.UNSPLIT: path} if path.is_file() else _tables(path)
         root = path.parent if path.is_file() else path
         where = _Where(root)
-        for split, file in tables.items():
+        for split, file in tables.tables(path).items():
             _read_table(file, split, where, collector)
         return collector.listing()
 
@@ -86,36 +72,8 @@ class _Where:
         return lexical and os.path.commonpath([os.path.realpath(absolute), root]) == root
 
 
-def _tables(folder: Path) -> dict[str, Path]:
-    """Return the table of each split, or the folder's only table as unsplit."""
-    files = [
-        folder / entry.name
-        for entry in listing.entries(folder)
-        if not listing.is_hidden(entry.name) and entry.name.lower().endswith(SUFFIXES) and entry.is_file()
-    ]
-    by_split: dict[str, Path] = {}
-    for file in files:
-        split = listing.SPLIT_NAMES.get(file.stem.strip().lower())
-        if split in by_split:
-            pair = f"{by_split[split].name} and {file.name} both name the {split} split"
-            raise UserError(pair, "one table per split", "remove one of them")
-        if split is not None:
-            by_split[split] = file
-    return by_split or ({listing.UNSPLIT: files[0]} if len(files) == 1 else {})
-
-
-def _is_picture_table(file: Path) -> bool:
-    columns = read_rows(file).columns
-    return _find(columns, _PATHS) is not None and _find(columns, _LABELS) is not None
-
-
-def _find(columns: Sequence[str], names: Sequence[str]) -> int | None:
-    folded = [column.casefold().replace(" ", "_") for column in columns]
-    return next((folded.index(name) for name in names if name in folded), None)
-
-
 def _require(columns: Sequence[str], names: Sequence[str], file: Path, what: str) -> int:
-    place = _find(columns, names)
+    place = find(columns, names)
     if place is None:
         found = f"{file} has no {what} column (it has {', '.join(map(repr, columns))})"
         raise UserError(
@@ -138,10 +96,10 @@ def _read_table(file: Path, split: str, where: _Where, collector: listing.Collec
 def _places(table: Rows, file: Path, split: str, collector: listing.Collector) -> dict[str, int]:
     """Return which column is the path, the label and, where there is one, the split."""
     places = {
-        "path": _require(table.columns, _PATHS, file, "path"),
-        "label": _require(table.columns, _LABELS, file, "label"),
+        "path": _require(table.columns, PATHS, file, "path"),
+        "label": _require(table.columns, PICTURE_LABELS, file, "label"),
     }
-    column = _find(table.columns, _SPLITS)
+    column = find(table.columns, SPLITS)
     if split == listing.UNSPLIT and column is not None:
         places["split"] = column
     for role, place in places.items():
@@ -157,7 +115,7 @@ def _read_row(
         collector.drop(row, "no path")
         return
     key = where.key(path, row)
-    split = _split(values["split"], row) if values.get("split") else split
+    split = split_name(values["split"], row) if values.get("split") else split
     if not label:
         collector.drop(key, "empty label")
     elif "split" in values and not values["split"]:
@@ -173,13 +131,6 @@ def _read_row(
         before, other = where.seen[key]
         found = f"{row}: {path!r} is {label!r} here and {before!r} in {other}"
         raise UserError(found, "one label per picture", "remove one of the rows")
-
-
-def _split(value: str, row: str) -> str:
-    split = listing.SPLIT_NAMES.get(value.lower())
-    if split is None:
-        raise UserError(f"{row}: the split {value!r}", "train, val or test", "rename it")
-    return split
 
 
 def _not_a_file(path: Path) -> str | None:

@@ -1,0 +1,118 @@
+"""Text classification: one text in, one of K classes out."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast, final
+
+import numpy as np
+
+from headstart.contracts import Array, Baseline, Example, Prepared, Pretrained, Rows, Task, TextPreprocess
+from headstart.core.errors import BadExample, UserError
+from headstart.core.records import Metric, Section
+from headstart.data.text import read_text
+from headstart.maths import classification, tfidf
+from headstart.tasks._classes import class_sections
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+_SHOWN_CHARACTERS = 400
+
+
+@final
+class TfidfBaseline(Baseline):
+    """A linear model on tf-idf weighted words."""
+
+    name = "tfidf"
+
+    def learn(self, table: Rows, indices_n: Array) -> Mapping[str, Any]:
+        """Return the vocabulary and idf of the training texts."""
+        return tfidf.learn(_text(table.examples[int(index)]) for index in indices_n)
+
+    def matrix(self, learnt: Mapping[str, Any], table: Rows, indices_n: Array) -> Any:
+        """Return sparse float32 [n, V]."""
+        return tfidf.matrix(learnt, [_text(table.examples[int(index)]) for index in indices_n])
+
+
+@final
+class TextClassification(Task):
+    """Tells texts apart."""
+
+    name = "text-classification"
+    modality = "text"
+    layouts = ("hf-dataset", "orange-tab", "text-table", "text-folders")
+    unit = "texts"
+    default_base = "pack:minilm-l6"
+    baselines = (TfidfBaseline(),)
+
+    def inputs(self, names: Sequence[str]) -> Iterator[Example]:
+        """Yield texts: whole files, every .txt below a folder, or the lines of standard input."""
+        for name in names:
+            path = Path(name)
+            if name == "-":
+                for number, line in enumerate(sys.stdin, start=1):
+                    yield Example(key=f"line {number}", label="", path=path, text=line.rstrip("\n"))
+            elif path.is_dir():
+                yield from (
+                    Example(key=str(file), label="", path=file) for file in sorted(path.rglob("*.txt"))
+                )
+            elif path.exists():
+                yield Example(key=name, label="", path=path)
+            else:
+                raise UserError(
+                    f"{name} does not exist", "a text file, a folder of them, or -", "check the path"
+                )
+
+    def content(self, example: Example) -> bytes:
+        """Return the text in UTF-8."""
+        return _text(example).encode("utf-8", "surrogatepass")
+
+    def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
+        """Cut the text into at most ``max_length`` tokens: ids and mask, int64 [T]."""
+        preprocess = cast(TextPreprocess, pretrained.preprocess)
+        text = content.decode("utf-8", "surrogatepass")
+        if not text.strip():
+            raise BadExample("empty text")
+        tokenizer = _tokenizer(pretrained.assets[preprocess.tokenizer], preprocess.max_length)
+        encoding = tokenizer.encode(text)
+        if not encoding.ids:
+            raise BadExample("no token is left of the text")
+        notes = (f"cut to {preprocess.max_length} tokens",) if encoding.overflowing else ()
+        ids = np.asarray(encoding.ids, dtype=np.int64)
+        return Prepared(
+            inputs={"input_ids": ids, "attention_mask": np.ones_like(ids)}, notes=notes, length=len(ids)
+        )
+
+    def score(self, probabilities_NK: Array, targets_N: Array, classes: Sequence[str]) -> dict[str, Metric]:
+        """Return accuracy, macro precision, recall and F1, log loss and calibration error."""
+        return classification.scores(probabilities_NK, targets_N)
+
+    def sections(
+        self, probabilities_NK: Array, targets_N: Array, classes: Sequence[str], examples: Sequence[Example]
+    ) -> tuple[Section, ...]:
+        """Return the worst mistakes, confusion matrix, reliability and figures per class."""
+        return class_sections(probabilities_NK, targets_N, classes, examples, _shown)
+
+
+def _text(example: Example) -> str:
+    return example.text if example.text is not None else read_text(example.path)[0]
+
+
+def _shown(example: Example) -> dict[str, str]:
+    try:
+        text = _text(example)
+    except BadExample:  # the file went away since its features were computed
+        return {}
+    return {"text": text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."}
+
+
+@cache
+def _tokenizer(path: Path, max_length: int) -> "Tokenizer":
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.enable_truncation(max_length)
+    tokenizer.no_padding()
+    return tokenizer
