@@ -12,6 +12,7 @@ they are called.
 
 from headstart.api import cache, evaluate, fit, predict
 from headstart.core.errors import HeadstartError, MachineError, UserError
-from headstart.core.version import VERSION as __version__
+from headstart.core.version import VERSION
 
 __all__ = ["HeadstartError", "MachineError", "UserError", "cache", "evaluate", "fit", "predict"]
+__version__ = VERSION

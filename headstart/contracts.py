@@ -268,20 +268,6 @@ class Prepared:
     length: int = 0
 
 
-class Baseline(ABC):
-    """What a model has to beat: a linear model on a plain representation of the input."""
-
-    name: ClassVar[str]
-
-    @abstractmethod
-    def learn(self, table: "Rows", indices_n: Array) -> Mapping[str, Any]:
-        """Return, as JSON, what the representation needs to know of the training examples."""
-
-    @abstractmethod
-    def matrix(self, learnt: Mapping[str, Any], table: "Rows", indices_n: Array) -> Any:
-        """Return the representation [n, D] of some examples, dense or sparse float32."""
-
-
 class Rows(ABC):
     """Examples with their features, as heads and baselines see them."""
 
@@ -291,6 +277,35 @@ class Rows(ABC):
     @abstractmethod
     def read(self, indices_n: Array, columns: Sequence[Column]) -> Floats:
         """Return features float32 [n, d] of some examples, the columns side by side."""
+
+
+Outputs = Any
+"""What a model says of n examples, the first axis the examples: for classes, probabilities [n, K]."""
+
+Solve = Callable[[Callable[[Array], Any]], tuple[Array, Array]]
+"""Given a way to read a representation [n, D] of some examples: a linear layer [D, K], [K] on it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Learnt:
+    """What a baseline took from the training examples: facts as JSON, and arrays by name."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+
+
+class Baseline(ABC):
+    """What a model has to beat."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def learn(self, rows: Rows, indices_n: Array, classes: Sequence[str], solve: Solve) -> Learnt:
+        """Learn from the training examples; ``solve`` fits a linear layer as the head's is fitted."""
+
+    @abstractmethod
+    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> Outputs:
+        """Return what the baseline says of some examples."""
 
 
 class Task(ABC):
@@ -316,15 +331,19 @@ class Task(ABC):
         """Decode one example for a trunk. Raises BadExample with the reason."""
 
     @abstractmethod
-    def score(self, probabilities_NK: Array, targets_N: Array, classes: Sequence[str]) -> dict[str, Metric]:
-        """Return every metric with its interval."""
+    def answers(self, outputs: Outputs, classes: Sequence[str]) -> Sequence[tuple[Any, Mapping[str, float]]]:
+        """Return each example's prediction as JSON, and its scores by name."""
+
+    @abstractmethod
+    def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
+        """Return what scoring needs to know of each example [n, M]: small, so that all are kept."""
+
+    @abstractmethod
+    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
+        """Return every metric with its interval, from what ``compare`` gave."""
 
     @abstractmethod
     def sections(
-        self,
-        probabilities_NK: Array,
-        targets_N: Array,
-        classes: Sequence[str],
-        examples: Sequence[Example],
+        self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example]
     ) -> tuple[Section, ...]:
         """Return what the report shows of an evaluation, worst mistakes first."""

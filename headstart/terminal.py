@@ -29,15 +29,12 @@ def fit(spec: FitSpec, as_json: bool) -> int:
         return 0
     console = _console()
     objective = fitted.objective
-    sizes = f"{fitted.split[fitted.split['reported']]:,}" if fitted.split["reported"] in fitted.split else ""
-    console.print(
-        _figures(
-            f"{fitted.base} on {sizes} {fitted.split['reported']} examples", fitted.metrics, fitted.baselines
-        )
-    )
+    start = " from random weights" if fitted.model["random_init"] else ""
+    title = f"{fitted.base}{start} on {fitted.split['test']:,} {fitted.split['reported']} examples"
+    console.print(_figures(title, fitted.metrics, fitted.baselines))
     console.print(
         f"Head on layers [bold]{objective['layers']}[/] ({objective['features']:,} features), "
-        f"λ = {objective['lambda']:.1e}, trained on {objective['examples']:,} examples."
+        f"λ = {objective['lambda']:.1e}, trained on {objective['examples']:,} examples by {objective['solver']}."
     )
     _tell_dropped(console, fitted.dropped, fitted.notes)
     console.print(

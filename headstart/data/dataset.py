@@ -36,6 +36,8 @@ def layout_of(path: Path, layouts: Sequence[str]) -> str | None:
 
 def _of_tables(path: Path, layouts: Sequence[str]) -> str | None:
     """Name who reads a table that no layout is certain of: it is meant, and its reader says what it lacks."""
+    if path.is_file() and path.suffix.lower() == ".tab":
+        return next((name for name in layouts if name.endswith("-tab")), None)
     if path.is_file() and path.suffix.lower() not in SUFFIXES:
         return None
     # A stray table beside class folders is no data set.

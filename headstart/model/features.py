@@ -175,10 +175,15 @@ def extract(
     What was computed before an interruption is kept.
     """
     writer = _Writer(store, model)
-    runner = _Runner(model, engine, say)
     seen: list[Decoded] = []
     label = f"Features of {model.pretrained.base}"
     with progress(len(examples), label, task.unit) as advance:
+
+        def chosen(choice: Choice) -> None:
+            say(choice)
+            advance(0)  # comparing engines is no extraction
+
+        runner = _Runner(model, engine, chosen)
         try:
             for decoded in decode_all(task, examples, model, writer.knows):
                 seen.append(decoded)

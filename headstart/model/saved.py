@@ -13,11 +13,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from headstart.contracts import Array, Modality, Pretrained
+from headstart.contracts import Array, Learnt, Modality, Pretrained
 from headstart.core import plugins
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import digest_file, write_bytes, write_json
-from headstart.maths import softmax
 from headstart.model.head import Head
 from headstart.model.trunk import FrozenModel
 
@@ -26,36 +25,22 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FittedBaseline:
-    """A linear layer over a baseline's representation, with what that learnt from the training data."""
-
-    name: str
-    learnt: Mapping[str, Any]
-    layer: softmax.Linear
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """Everything prediction needs: the trunk, the head, the classes, and the baselines to compare with."""
+    """Everything prediction needs: the trunk, the head, the classes, and what the baselines learnt."""
 
     task: str
     classes: tuple[str, ...]
     frozen: FrozenModel
     head: Head
-    baselines: tuple[FittedBaseline, ...]
-    priors_K: Array
+    baselines: Mapping[str, Learnt]
 
 
 def save_model(folder: Path, model: Model) -> None:
     """Write a model into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors: dict[str, Array] = {
-        "priors": np.asarray(model.priors_K, dtype=np.float64),
-        **model.head.tensors("head"),
-    }
-    for baseline in model.baselines:
-        tensors[f"{baseline.name}.weight"] = np.ascontiguousarray(baseline.layer.weight_DK)
-        tensors[f"{baseline.name}.bias"] = baseline.layer.bias_K
+    tensors = model.head.tensors("head")
+    for name, learnt in model.baselines.items():
+        tensors |= {f"{name}.{part}": np.ascontiguousarray(array) for part, array in learnt.arrays.items()}
     write_bytes(folder / "head.safetensors", save(tensors))
     write_bytes(folder / "model.safetensors", save(dict(model.frozen.state)))
     pretrained = model.frozen.pretrained
@@ -71,7 +56,7 @@ def save_model(folder: Path, model: Model) -> None:
         "pretrained": _described(pretrained),
         "random_seed": model.frozen.random_seed,
         "head": model.head.describe(),
-        "baselines": {baseline.name: baseline.learnt for baseline in model.baselines},
+        "baselines": {name: learnt.facts for name, learnt in model.baselines.items()},
         "sha256": {name: digest_file(folder / name) for name in files},
     }
     write_json(folder / CONFIG, described)
@@ -98,19 +83,16 @@ def load_model(run: Path) -> Model:
         tensors = load_file(folder / "head.safetensors")
     except (SafetensorError, OSError) as error:
         raise MachineError(f"{folder} is damaged: {error}.") from error
-    baselines = [
-        FittedBaseline(
-            name=name, learnt=learnt, layer=softmax.Linear(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
-        )
-        for name, learnt in described["baselines"].items()
-    ]
+    baselines = {
+        name: Learnt(facts=facts, arrays=_named(tensors, name))
+        for name, facts in described["baselines"].items()
+    }
     return Model(
         task=described["task"],
         classes=tuple(described["classes"]),
         frozen=_frozen(folder, described),
         head=Head.restore("head", tensors, described["head"]),
-        baselines=tuple(baselines),
-        priors_K=tensors["priors"],
+        baselines=baselines,
     )
 
 
@@ -152,9 +134,9 @@ def _frozen(folder: Path, described: Mapping[str, Any]) -> FrozenModel:
     )
 
 
-def prior_probabilities(targets_N: Array, num_classes: int) -> Array:
-    """Return how common each class is in the training data, float64 [K]."""
-    return np.bincount(targets_N, minlength=num_classes) / max(len(targets_N), 1)
+def _named(tensors: Mapping[str, Array], name: str) -> dict[str, Array]:
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): array for key, array in tensors.items() if key.startswith(prefix)}
 
 
 def class_ids(labels: Sequence[str], classes: Sequence[str]) -> Array:

@@ -179,7 +179,8 @@ def formula(text: str) -> Markup:
 
 
 def _base(fitted: Json) -> str:
-    return str(fitted.get("base", "the model")).split(":", 1)[-1]
+    name = str(fitted.get("base", "the model")).split(":", 1)[-1]
+    return f"{name} from random weights" if fitted.get("model", {}).get("random_init") else name
 
 
 def _read(fitted: Json, evaluation: Json) -> str:

@@ -79,7 +79,9 @@ def _read_squeezenet(pretrained: Pretrained) -> dict[str, Array]:
         layer = name.decode() if isinstance(name, bytes) else name
         fire, _, part = layer.partition("/")
         if part:
-            place = f"features.{fires[int(fire.removeprefix('fire'))]}.{part}"
+            # The 1x1 convolution that squeezes is called just that in torchvision.
+            leaf = "squeeze" if part == "squeeze1x1" else part
+            place = f"features.{fires[int(fire.removeprefix('fire'))]}.{leaf}"
         else:
             place = {"conv1": "features.0", "conv10": "classifier.1"}[layer]
         state[f"{place}.weight"] = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1), dtype=np.float32)

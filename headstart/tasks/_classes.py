@@ -1,33 +1,101 @@
-"""What the report shows of any task that sorts inputs into classes."""
+"""What every task that sorts inputs into classes shares: baselines, scores, what the report shows."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Example
+from headstart.contracts import Array, Baseline, Example, Learnt, Outputs, Rows, Solve, Task
 from headstart.core.records import Exhibit, Gallery, Matrix, Metric, Reliability, Section, Table
-from headstart.maths import classification
+from headstart.maths import classification, softmax
 
 _WORST = 12
 
 
-def class_sections(
-    probabilities_NK: Array,
-    targets_N: Array,
-    classes: Sequence[str],
-    examples: Sequence[Example],
-    show: Callable[[Example], Mapping[str, str]],
-) -> tuple[Section, ...]:
-    """Return the worst mistakes, the confusion matrix, reliability and figures per class.
+Show = Callable[[Example], Mapping[str, str]]
 
-    ``show`` gives an example's ``image`` (a data URI) or ``text``.
-    """
-    return (
-        _mistakes(probabilities_NK, targets_N, classes, examples, show),
-        _confusion(probabilities_NK, targets_N, classes),
-        _reliability(probabilities_NK, targets_N),
-        _per_class(probabilities_NK, targets_N, classes),
-    )
+
+@final
+class MajorityBaseline(Baseline):
+    """Says of every input how common each class was in the training data."""
+
+    name = "majority"
+
+    def learn(self, rows: Rows, indices_n: Array, classes: Sequence[str], solve: Solve) -> Learnt:
+        """Return the classes' shares of the training data, float64 [K]."""
+        places = {name: place for place, name in enumerate(classes)}
+        labels = [places[rows.examples[int(index)].label] for index in indices_n]
+        return Learnt(arrays={"shares": np.bincount(labels, minlength=len(classes)) / len(labels)})
+
+    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> Array:
+        """Return the shares for every example [n, K]."""
+        return np.tile(learnt.arrays["shares"], (len(indices_n), 1))
+
+
+class LinearBaseline(Baseline):
+    """Softmax regression on a plain representation of the input."""
+
+    @abstractmethod
+    def facts(self, rows: Rows, indices_n: Array) -> Mapping[str, Any]:
+        """Return, as JSON, what the representation takes from the training examples."""
+
+    @abstractmethod
+    def matrix(self, facts: Mapping[str, Any], rows: Rows, indices_n: Array) -> Any:
+        """Return the representation float32 [n, D], dense or sparse."""
+
+    def learn(self, rows: Rows, indices_n: Array, classes: Sequence[str], solve: Solve) -> Learnt:
+        """Fit the linear layer on the training examples."""
+        facts = self.facts(rows, indices_n)
+        weight_DK, bias_K = solve(lambda some_n: self.matrix(facts, rows, some_n))
+        arrays = {"weight": weight_DK.astype(np.float32), "bias": bias_K.astype(np.float32)}
+        return Learnt(facts=facts, arrays=arrays)
+
+    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> Array:
+        """Return probabilities float64 [n, K]."""
+        layer = softmax.Linear(learnt.arrays["weight"], learnt.arrays["bias"])
+        return softmax.probabilities(layer.logits(self.matrix(learnt.facts, rows, indices_n)))
+
+
+class Classification(Task):
+    """A task that sorts inputs into classes: outputs are probabilities [n, K]."""
+
+    @abstractmethod
+    def show(self, example: Example) -> Mapping[str, str]:
+        """Return an example's ``image`` (a data URI) or ``text`` for the report; empty if it is gone."""
+
+    def answers(self, outputs: Outputs, classes: Sequence[str]) -> list[tuple[str, dict[str, float]]]:
+        """Return the most probable class and every class's probability."""
+        return [
+            (classes[int(p_K.argmax())], dict(zip(classes, (float(p) for p in p_K), strict=True)))
+            for p_K in outputs
+        ]
+
+    def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
+        """Return the probabilities and the true class's place, float64 [n, K + 1]."""
+        places = {name: place for place, name in enumerate(classes)}
+        truth_n = np.array([places[example.label] for example in examples], dtype=np.float64)
+        return np.column_stack([outputs, truth_n])
+
+    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
+        """Return accuracy, macro precision, recall and F1, log loss and calibration error."""
+        return classification.scores(*_split(compared_NM))
+
+    def sections(
+        self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example]
+    ) -> tuple[Section, ...]:
+        """Return the worst mistakes, the confusion matrix, reliability and figures per class."""
+        probabilities_NK, targets_N = _split(compared_NM)
+        return (
+            _mistakes(probabilities_NK, targets_N, classes, examples, self.show),
+            _confusion(probabilities_NK, targets_N, classes),
+            _reliability(probabilities_NK, targets_N),
+            _per_class(probabilities_NK, targets_N, classes, self.unit),
+        )
+
+
+def _split(compared_NM: Array) -> tuple[Array, Array]:
+    return compared_NM[:, :-1], compared_NM[:, -1].astype(np.int64)
 
 
 def _mistakes(
@@ -35,7 +103,7 @@ def _mistakes(
     targets_N: Array,
     classes: Sequence[str],
     examples: Sequence[Example],
-    show: Callable[[Example], Mapping[str, str]],
+    show: Show,
 ) -> Gallery:
     predicted_N = probabilities_NK.argmax(axis=1)
     wrong = np.flatnonzero(predicted_N != targets_N)
@@ -77,7 +145,7 @@ def _reliability(probabilities_NK: Array, targets_N: Array) -> Reliability:
     )
 
 
-def _per_class(probabilities_NK: Array, targets_N: Array, classes: Sequence[str]) -> Table:
+def _per_class(probabilities_NK: Array, targets_N: Array, classes: Sequence[str], unit: str) -> Table:
     scores = classification.per_class(probabilities_NK, targets_N)
     rows = [
         (
@@ -90,7 +158,7 @@ def _per_class(probabilities_NK: Array, targets_N: Array, classes: Sequence[str]
     return Table(
         title="Class by class",
         note="Precision: of those called so, how many are. Recall: of those that are, how many were found.",
-        header=("class", "pictures", "precision", "recall", "F1"),
+        header=("class", unit, "precision", "recall", "F1"),
         rows=tuple(rows),
     )
 

@@ -12,48 +12,44 @@ from PIL import Image
 
 from headstart.contracts import (
     Array,
-    Baseline,
     Example,
     Floats,
     PicturePreprocess,
     Prepared,
     Pretrained,
     Rows,
-    Task,
 )
 from headstart.core.errors import BadExample, UserError
-from headstart.core.records import Metric, Section
 from headstart.data import picture
 from headstart.data.listing import PICTURE_SUFFIXES
-from headstart.maths import classification
-from headstart.tasks._classes import class_sections
+from headstart.tasks._classes import Classification, LinearBaseline, MajorityBaseline
 
 _THUMBNAIL_PX = 112
 
 
 @final
-class PixelBaseline(Baseline):
+class PixelBaseline(LinearBaseline):
     """A linear model on the picture shrunk to 16 x 16 pixels."""
 
     name = "pixels"
 
-    def learn(self, table: Rows, indices_n: Array) -> Mapping[str, Any]:
+    def facts(self, rows: Rows, indices_n: Array) -> Mapping[str, Any]:
         """Learn nothing: pixels are what they are."""
         return {}
 
-    def matrix(self, learnt: Mapping[str, Any], table: Rows, indices_n: Array) -> Floats:
+    def matrix(self, facts: Mapping[str, Any], rows: Rows, indices_n: Array) -> Floats:
         """Return pixels in 0..1, float32 [n, 768]."""
-        return table.read(indices_n, [column for column in table.columns if column.name == self.name])
+        return rows.read(indices_n, [column for column in rows.columns if column.name == self.name])
 
 
 @final
-class ImageClassification(Task):
+class ImageClassification(Classification):
     """Tells pictures apart."""
 
     name = "image-classification"
     modality = "picture"
     default_base = "pack:efficientnet-lite0"
-    baselines = (PixelBaseline(),)
+    baselines = (MajorityBaseline(), PixelBaseline())
     layouts = ("imagenet", "cifar10", "idx", "image-table", "class-folders")
     unit = "pictures"
 
@@ -94,17 +90,8 @@ class ImageClassification(Task):
         pixels = picture.square(image, cast(PicturePreprocess, pretrained.preprocess))
         return Prepared(inputs={"pixels": pixels}, notes=notes)
 
-    def score(self, probabilities_NK: Array, targets_N: Array, classes: Sequence[str]) -> dict[str, Metric]:
-        """Return accuracy, macro precision, recall and F1, log loss and calibration error."""
-        return classification.scores(probabilities_NK, targets_N)
-
-    def sections(
-        self, probabilities_NK: Array, targets_N: Array, classes: Sequence[str], examples: Sequence[Example]
-    ) -> tuple[Section, ...]:
-        """Return the confusion matrix, reliability, figures per class and the worst mistakes."""
-        return class_sections(probabilities_NK, targets_N, classes, examples, self._picture)
-
-    def _picture(self, example: Example) -> dict[str, str]:
+    def show(self, example: Example) -> dict[str, str]:
+        """Return the picture, small, as a data URI."""
         try:
             image, _ = _open(example, self.content(example))
         except BadExample:  # the file went away since its features were computed

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
-from headstart.contracts import Array, Baseline, Example, Prepared, Pretrained, Rows, Task, TextPreprocess
+from headstart.contracts import Array, Example, Prepared, Pretrained, Rows, TextPreprocess
 from headstart.core.errors import BadExample, UserError
-from headstart.core.records import Metric, Section
 from headstart.data.text import read_text
-from headstart.maths import classification, tfidf
-from headstart.tasks._classes import class_sections
+from headstart.maths import tfidf
+from headstart.tasks._classes import Classification, LinearBaseline, MajorityBaseline
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -22,22 +21,22 @@ _SHOWN_CHARACTERS = 400
 
 
 @final
-class TfidfBaseline(Baseline):
+class TfidfBaseline(LinearBaseline):
     """A linear model on tf-idf weighted words."""
 
     name = "tfidf"
 
-    def learn(self, table: Rows, indices_n: Array) -> Mapping[str, Any]:
+    def facts(self, rows: Rows, indices_n: Array) -> Mapping[str, Any]:
         """Return the vocabulary and idf of the training texts."""
-        return tfidf.learn(_text(table.examples[int(index)]) for index in indices_n)
+        return tfidf.learn(_text(rows.examples[int(index)]) for index in indices_n)
 
-    def matrix(self, learnt: Mapping[str, Any], table: Rows, indices_n: Array) -> Any:
+    def matrix(self, facts: Mapping[str, Any], rows: Rows, indices_n: Array) -> Any:
         """Return sparse float32 [n, V]."""
-        return tfidf.matrix(learnt, [_text(table.examples[int(index)]) for index in indices_n])
+        return tfidf.matrix(facts, [_text(rows.examples[int(index)]) for index in indices_n])
 
 
 @final
-class TextClassification(Task):
+class TextClassification(Classification):
     """Tells texts apart."""
 
     name = "text-classification"
@@ -45,7 +44,7 @@ class TextClassification(Task):
     layouts = ("hf-dataset", "orange-tab", "text-table", "text-folders")
     unit = "texts"
     default_base = "pack:minilm-l6"
-    baselines = (TfidfBaseline(),)
+    baselines = (MajorityBaseline(), TfidfBaseline())
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:
         """Yield texts: whole files, every .txt below a folder, or the lines of standard input."""
@@ -85,27 +84,17 @@ class TextClassification(Task):
             inputs={"input_ids": ids, "attention_mask": np.ones_like(ids)}, notes=notes, length=len(ids)
         )
 
-    def score(self, probabilities_NK: Array, targets_N: Array, classes: Sequence[str]) -> dict[str, Metric]:
-        """Return accuracy, macro precision, recall and F1, log loss and calibration error."""
-        return classification.scores(probabilities_NK, targets_N)
-
-    def sections(
-        self, probabilities_NK: Array, targets_N: Array, classes: Sequence[str], examples: Sequence[Example]
-    ) -> tuple[Section, ...]:
-        """Return the worst mistakes, confusion matrix, reliability and figures per class."""
-        return class_sections(probabilities_NK, targets_N, classes, examples, _shown)
+    def show(self, example: Example) -> dict[str, str]:
+        """Return the text's beginning."""
+        try:
+            text = _text(example)
+        except BadExample:  # the file went away since its features were computed
+            return {}
+        return {"text": text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."}
 
 
 def _text(example: Example) -> str:
     return example.text if example.text is not None else read_text(example.path)[0]
-
-
-def _shown(example: Example) -> dict[str, str]:
-    try:
-        text = _text(example)
-    except BadExample:  # the file went away since its features were computed
-        return {}
-    return {"text": text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."}
 
 
 @cache

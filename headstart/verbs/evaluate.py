@@ -14,9 +14,9 @@ from headstart.core.run import count_look, read_part, read_run
 from headstart.core.store import Store
 from headstart.data import dataset
 from headstart.data.listing import UNSPLIT
-from headstart.evaluate import evaluate as score
 from headstart.model.features import Features, extract
-from headstart.model.saved import Model, class_ids, load_model
+from headstart.model.saved import Model, load_model
+from headstart.scoring import evaluate as score
 from headstart.specs import EvaluateSpec
 from headstart.verbs.common import data_digest, say_engine
 
@@ -43,9 +43,8 @@ def evaluate(spec: EvaluateSpec) -> Evaluation:
                 "usable examples that the run was not trained on",
                 "give other data",
             )
-        targets_N = class_ids([example.label for example in features.examples], model.classes)
         looks = count_look(run, split, data_digest(features, indices))
-        found = score(task, model, features, targets_N, indices, split, looks)
+        found = score(task, model, features, indices, (split, looks))
     return replace(
         found, dropped=(*listing.dropped, *found.dropped), notes=(*listing.notes, *found.notes, *notes)
     )

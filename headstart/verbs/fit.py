@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.audit import repeats
 from headstart.contracts import Array, Task
 from headstart.core import plugins
 from headstart.core.errors import UserError
@@ -16,12 +17,12 @@ from headstart.core.store import Store
 from headstart.core.timing import Stages
 from headstart.data import dataset
 from headstart.data.split import Dataset, arrange, folds
-from headstart.evaluate import count_notes, evaluate
-from headstart.fit.probe import Fold, Problem
-from headstart.fit.strategy import Trained, Training, train_baseline, train_head
+from headstart.fitting.probe import Fold, Problem
+from headstart.fitting.strategy import Trained, Training, train_baseline, train_head
 from headstart.model.features import Features, extract
-from headstart.model.saved import Model, class_ids, prior_probabilities, save_model
+from headstart.model.saved import Model, class_ids, save_model
 from headstart.model.trunk import FrozenModel, find_model
+from headstart.scoring import count_notes, evaluate
 from headstart.ship.report import write_report
 from headstart.specs import FitSpec, command
 from headstart.verbs.common import data_digest, engine_record, say_engine, split_record, versions
@@ -51,8 +52,11 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
     stages = Stages(staging / "log.jsonl")
     store = Store.default()
     with stages.timed("read"):
-        task, data = _read(spec)
+        if spec.engine is not None:
+            plugins.load("engine", spec.engine)  # a wrong name is told before any work
+        task: Task = plugins.load("task", spec.task or _guess_task(Path(spec.data)))
         model = _model(spec, task)
+        data = _read(spec, task)
     with stages.timed("features"):
         everything = (*data.train, *data.val, *data.test)
         features = extract(task, everything, model, store, spec.engine, say_engine)
@@ -66,7 +70,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
             save_model(staging / "model", fitted)
             write_json(staging / "split.json", split_record(features, roles))
             looks = count_look(staging, data.reported, data_digest(features, roles["test"]))
-            evaluation = evaluate(task, fitted, features, targets_N, roles["test"], data.reported, looks)
+            evaluation = evaluate(task, fitted, features, roles["test"], (data.reported, looks))
             write_json(staging / "evaluation.json", to_json(evaluation))
     record = _record(spec, run, (data, features, roles), trained, fitted, evaluation, stages)
     write_json(staging / "run.json", to_json(record))
@@ -75,14 +79,13 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
     return record
 
 
-def _read(spec: FitSpec) -> tuple[Task, Dataset]:
-    task: Task = plugins.load("task", spec.task or _guess_task(Path(spec.data)))
+def _read(spec: FitSpec, task: Task) -> Dataset:
     data = arrange(dataset.read(Path(spec.data), task.layouts), spec.seed)
     for note in data.notes:
         log.info("%s (%d)", note.what, note.count)
     sizes = f"{len(data.train):,} to train, {len(data.val):,} to select, {len(data.test):,} to test"
     log.info("%s: %s in %d classes; %s", spec.data, sizes, len(data.classes), data.made)
-    return task, data
+    return data
 
 
 def _guess_task(path: Path) -> str:
@@ -154,8 +157,7 @@ def _train(
         classes=data.classes,
         frozen=model,
         head=trained.head,
-        baselines=tuple(train_baseline(training, baseline) for baseline in task.baselines),
-        priors_K=prior_probabilities(problem.targets_N[roles["train"]], len(data.classes)),
+        baselines={one.name: train_baseline(training, one, data.classes) for one in task.baselines},
     )
 
 
@@ -187,7 +189,7 @@ def _record(
         metrics=evaluation.metrics,
         baselines=evaluation.baselines,
         dropped=(*data.dropped, *features.dropped),
-        notes=(*data.notes, *count_notes(features.noted)),
+        notes=(*data.notes, *repeats(features, roles), *count_notes(features.noted)),
         looks=evaluation.looks,
         seconds=stages.seconds(),
         versions=versions(),

@@ -29,7 +29,9 @@ def finished(run: Path, spec: FitSpec) -> Fitted | None:
             f"{run} exists and is no run", "a folder that does not exist yet", "give another --out"
         )
     record = read_run(run)
-    if record["spec"] != to_json(spec):
+    asked = to_json(spec)
+    # An option that this version has and that run's did not is there at its default.
+    if {**{name: asked[name] for name in asked.keys() - record["spec"].keys()}, **record["spec"]} != asked:
         raise UserError(
             f"{run} holds a run of another command ({record['command']})",
             "a folder that does not exist yet",

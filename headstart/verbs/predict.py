@@ -26,11 +26,6 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
                 yield Prediction(input=decoded.example.key, prediction=None, scores={}, error=decoded.reason)
             continue
         probabilities_NK = model.head.probabilities(model.head.select(features_ND))
-        for decoded, p_K in zip(batch, probabilities_NK, strict=True):
-            scores = dict(zip(model.classes, (float(p) for p in p_K), strict=True))
-            yield Prediction(
-                input=decoded.example.key,
-                prediction=model.classes[int(p_K.argmax())],
-                scores=scores,
-                error=None,
-            )
+        answers = task.answers(probabilities_NK, model.classes)
+        for decoded, (prediction, scores) in zip(batch, answers, strict=True):
+            yield Prediction(input=decoded.example.key, prediction=prediction, scores=scores, error=None)

@@ -154,9 +154,28 @@ def test_python_predicts_alike(finished: Path, emoji: Path, call: Call) -> None:
     assert (found.prediction, found.scores, found.error) == (told["prediction"], told["scores"], None)
 
 
-def test_a_single_string_is_one_input(finished: Path, emoji: Path) -> None:
-    file = str(emoji / "animals" / "bat.png")
-    assert [one.input for one in headstart.predict(str(finished), file)] == [file]
+def test_a_single_string_is_one_input(
+    finished: Path, emoji: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A string is a sequence of strings too: taken for one, "/tmp/a.png" begins with the folder "/".
+    monkeypatch.chdir(emoji / "animals")
+    assert [one.input for one in headstart.predict(str(finished), "bat.png")] == ["bat.png"]
+
+
+@pytest.mark.timeout(60)
+def test_nothing_but_regular_files_is_opened(
+    finished: Path, emoji: Path, tmp_path: Path, call: Call
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(emoji / "animals" / "bat.png", folder)
+    os.mkfifo(folder / "pipe.png")  # opening it would wait for a writer for ever
+    (folder / "gone.png").symlink_to(folder / "nowhere.png")
+    done = call("predict", finished, folder, "--json")
+    answers = {line["input"]: line["prediction"] for line in map(json.loads, done.out.splitlines())}
+    assert answers.pop(str(folder / "bat.png")) is not None
+    assert set(answers.values()) <= {None}
+    assert call("predict", finished, folder / "pipe.png").code == 2
 
 
 def test_every_engine_gives_the_same_answers(finished: Path, emoji: Path, call: Call) -> None:

@@ -127,8 +127,8 @@ def _one(names: Any, known: tuple[str, ...], alone: bool = True) -> str | None:
     listed = list(names)
     place = columns.find(listed, known)
     if place is not None:
-        return listed[place]
-    return listed[0] if alone and len(listed) == 1 else None
+        return str(listed[place])
+    return str(listed[0]) if alone and len(listed) == 1 else None
 
 
 def _rows(folder: Path, found: _Columns) -> Iterator[tuple[Path, object, object]]:
@@ -160,7 +160,7 @@ def _label(value: Any, found: _Columns, row: str) -> str | None:
         return None
     if not 0 <= value < len(found.names):
         raise UserError(f"{row}: label {value}", f"0 to {len(found.names) - 1}", _REMEDY)
-    return listing.class_name(found.names[value])
+    return listing.class_name(str(found.names[value]))
 
 
 def _plain(name: object, file: Path) -> str:

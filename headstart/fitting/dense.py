@@ -15,7 +15,7 @@ from headstart.contracts import Array, Column
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.core.progress import progress
-from headstart.fit.probe import Fold, Problem, View
+from headstart.fitting.probe import Fold, Problem, View
 from headstart.maths import softmax
 from headstart.model.head import Head
 from headstart.specs import FitSpec

@@ -1,18 +1,17 @@
 """The strategy ``head``: the trunk stays frozen, a head is trained on its cached features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from headstart.contracts import Array, Baseline, Column
+from headstart.contracts import Array, Baseline, Column, Learnt
 from headstart.core.errors import UserError
-from headstart.fit import dense, probe
-from headstart.fit.probe import Fold, Problem, View
+from headstart.fitting import dense, probe
+from headstart.fitting.probe import Fold, Problem, View
 from headstart.maths import softmax
 from headstart.model.head import Head
-from headstart.model.saved import FittedBaseline
 from headstart.specs import FitSpec
 
 
@@ -51,14 +50,15 @@ def train_head(training: Training, sets: Mapping[str, Sequence[Column]]) -> Trai
     return Trained(head=head, objective={**objective, "parameters": head.parameters()})
 
 
-def train_baseline(training: Training, baseline: Baseline) -> FittedBaseline:
-    """Train a linear model on a plain representation of the input, its lambda chosen like the head's."""
-    rows = training.problem.rows
-    learnt = baseline.learn(rows, training.indices_n)
-    width = baseline.matrix(learnt, rows, training.indices_n[:1]).shape[1]
-    view = View(read=lambda indices_n: baseline.matrix(learnt, rows, indices_n), width=width)
-    layer, _ = _linear(training, {baseline.name: view})
-    return FittedBaseline(name=baseline.name, learnt=learnt, layer=layer.as_float32())
+def train_baseline(training: Training, baseline: Baseline, classes: Sequence[str]) -> Learnt:
+    """Train what the model has to beat; a linear one has its lambda chosen like the head's."""
+
+    def solve(read: Callable[[Array], Any]) -> tuple[Array, Array]:
+        width = read(training.indices_n[:1]).shape[1]
+        layer, _ = _linear(training, {baseline.name: View(read=read, width=width)})
+        return layer.weight_DK, layer.bias_K
+
+    return baseline.learn(training.problem.rows, training.indices_n, classes, solve)
 
 
 def _linear(training: Training, views: Mapping[str, View]) -> tuple[softmax.Linear, dict[str, Any]]:
@@ -70,7 +70,8 @@ def _linear(training: Training, views: Mapping[str, View]) -> tuple[softmax.Line
     best = tried[0]
     # J is a mean over examples: the same prior on W weighs less the more examples there are.
     fitted_on = float(np.mean([len(fit) for fit, _ in small]))
-    l2 = best.l2 if spec.l2 is not None else best.l2 * fitted_on / len(indices_n)
+    scaled = best.l2 if spec.l2 is not None else best.l2 * fitted_on / len(indices_n)
+    l2 = float(f"{scaled:.3g}")
     return probe.solve(training.problem, views[best.layers], indices_n, l2), {
         "loss": "cross-entropy",
         "penalty": "l2",

@@ -1,0 +1,33 @@
+"""What is wrong with a data set that its contents alone can tell."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from headstart.contracts import Array
+from headstart.core.records import Note
+from headstart.model.features import Features
+
+_SHOWN = 3
+
+
+def repeats(features: Features, roles: Mapping[str, Array]) -> tuple[Note, ...]:
+    """Find the same content in several splits, and under several labels."""
+    seen: dict[bytes, list[tuple[str, int]]] = defaultdict(list)
+    for role, indices_n in roles.items():
+        for index in indices_n:
+            seen[features.digests[index]].append((role, int(index)))
+    groups = [group for group in seen.values() if len(group) > 1]
+    leaks = [group for group in groups if len({role == "test" for role, _ in group}) > 1]
+    quarrels = [group for group in groups if len({features.examples[index].label for _, index in group}) > 1]
+    notes = (
+        _note(
+            "same content in the reported split and in training or selection: it flatters", leaks, features
+        ),
+        _note("same content under different labels", quarrels, features),
+    )
+    return tuple(note for note in notes if note.count)
+
+
+def _note(what: str, groups: Sequence[Sequence[tuple[str, int]]], features: Features) -> Note:
+    shown = [" = ".join(features.examples[index].key for _, index in group) for group in groups[:_SHOWN]]
+    return Note(what=what, count=len(groups), examples=tuple(shown))

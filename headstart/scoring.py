@@ -1,0 +1,56 @@
+"""One look at held-out examples: the model and its baselines scored alike, with intervals."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from headstart.contracts import Array, Outputs, Task
+from headstart.core.records import Evaluation, Note
+from headstart.model.features import Features
+from headstart.model.saved import Model
+
+_CHUNK = 2048
+
+
+def evaluate(
+    task: Task, model: Model, features: Features, indices_n: Array, look: tuple[str, int]
+) -> Evaluation:
+    """Score the model and its baselines on some of the examples; ``look`` is the split and its count.
+
+    Outputs are made and compared with the truth in pieces, so that memory stays flat.
+    """
+    head = model.head
+
+    def compared(outputs: Callable[[Array], Outputs]) -> Array:
+        pieces = [indices_n[start : start + _CHUNK] for start in range(0, len(indices_n), _CHUNK)]
+        parts = [
+            task.compare(outputs(piece), [features.examples[index] for index in piece], model.classes)
+            for piece in pieces
+        ]
+        return np.concatenate(parts)
+
+    baselines = {baseline.name: baseline for baseline in task.baselines}
+    compared_nM = compared(lambda piece: head.probabilities(features.read(piece, head.columns)))
+    return Evaluation(
+        split=look[0],
+        metrics=task.score(compared_nM, model.classes),
+        baselines={
+            name: task.score(compared(partial(baselines[name].outputs, learnt, features)), model.classes)
+            for name, learnt in model.baselines.items()
+        },
+        looks=look[1],
+        dropped=tuple(features.dropped),
+        notes=count_notes(features.noted),
+        sections=task.sections(compared_nM, model.classes, [features.examples[index] for index in indices_n]),
+    )
+
+
+def count_notes(noted: Sequence[tuple[str, str]]) -> tuple[Note, ...]:
+    """Gather (what, example) pairs into one note a kind, with a few examples each."""
+    kinds: dict[str, list[str]] = {}
+    for what, key in noted:
+        kinds.setdefault(what, []).append(key)
+    return tuple(
+        Note(what=what, count=len(keys), examples=tuple(keys[:3])) for what, keys in sorted(kinds.items())
+    )
