@@ -31,7 +31,7 @@ def evaluate(
         return np.concatenate(parts)
 
     baselines = {baseline.name: baseline for baseline in task.baselines}
-    compared_nM = compared(lambda piece: head.probabilities(features.read(piece, head.columns)))
+    compared_nM = compared(lambda piece: head.outputs(features.read(piece, head.columns)))
     return Evaluation(
         split=look[0],
         metrics=task.score(compared_nM, model.classes),

@@ -34,7 +34,7 @@ def fit(spec: FitSpec, as_json: bool) -> int:
     console.print(_figures(title, fitted.metrics, fitted.baselines))
     console.print(
         f"Head on layers [bold]{objective['layers']}[/] ({objective['features']:,} features), "
-        f"λ = {objective['lambda']:.1e}, trained on {objective['examples']:,} examples by {objective['solver']}."
+        f"λ = {objective['lambda']:.1e}, on {objective['examples']:,} examples by {objective['solver']}."
     )
     _tell_dropped(console, fitted.dropped, fitted.notes)
     console.print(

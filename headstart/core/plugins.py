@@ -19,6 +19,7 @@ PACKAGES = {
     "source": "headstart.sources",
     "engine": "headstart.engines",
     "modality": "headstart.modalities",
+    "learner": "headstart.learners",
     "layout": "headstart.data.read",
 }
 

@@ -6,6 +6,7 @@ any other name, harmless or not, is refused before it is looked up.
 
 import importlib
 import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def _latin1_bytes(text: str, encoding: str) -> bytes:
 
 _DAMAGE = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError),
-    *(MemoryError, OverflowError, RecursionError, ImportError, AssertionError),
+    *(MemoryError, OverflowError, RecursionError, ImportError, AssertionError, struct.error),
 )
 
 

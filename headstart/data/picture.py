@@ -233,7 +233,8 @@ def _on_white(image: Image.Image, notes: list[str]) -> Image.Image:
 def _from_lab(image: Image.Image) -> Image.Image:
     profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
     converted = ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
-    assert converted is not None  # only None when converting in place
+    if converted is None:  # which Pillow gives only when it converts in place
+        raise BadExample("its LAB colours cannot be converted")
     return converted
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.contracts import Array, Column
+from headstart.contracts import Array, Column, Fold
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.core.progress import progress
-from headstart.fitting.probe import Fold, Problem, View
+from headstart.fitting.probe import Problem, View
 from headstart.maths import softmax
-from headstart.model.head import Head
+from headstart.model.head import DenseHead
 from headstart.specs import FitSpec
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Recipe:
 
 def train(
     problem: Problem, columns: Sequence[Column], fold: Fold, recipe: Recipe, seed: int
-) -> tuple[Head, list[dict[str, Any]]]:
+) -> tuple[DenseHead, list[dict[str, Any]]]:
     """Train on the fold's first part, keep the epoch that is best on its second.
 
     Returns the head and the history: loss and validation figures by epoch. Raises UserError where
@@ -129,18 +129,18 @@ def _unit_variance(scaling: softmax.Scaling) -> softmax.Scaling:
     return replace(scaling, gain_D=scaling.gain_D * np.float32(np.sqrt(varying)))
 
 
-def _head(model: "nn.Module", scaling: softmax.Scaling, columns: Sequence[Column]) -> Head:
+def _head(model: "nn.Module", scaling: softmax.Scaling, columns: Sequence[Column]) -> DenseHead:
     tensors = [tensor.detach().numpy() for tensor in model.parameters()]
     first = scaling.fold(softmax.Linear(tensors[0].T.astype(np.float64), tensors[1].astype(np.float64)))
     second = softmax.Linear(tensors[2].T.copy(), tensors[3].copy())
-    return Head.of(columns, [first, second])
+    return DenseHead.of(columns, [first, second])
 
 
-def _validate(head: Head, problem: Problem, validate: Array) -> dict[str, float]:
+def _validate(head: DenseHead, problem: Problem, validate: Array) -> dict[str, float]:
     loss, right = 0.0, 0
     view = View.of_columns(problem.rows, head.columns)
     for part in view.pieces(validate):
-        p_nK, y_n = head.probabilities(view.read(part)), problem.targets_N[part]
+        p_nK, y_n = head.outputs(view.read(part)), problem.targets_N[part]
         loss -= float(np.log(np.maximum(p_nK[np.arange(len(y_n)), y_n], 1e-15)).sum())
         right += int((p_nK.argmax(axis=1) == y_n).sum())
     return {"log_loss": loss / len(validate), "accuracy": right / len(validate)}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from headstart.contracts import Array, Column, Rows
+from headstart.contracts import Array, Column, Fold, Rows
 from headstart.core.progress import progress
 from headstart.core.threads import one_blas_thread
 from headstart.maths import softmax
@@ -22,9 +22,6 @@ from headstart.maths import softmax
 L2_GRID = (1e-1, 1e-2, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 _SELECTION_EXAMPLES = 2000
 _IN_MEMORY_BYTES = 128 << 20
-
-Fold = tuple[Array, Array]
-"""Indices to fit on, indices to validate on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ Beside them lie the files with which the source's own library loads the trunk fr
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from headstart.contracts import Array, Learnt, Modality, Pretrained
+from headstart.contracts import Array, Column, Head, Learner, Learnt, Modality, Pretrained, Task
 from headstart.core import plugins
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import digest_file, write_bytes, write_json
-from headstart.model.head import Head
 from headstart.model.trunk import FrozenModel
 
 CONFIG = "headstart.json"
@@ -38,7 +37,7 @@ class Model:
 def save_model(folder: Path, model: Model) -> None:
     """Write a model into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = model.head.tensors("head")
+    tensors = {f"head.{part}": array for part, array in model.head.tensors().items()}
     for name, learnt in model.baselines.items():
         tensors |= {f"{name}.{part}": np.ascontiguousarray(array) for part, array in learnt.arrays.items()}
     write_bytes(folder / "head.safetensors", save(tensors))
@@ -55,7 +54,7 @@ def save_model(folder: Path, model: Model) -> None:
         "classes": list(model.classes),
         "pretrained": _described(pretrained),
         "random_seed": model.frozen.random_seed,
-        "head": model.head.describe(),
+        "head": {"columns": [asdict(column) for column in model.head.columns], "facts": model.head.facts()},
         "baselines": {name: learnt.facts for name, learnt in model.baselines.items()},
         "sha256": {name: digest_file(folder / name) for name in files},
     }
@@ -91,9 +90,16 @@ def load_model(run: Path) -> Model:
         task=described["task"],
         classes=tuple(described["classes"]),
         frozen=_frozen(folder, described),
-        head=Head.restore("head", tensors, described["head"]),
+        head=_head(described, _named(tensors, "head")),
         baselines=baselines,
     )
+
+
+def _head(described: Mapping[str, Any], tensors: Mapping[str, Array]) -> Head:
+    task: Task = plugins.load("task", described["task"])
+    learner: Learner = plugins.load("learner", task.learner)
+    columns = [Column(**column) for column in described["head"]["columns"]]
+    return learner.restore(columns, tensors, described["head"]["facts"])
 
 
 def _read_config(run: Path, folder: Path) -> dict[str, Any]:
@@ -137,9 +143,3 @@ def _frozen(folder: Path, described: Mapping[str, Any]) -> FrozenModel:
 def _named(tensors: Mapping[str, Array], name: str) -> dict[str, Array]:
     prefix = f"{name}."
     return {key.removeprefix(prefix): array for key, array in tensors.items() if key.startswith(prefix)}
-
-
-def class_ids(labels: Sequence[str], classes: Sequence[str]) -> Array:
-    """Return each label's place among the classes, int64 [N]; classes agree by name, never by position."""
-    places = {name: place for place, name in enumerate(classes)}
-    return np.array([places[label] for label in labels], dtype=np.int64)

@@ -49,6 +49,7 @@ class ImageClassification(Classification):
     name = "image-classification"
     modality = "picture"
     default_base = "pack:efficientnet-lite0"
+    learner = "classes"
     baselines = (MajorityBaseline(), PixelBaseline())
     layouts = ("imagenet", "cifar10", "idx", "image-table", "class-folders")
     unit = "pictures"

@@ -44,6 +44,7 @@ class TextClassification(Classification):
     layouts = ("hf-dataset", "orange-tab", "text-table", "text-folders")
     unit = "texts"
     default_base = "pack:minilm-l6"
+    learner = "classes"
     baselines = (MajorityBaseline(), TfidfBaseline())
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:
@@ -78,7 +79,8 @@ class TextClassification(Classification):
         encoding = tokenizer.encode(text)
         if not encoding.ids:
             raise BadExample("no token is left of the text")
-        notes = (f"cut to {preprocess.max_length} tokens",) if encoding.overflowing else ()
+        cut = (f"cut to {preprocess.max_length} tokens",) if encoding.overflowing else ()
+        notes = cut if example.text is not None else (*read_text(example.path)[1], *cut)
         ids = np.asarray(encoding.ids, dtype=np.int64)
         return Prepared(
             inputs={"input_ids": ids, "attention_mask": np.ones_like(ids)}, notes=notes, length=len(ids)

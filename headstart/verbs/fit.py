@@ -2,12 +2,13 @@
 
 import logging
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from headstart.audit import repeats
-from headstart.contracts import Array, Task
+from headstart.contracts import Array, Fold, Learner, Task, Trained, Training
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.files import write_json
@@ -17,10 +18,9 @@ from headstart.core.store import Store
 from headstart.core.timing import Stages
 from headstart.data import dataset
 from headstart.data.split import Dataset, arrange, folds
-from headstart.fitting.probe import Fold, Problem
-from headstart.fitting.strategy import Trained, Training, train_baseline, train_head
+from headstart.fitting.linear import train_baseline
 from headstart.model.features import Features, extract
-from headstart.model.saved import Model, class_ids, save_model
+from headstart.model.saved import Model, save_model
 from headstart.model.trunk import FrozenModel, find_model
 from headstart.scoring import count_notes, evaluate
 from headstart.ship.report import write_report
@@ -63,9 +63,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
         roles = _roles(data, features)
     with features.table:
         with stages.timed("head"):
-            targets_N = class_ids([example.label for example in features.examples], data.classes)
-            problem = Problem(rows=features, targets_N=targets_N, num_classes=len(data.classes))
-            trained, fitted = _train(spec, task, data, model, problem, roles)
+            trained, fitted = _train(spec, task, data, model, features, roles)
         with stages.timed("evaluate"):
             save_model(staging / "model", fitted)
             write_json(staging / "split.json", split_record(features, roles))
@@ -135,29 +133,37 @@ def _roles(data: Dataset, features: Features) -> dict[str, Array]:
     return roles
 
 
-def _folds(spec: FitSpec, roles: dict[str, Array], targets_N: Array) -> list[Fold]:
+def _folds(spec: FitSpec, roles: dict[str, Array], labels: Sequence[str]) -> list[Fold]:
     """Return what selection fits on and validates on: val where there is one, else folds of train."""
     train = roles["train"]
     if len(roles["val"]):
         return [(train, roles["val"])]
-    carved = folds(targets_N[train], spec.seed)
+    _, label_ids = np.unique([labels[index] for index in train], return_inverse=True)
+    carved = folds(label_ids, spec.seed)
     # A single hold-out of that many examples is as telling as five small ones, at a fifth of the cost.
     used = carved if len(train) <= _CROSS_VALIDATION_EXAMPLES else carved[:1]
     return [(train[fit], train[validate]) for fit, validate in used]
 
 
 def _train(
-    spec: FitSpec, task: Task, data: Dataset, model: FrozenModel, problem: Problem, roles: dict[str, Array]
+    spec: FitSpec, task: Task, data: Dataset, model: FrozenModel, features: Features, roles: dict[str, Array]
 ) -> tuple[Trained, Model]:
-    folds_of = _folds(spec, roles, problem.targets_N)
-    training = Training(spec=spec, problem=problem, indices_n=roles["train"], folds=folds_of)
-    trained = train_head(training, model.modality.layer_sets(problem.rows.columns))
+    training = Training(
+        spec=spec,
+        task=task,
+        rows=features,
+        classes=data.classes,
+        indices_n=roles["train"],
+        folds=_folds(spec, roles, [example.label for example in features.examples]),
+    )
+    learner: Learner = plugins.load("learner", task.learner)
+    trained = learner.train(training, model.modality.layer_sets(features.columns))
     return trained, Model(
         task=task.name,
         classes=data.classes,
         frozen=model,
         head=trained.head,
-        baselines={one.name: train_baseline(training, one, data.classes) for one in task.baselines},
+        baselines={one.name: train_baseline(training, one) for one in task.baselines},
     )
 
 

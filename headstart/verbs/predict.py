@@ -7,6 +7,7 @@ from headstart.contracts import Task
 from headstart.core import plugins
 from headstart.core.records import Prediction
 from headstart.model.features import stream
+from headstart.model.head import seen
 from headstart.model.saved import load_model
 from headstart.specs import PredictSpec
 from headstart.verbs.common import say_engine
@@ -25,7 +26,7 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
             for decoded in batch:
                 yield Prediction(input=decoded.example.key, prediction=None, scores={}, error=decoded.reason)
             continue
-        probabilities_NK = model.head.probabilities(model.head.select(features_ND))
-        answers = task.answers(probabilities_NK, model.classes)
+        outputs = model.head.outputs(seen(model.head.columns, features_ND))
+        answers = task.answers(outputs, model.classes)
         for decoded, (prediction, scores) in zip(batch, answers, strict=True):
             yield Prediction(input=decoded.example.key, prediction=prediction, scores=scores, error=None)

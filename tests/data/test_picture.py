@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import GifImagePlugin, Image, ImageFile
 
-from headstart.contracts import Preprocess
+from headstart.contracts import PicturePreprocess
 from headstart.core.errors import BadExample
 from headstart.core.frameworks import prepare_torch
 from headstart.data import picture
@@ -51,8 +51,8 @@ def refused(content: bytes) -> str:
     return str(error.value)
 
 
-def preprocess(size: int = 96, crop: float = 0.875, interpolation: str = "bicubic") -> Preprocess:
-    return Preprocess(
+def preprocess(size: int = 96, crop: float = 0.875, interpolation: str = "bicubic") -> PicturePreprocess:
+    return PicturePreprocess(
         size=size,
         crop=crop,
         interpolation=interpolation,
@@ -358,13 +358,13 @@ def test_threads_decode_what_one_thread_decodes() -> None:
 
 
 @pytest.fixture(scope="module")
-def timm_transform() -> Callable[[Preprocess], Callable[[Image.Image], np.ndarray]]:
+def timm_transform() -> Callable[[PicturePreprocess], Callable[[Image.Image], np.ndarray]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         prepare_torch()
         from timm.data import create_transform
 
-    def make(given: Preprocess) -> Callable[[Image.Image], np.ndarray]:
+    def make(given: PicturePreprocess) -> Callable[[Image.Image], np.ndarray]:
         transform = create_transform(
             given.size,
             is_training=False,

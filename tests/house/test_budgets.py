@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+
 from tests.house.tree import PACKAGE, functions, modules, parse
 
 FILES = sorted(modules().values())
@@ -37,7 +38,9 @@ def test_files_are_short() -> None:
 
 
 def test_functions_are_short() -> None:
-    lengths = {f"{shown(f)}:{one.lineno} {one.name}": lines_of(one) for f in FILES for one in functions(parse(f))}
+    lengths = {
+        f"{shown(f)}:{one.lineno} {one.name}": lines_of(one) for f in FILES for one in functions(parse(f))
+    }
     too_long = {name: length for name, length in lengths.items() if length > 60}
     assert not too_long
     assert median(lengths.values()) <= 10

@@ -6,8 +6,9 @@ import subprocess
 import sys
 import tomllib
 
-import headstart
 import pytest
+
+import headstart
 from headstart import cli, specs
 from tests.house.tree import ROOT, modules
 

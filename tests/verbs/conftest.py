@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from headstart import cli
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,11 +6,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import headstart
 import numpy as np
 import pytest
-from headstart.core.records import to_json
 from safetensors.numpy import load_file
+
+import headstart
+from headstart.core.records import to_json
 from tests.verbs.conftest import CLASSES, EACH, SMALL, Call, Done, contents, copy_pictures
 
 DESIGNED = {"run", "task", "base", "strategy", "split", "metrics", "baselines", "dropped", "seconds"}
@@ -244,7 +245,8 @@ def test_given_splits_are_kept(
     assert said["split"]["reported"] == reported
     split = json.loads((tmp_path / "run" / "split.json").read_text())
     on_disk = sorted(
-        file.relative_to(tmp_path / "data").as_posix() for file in (tmp_path / "data" / reported).rglob("*.png")
+        file.relative_to(tmp_path / "data").as_posix()
+        for file in (tmp_path / "data" / reported).rglob("*.png")
     )
     assert sorted(one["key"] for one in split["test"]) == on_disk
     assert said["metrics"]["accuracy"]["n"] == len(on_disk)

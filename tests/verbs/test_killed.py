@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from headstart.core.run import claim
 from tests.verbs.conftest import NOTO, ROOT, SMALL, Call, contents, run
 
@@ -74,7 +75,15 @@ def test_killed_at_random_instants(fitted: object, headstart_home: Path, emoji: 
     for number in range(kills + 1):
         for part in ("weights", "graphs"):
             shutil.copytree(headstart_home / part, tmp_path / f"home{number}" / part)
-    words = [sys.executable, "-c", KILLER, emoji, tmp_path, str(random.SystemRandom().randrange(10**6)), kills]
+    words = [
+        sys.executable,
+        "-c",
+        KILLER,
+        emoji,
+        tmp_path,
+        str(random.SystemRandom().randrange(10**6)),
+        kills,
+    ]
     done = subprocess.run(
         [str(word) for word in words], capture_output=True, text=True, check=False, cwd=ROOT, timeout=280
     )
@@ -157,7 +166,9 @@ def test_a_full_disk(
         assert "bytes needed" in done.complaint
     assert [file.name for file in tmp_path.iterdir() if file != own_home] == []
     kept = contents(own_home)
-    assert {name: kept[name][1] for name in before} == {name: content for name, (_, content) in before.items()}
+    assert {name: kept[name][1] for name in before} == {
+        name: content for name, (_, content) in before.items()
+    }
     assert not [name for name in kept if ".partial-" in name]
     assert call("fit", emoji, "--out", tmp_path / "run", *SMALL, "--engine", "torch").code == 0
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from headstart import cli
 from headstart.sources import pack
 from tests.verbs.conftest import SMALL, Call, run
@@ -90,7 +91,10 @@ def test_wrong_data(
     ("words", "telling"),
     [
         (["--base", "pack:efficientnet-lite9"], ["efficientnet-lite9", "did you mean 'efficientnet-lite"]),
-        (["--base", "efficientnet-lite0"], ["'efficientnet-lite0'", "SOURCE:NAME", "pack:efficientnet-lite0"]),
+        (
+            ["--base", "efficientnet-lite0"],
+            ["'efficientnet-lite0'", "SOURCE:NAME", "pack:efficientnet-lite0"],
+        ),
         (["--base", "pakc:efficientnet-lite0"], ["no source is called 'pakc'", "did you mean 'pack'"]),
         (["--base", "pack:"], ["''"]),
         (["--task", "image-clasification"], ["did you mean 'image-classification'"]),

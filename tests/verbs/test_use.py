@@ -6,9 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
-import headstart
 import numpy as np
 import pytest
+
+import headstart
 from headstart.core.records import to_json
 from tests.verbs.conftest import Call, Done, contents, copy_pictures, run
 
@@ -154,18 +155,14 @@ def test_python_predicts_alike(finished: Path, emoji: Path, call: Call) -> None:
     assert (found.prediction, found.scores, found.error) == (told["prediction"], told["scores"], None)
 
 
-def test_a_single_string_is_one_input(
-    finished: Path, emoji: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_single_string_is_one_input(finished: Path, emoji: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A string is a sequence of strings too: taken for one, "/tmp/a.png" begins with the folder "/".
     monkeypatch.chdir(emoji / "animals")
     assert [one.input for one in headstart.predict(str(finished), "bat.png")] == ["bat.png"]
 
 
 @pytest.mark.timeout(60)
-def test_nothing_but_regular_files_is_opened(
-    finished: Path, emoji: Path, tmp_path: Path, call: Call
-) -> None:
+def test_nothing_but_regular_files_is_opened(finished: Path, emoji: Path, tmp_path: Path, call: Call) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     shutil.copy(emoji / "animals" / "bat.png", folder)

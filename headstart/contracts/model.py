@@ -1,68 +1,18 @@
-"""What a task, a source, an engine and a reader are: small, abstract, and no more than that.
+"""Pretrained models, and the frozen trunks that engines run.
 
-Each of them is one file; ``core.plugins`` finds it by name; one conformance suite tests every one.
-Shape letters: N examples, H height, W width, C channels, D features, K classes.
+Shape letters: N examples, H height, W width, T tokens, D features.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from headstart.core.records import Dropped, Metric, Note, Section
+from headstart.contracts.data import Array, Floats, Inputs
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-Array = NDArray[Any]
-Floats = NDArray[np.float32]
-Inputs = Mapping[str, Array]
-"""One batch as an engine takes it: input name to array, the first axis the batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One labelled input: ``key`` names it to people, ``label`` is its target's name.
-
-    The content is the file ``path``; or, where many examples share one file, ``row`` of ``pixels``,
-    or ``text``.
-    """
-
-    key: str
-    label: str
-    path: Path
-    row: int = -1
-    pixels: Array | None = None
-    text: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Listing:
-    """What a reader found, before splits are made: examples per split as the layout names them."""
-
-    layout: str
-    splits: Mapping[str, Sequence[Example]]
-    classes: tuple[str, ...]
-    dropped: tuple[Dropped, ...] = ()
-    notes: tuple[Note, ...] = ()
-
-
-class Reader(ABC):
-    """One on-disk layout."""
-
-    name: ClassVar[str]
-
-    @abstractmethod
-    def recognises(self, path: Path) -> bool:
-        """Say whether ``path`` certainly has this layout; cheap, never raises."""
-
-    @abstractmethod
-    def read(self, path: Path) -> Listing:
-        """List the examples. Raises UserError where the layout is broken."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,8 +27,9 @@ class Preprocess:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PicturePreprocess(Preprocess):
-    """``size`` px square after cropping the central ``crop`` of the shorter side; then channels in
-    ``order``, times ``scale``, minus ``mean``, over ``std`` (per channel, in that order).
+    """The central ``crop`` of the shorter side, at ``size`` px square; then numbers for the first layer.
+
+    Those are channels in ``order``, times ``scale``, minus ``mean``, over ``std``, both per channel.
     """
 
     modality: str = "picture"
@@ -93,7 +44,7 @@ class PicturePreprocess(Preprocess):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextPreprocess(Preprocess):
-    """Tokens of the model's own tokenizer, at most ``max_length`` of them, special ones included.
+    """Tokens of the model's own tokenizer: at most ``max_length`` of them, special ones included.
 
     ``tokenizer_digest`` is the SHA-256 of the file ``tokenizer`` among the model's assets; ``longest``
     is how many tokens the model's positions allow. ``pooling`` is how a text becomes one vector: by
@@ -253,97 +204,3 @@ class Engine(ABC):
     @abstractmethod
     def compile(self, trunk: Trunk) -> Compiled:
         """Make a trunk ready to run. Raises EngineUnavailable with the reason where it cannot."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prepared:
-    """One example as a trunk takes it, with what had to be done to read it (empty: nothing).
-
-    ``length`` is 0 where all examples have the same shape; else examples of like length share a
-    batch, and shorter arrays are padded with zeros at the end of their first axis.
-    """
-
-    inputs: Inputs
-    notes: tuple[str, ...] = ()
-    length: int = 0
-
-
-class Rows(ABC):
-    """Examples with their features, as heads and baselines see them."""
-
-    examples: Sequence[Example]
-    columns: Sequence[Column]
-
-    @abstractmethod
-    def read(self, indices_n: Array, columns: Sequence[Column]) -> Floats:
-        """Return features float32 [n, d] of some examples, the columns side by side."""
-
-
-Outputs = Any
-"""What a model says of n examples, the first axis the examples: for classes, probabilities [n, K]."""
-
-Solve = Callable[[Callable[[Array], Any]], tuple[Array, Array]]
-"""Given a way to read a representation [n, D] of some examples: a linear layer [D, K], [K] on it."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Learnt:
-    """What a baseline took from the training examples: facts as JSON, and arrays by name."""
-
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    arrays: Mapping[str, Array] = field(default_factory=dict)
-
-
-class Baseline(ABC):
-    """What a model has to beat."""
-
-    name: ClassVar[str]
-
-    @abstractmethod
-    def learn(self, rows: Rows, indices_n: Array, classes: Sequence[str], solve: Solve) -> Learnt:
-        """Learn from the training examples; ``solve`` fits a linear layer as the head's is fitted."""
-
-    @abstractmethod
-    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> Outputs:
-        """Return what the baseline says of some examples."""
-
-
-class Task(ABC):
-    """What is to be learnt: how examples are read, scored and shown."""
-
-    name: ClassVar[str]
-    layouts: ClassVar[tuple[str, ...]]
-    modality: ClassVar[str]
-    unit: ClassVar[str]
-    default_base: ClassVar[str]
-    baselines: ClassVar[tuple[Baseline, ...]]
-
-    @abstractmethod
-    def inputs(self, names: Sequence[str]) -> Iterator[Example]:
-        """Yield unlabelled examples from files, folders or ``-`` (standard input). Raises UserError."""
-
-    @abstractmethod
-    def content(self, example: Example) -> bytes:
-        """Return the bytes that identify the example's input. Raises BadExample."""
-
-    @abstractmethod
-    def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
-        """Decode one example for a trunk. Raises BadExample with the reason."""
-
-    @abstractmethod
-    def answers(self, outputs: Outputs, classes: Sequence[str]) -> Sequence[tuple[Any, Mapping[str, float]]]:
-        """Return each example's prediction as JSON, and its scores by name."""
-
-    @abstractmethod
-    def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
-        """Return what scoring needs to know of each example [n, M]: small, so that all are kept."""
-
-    @abstractmethod
-    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
-        """Return every metric with its interval, from what ``compare`` gave."""
-
-    @abstractmethod
-    def sections(
-        self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example]
-    ) -> tuple[Section, ...]:
-        """Return what the report shows of an evaluation, worst mistakes first."""

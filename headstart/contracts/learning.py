@@ -1,0 +1,171 @@
+"""Tasks, the heads that learn them, and the baselines that heads have to beat.
+
+Shape letters: N examples, M figures an example, D features, K classes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from headstart.contracts.data import Array, Example, Floats, Inputs
+from headstart.contracts.model import Column, Pretrained
+from headstart.core.records import Metric, Section
+from headstart.specs import FitSpec
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """One example as a trunk takes it, with what had to be done to read it (empty: nothing).
+
+    ``length`` is 0 where all examples have the same shape; else examples of like length share a
+    batch, and shorter arrays are padded with zeros at the end of their first axis.
+    """
+
+    inputs: Inputs
+    notes: tuple[str, ...] = ()
+    length: int = 0
+
+
+class Rows(ABC):
+    """Examples with their features, as heads and baselines see them."""
+
+    examples: Sequence[Example]
+    columns: Sequence[Column]
+
+    @abstractmethod
+    def read(self, indices_n: Array, columns: Sequence[Column]) -> Floats:
+        """Return features float32 [n, d] of some examples, the columns side by side."""
+
+
+Outputs = Any
+"""What a model says of n examples, the first axis the examples: for classes, probabilities [n, K]."""
+
+Fold = tuple[Array, Array]
+"""Indices to fit on, indices to validate on."""
+
+
+class Head(ABC):
+    """Trained layers above the freeze line; ``columns`` are the features they see."""
+
+    columns: tuple[Column, ...]
+
+    @abstractmethod
+    def outputs(self, seen_nD: Floats) -> Outputs:
+        """Return what the head says of n examples, from its columns of their features."""
+
+    @abstractmethod
+    def parameters(self) -> int:
+        """Return how many numbers the head holds."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Array]:
+        """Return the weights by name, for safetensors."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Return, as JSON, what else it takes to restore the head, its columns apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them."""
+
+    spec: FitSpec
+    task: "Task"
+    rows: Rows
+    classes: Sequence[str]
+    indices_n: Array
+    folds: Sequence[Fold]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trained:
+    """A head and the objective that was minimised, as JSON, with what was tried on the way."""
+
+    head: Head
+    objective: Mapping[str, Any]
+
+
+class Learner(ABC):
+    """A kind of head: how it is trained on cached features and restored from disk."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
+        """Choose among the layer sets and train. Raises UserError for options without meaning here."""
+
+    @abstractmethod
+    def restore(
+        self, columns: Sequence[Column], tensors: Mapping[str, Array], facts: Mapping[str, Any]
+    ) -> Head:
+        """Rebuild a head from ``tensors`` and ``facts``."""
+
+
+Solve = Callable[[Callable[[Array], Any]], tuple[Array, Array]]
+"""Given a way to read a representation [n, D] of some examples: a linear layer [D, K], [K] on it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Learnt:
+    """What a baseline took from the training examples: facts as JSON, and arrays by name."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+
+
+class Baseline(ABC):
+    """What a model has to beat."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def learn(self, rows: Rows, indices_n: Array, classes: Sequence[str], solve: Solve) -> Learnt:
+        """Learn from the training examples; ``solve`` fits a linear layer as the head's is fitted."""
+
+    @abstractmethod
+    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> Outputs:
+        """Return what the baseline says of some examples."""
+
+
+class Task(ABC):
+    """What is to be learnt: how examples are read, scored and shown."""
+
+    name: ClassVar[str]
+    layouts: ClassVar[tuple[str, ...]]
+    modality: ClassVar[str]
+    unit: ClassVar[str]
+    default_base: ClassVar[str]
+    learner: ClassVar[str]
+    baselines: ClassVar[tuple[Baseline, ...]]
+
+    @abstractmethod
+    def inputs(self, names: Sequence[str]) -> Iterator[Example]:
+        """Yield unlabelled examples from files, folders or ``-`` (standard input). Raises UserError."""
+
+    @abstractmethod
+    def content(self, example: Example) -> bytes:
+        """Return the bytes that identify the example's input. Raises BadExample."""
+
+    @abstractmethod
+    def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
+        """Decode one example for a trunk. Raises BadExample with the reason."""
+
+    @abstractmethod
+    def answers(self, outputs: Outputs, classes: Sequence[str]) -> Sequence[tuple[Any, Mapping[str, float]]]:
+        """Return each example's prediction as JSON, and its scores by name."""
+
+    @abstractmethod
+    def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
+        """Return what scoring needs to know of each example [n, M]: small, so that all are kept."""
+
+    @abstractmethod
+    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
+        """Return every metric with its interval, from what ``compare`` gave."""
+
+    @abstractmethod
+    def sections(
+        self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example]
+    ) -> tuple[Section, ...]:
+        """Return what the report shows of an evaluation, worst mistakes first."""

@@ -1,0 +1,62 @@
+"""Heads that sort into classes: the convex one, and a dense one trained by gradient steps."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+from headstart.contracts import Array, Column, Head, Learner, Trained, Training
+from headstart.core.errors import UserError
+from headstart.fitting import dense
+from headstart.fitting.linear import choose_and_solve, problem_of
+from headstart.fitting.probe import View
+from headstart.model.head import DenseHead
+
+
+@final
+class Classes(Learner):
+    """Softmax regression on cached features; with ``head_hidden``, one hidden layer below it."""
+
+    name = "classes"
+
+    def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
+        """Choose layers and lambda on the folds, then train on all the given examples."""
+        wanted = training.spec.layers
+        if wanted != "auto" and not sets.get(wanted):
+            raise UserError(
+                f"--layers {wanted} of a model without them", f"one of {', '.join(sets)}", "choose one"
+            )
+        if training.spec.head_hidden is not None:
+            layers = "last" if wanted == "auto" else wanted
+            return _dense(training, layers, sets[layers])
+        names = [name for name in sets if sets[name]] if wanted == "auto" else [wanted]
+        views = {name: View.of_columns(training.rows, sets[name]) for name in names}
+        layer, objective = choose_and_solve(training, views)
+        head = DenseHead.of(sets[objective["layers"]], [layer])
+        return Trained(head=head, objective={**objective, "parameters": head.parameters()})
+
+    def restore(
+        self, columns: Sequence[Column], tensors: Mapping[str, Array], facts: Mapping[str, Any]
+    ) -> Head:
+        """Rebuild a head."""
+        return DenseHead.restore(columns, tensors)
+
+
+def _dense(training: Training, layers: str, columns: Sequence[Column]) -> Trained:
+    recipe = dense.Recipe.from_spec(training.spec)
+    fit, _ = training.folds[0]
+    head, history = dense.train(problem_of(training), columns, training.folds[0], recipe, training.spec.seed)
+    return Trained(
+        head=head,
+        objective={
+            "loss": "cross-entropy",
+            "penalty": "l2" if recipe.l2 else "none",
+            "lambda": recipe.l2,
+            "layers": layers,
+            "features": sum(column.stop - column.start for column in columns),
+            "examples": len(fit),
+            "parameters": head.parameters(),
+            "formula": "min over W₁, b₁, W₂, b₂ of 1/N Σ −log p(yᵢ|xᵢ)"
+            + (" + λ/2 ‖W‖²" if recipe.l2 else ""),
+            "solver": recipe.describe(),
+            "epochs": history,
+        },
+    )
