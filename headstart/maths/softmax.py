@@ -121,7 +121,7 @@ def solve(
     first = np.zeros((num_features + 1, num_classes))
     if start is not None:
         first = np.vstack([start.weight_DK, start.bias_K])
-    options = {"maxiter": MAX_ITERATIONS, "ftol": tolerance, "gtol": 1e-7, "maxcor": 20}
+    options = {"maxiter": MAX_ITERATIONS, "ftol": tolerance, "gtol": 1e-7}
     found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options).x
     parameters = found.reshape(num_features + 1, num_classes)
     return Linear(parameters[:-1], parameters[-1])
@@ -144,7 +144,7 @@ class Reduced:
         if self.factor_NN is None:
             return x_nD
         return np.asarray(
-            solve_triangular(self.factor_NN, self.x_ND @ x_nD.T, lower=True, check_finite=False).T
+            solve_triangular(self.factor_NN, _dense(self.x_ND @ x_nD.T), lower=True, check_finite=False).T
         )
 
     def expand(self, head: Linear) -> Linear:
@@ -158,13 +158,17 @@ class Reduced:
 def reduce(x_ND: Array) -> Reduced:
     """Rotate standardised features into at most N coordinates."""
     num_examples, num_features = x_ND.shape
-    if num_features <= num_examples or sparse.issparse(x_ND):
+    if num_features <= num_examples:
         return Reduced(x_ND, x_ND, None)
-    gram_NN = (x_ND @ x_ND.T).astype(np.float64)
+    gram_NN = _dense(x_ND @ x_ND.T).astype(np.float64)
     # Repeated pictures make the Gram matrix singular; float32 products carry errors of about 1e-6.
     gram_NN[np.diag_indices(num_examples)] += 1e-5 * float(np.trace(gram_NN)) / num_examples
     factor_NN = cholesky(gram_NN, lower=True, check_finite=False)
     return Reduced(factor_NN.astype(np.float32), x_ND, factor_NN)
+
+
+def _dense(product: Any) -> Array:
+    return np.asarray(product.toarray() if sparse.issparse(product) else product)
 
 
 def probabilities(logits_NK: Array) -> Array:
