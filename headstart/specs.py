@@ -5,6 +5,7 @@ these records. Nothing heavy is imported here, so that ``--help`` is quick.
 """
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
@@ -23,10 +24,16 @@ def argument(help_text: str, **limits: Any) -> Any:
 
 
 class Spec:
-    """The base of every spec: checks limits when made."""
+    """The base of every spec: takes paths where text is asked for, checks limits when made."""
 
     def __post_init__(self) -> None:
         for one in options(type(self)):
+            value = getattr(self, one.name)
+            if one.metadata.get("many"):
+                listed = (value,) if isinstance(value, str | os.PathLike) else value
+                object.__setattr__(self, one.name, tuple(os.fspath(item) for item in listed))
+            elif isinstance(value, os.PathLike):
+                object.__setattr__(self, one.name, os.fspath(value))
             _check(one, getattr(self, one.name))
 
 

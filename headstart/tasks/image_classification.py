@@ -80,6 +80,8 @@ class ImageClassification(Classification):
         if example.pixels is not None:
             pixels = example.pixels[example.row]
             return repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()
+        if not example.path.is_file():  # opening a pipe would wait for a writer for ever
+            raise BadExample("no regular file" if example.path.exists() else "does not exist")
         try:
             return example.path.read_bytes()
         except OSError as error:
