@@ -184,18 +184,24 @@ def extract(
             advance(0)  # comparing engines is no extraction
 
         runner = _Runner(model, engine, chosen)
+
+        def compute() -> None:
+            window, features_ND = runner.run()
+            writer.add(window, features_ND)
+            advance(len(window))
+
         try:
             for decoded in decode_all(task, examples, model, writer.knows):
-                seen.append(decoded)
-                if decoded.prepared is not None:
-                    # The list keeps the answer, not the input: memory stays flat.
-                    seen[-1] = replace(decoded, prepared=None)
-                    runner.waiting.append(decoded)
+                # The list keeps the answer, not the input: memory stays flat.
+                seen.append(replace(decoded, prepared=None))
+                if decoded.prepared is None:
+                    advance(1)
+                    continue
+                runner.waiting.append(decoded)
                 if runner.full():
-                    writer.add(*runner.run())
-                advance(1)
+                    compute()
             if runner.waiting:
-                writer.add(*runner.run())
+                compute()
         finally:
             writer.flush()
     return _gathered(writer, seen, runner.choice)
