@@ -21,7 +21,7 @@ from headstart.core.threads import one_blas_thread
 from headstart.maths import softmax
 
 L2_GRID = (1e-1, 1e-2, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
-_SELECTION_EXAMPLES = 2000
+_SELECTION_EXAMPLES = 1200
 _IN_MEMORY_BYTES = 32 << 20
 _MANY_CLASSES = 100
 
@@ -139,7 +139,7 @@ def _solve_in_memory(
 
 
 def subsample(fold: Fold, seed: int) -> Fold:
-    """Keep at most 2,000 examples to fit on and 1,000 to validate on: choosing needs no more."""
+    """Keep at most 1,200 examples to fit on and 600 to validate on: choosing needs no more."""
     random = np.random.default_rng(seed)
     fit, validate = fold
     if len(fit) > _SELECTION_EXAMPLES:

@@ -1,6 +1,7 @@
 """Runs a trunk over examples once: decoding beside the engine, results into the store."""
 
 import itertools
+import logging
 import os
 import threading
 from collections import deque
@@ -19,6 +20,8 @@ from headstart.core.store import Store
 from headstart.core.table import Table
 from headstart.model.fastest import Choice, fastest
 from headstart.model.trunk import FrozenModel
+
+log = logging.getLogger(__name__)
 
 BATCH = 16
 _WINDOW = 16
@@ -266,6 +269,8 @@ def _gathered(writer: _Writer, seen: Sequence[Decoded], choice: Choice | None) -
     usable = [decoded for decoded in seen if not decoded.reason]
     table = writer.open()
     rows_N = table.find([decoded.digest for decoded in usable])
+    for repair in table.repairs:
+        log.warning("%s", repair)
     noted = [
         (what, decoded.example.key)
         for decoded, notes in zip(usable, table.notes(rows_N), strict=True)

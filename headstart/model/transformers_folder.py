@@ -77,20 +77,21 @@ class EncoderNetwork(Network):
     """A Transformers encoder: its blocks are the embeddings and the layers."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        torch = prepare_torch()
+        prepare_torch()
         from transformers import AutoConfig, AutoModel
 
         build: Any = AutoModel.from_config  # untyped in Transformers
-        known = {name: value for name, value in config.items() if name != "model_type"}
+        # Half precision is for whoever trains with it: what is left out here is float32.
+        left_out = ("model_type", "dtype", "torch_dtype")
+        known = {name: value for name, value in config.items() if name not in left_out}
         try:
             described = AutoConfig.for_model(config["model_type"], **known)
             # Eager attention exports to every engine; no code from a repository is ever run.
-            model = build(
-                described, attn_implementation="eager", dtype=torch.float32, trust_remote_code=False
-            )
+            model = build(described, attn_implementation="eager", trust_remote_code=False)
         except ValueError as error:
+            reason = str(error).splitlines()[0][:100]
             raise UserError(
-                f"this Transformers cannot build {config['model_type']!r} ({str(error).splitlines()[0][:100]})",
+                f"Transformers cannot build {config['model_type']!r} ({reason})",
                 "a text encoder that it knows without code from a repository",
                 "choose another --base",
             ) from error
