@@ -87,7 +87,7 @@ def predict(spec: PredictSpec, as_json: bool) -> int:
 def _told(one: Prediction) -> str:
     """Return the score of what was predicted; where that is no one name, the scores that are not 0."""
     written = f"\t{one.file}" if one.file else ""
-    if one.prediction in one.scores:
+    if one.prediction is not None and one.prediction in one.scores:
         return f"{one.prediction}\t{one.scores[one.prediction]:.3f}{written}"
     largest = sorted(one.scores.items(), key=lambda score: -score[1])
     return ", ".join(f"{name} {score:.3f}" for name, score in largest if score) + written

@@ -105,7 +105,7 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """One input's answer in words and scores by name, or why there is none; ``file`` is where it was written."""
+    """One input's answer in words and scores by name, or why there is none; ``file`` holds it if written."""
 
     input: str
     prediction: str | None

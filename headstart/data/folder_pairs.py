@@ -39,7 +39,7 @@ def places(path: Path) -> dict[str, tuple[str, str]]:
 
 
 def certain(path: Path) -> bool:
-    """Say whether a folder holds pictures and masks: folders named so, and a picture in each; never raises."""
+    """Say whether a folder holds pictures and masks: folders named so, a picture in each; never raises."""
     try:
         if not path.is_dir():
             return False

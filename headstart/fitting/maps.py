@@ -26,6 +26,7 @@ from headstart.model.maps import logits
 PER_CELL = 4
 """Samples of a mask along each side of a cell: 16 a cell tell its shares to a sixteenth."""
 _PIECE_BYTES = 16 << 20
+_SCALED_AT_ONCE = 16
 _IN_MEMORY_BYTES = 384 << 20
 _MAX_ITERATIONS = 150
 
@@ -71,14 +72,46 @@ class Samples:
         return np.ascontiguousarray(shares.transpose(0, 3, 1, 2))
 
 
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Each channel's mean and gain over all cells, map by map; as ``maths.softmax.Scaling``."""
+
+    means: tuple[Array, ...]
+    gains: tuple[Array, ...]
+
+    def apply(self, maps: Sequence[Array]) -> list[Array]:
+        """Return standardised maps float32 [n, C, h, w]."""
+        shape = (1, -1, 1, 1)
+        return [
+            np.asarray((one - mean_C.reshape(shape)) * gain_C.reshape(shape), dtype=np.float32)
+            for one, mean_C, gain_C in zip(maps, self.means, self.gains, strict=True)
+        ]
+
+    def fold(self, layer: Layer) -> Layer:
+        """Return the layer that takes raw maps, from one on standardised maps."""
+        weights = tuple(w * gain_C[:, None] for w, gain_C in zip(layer.weights, self.gains, strict=True))
+        shift_K = sum(mean_C @ w for w, mean_C in zip(weights, self.means, strict=True))
+        return Layer(weights=weights, bias_K=layer.bias_K - shift_K)
+
+    def unflattened(self, flat: Array, num_classes: int) -> Layer:
+        """Return the layer whose numbers lie side by side in ``flat``, the bias last."""
+        widths = [len(gain_C) * num_classes for gain_C in self.gains]
+        parts = np.split(flat[:-num_classes], np.cumsum(widths)[:-1])
+        weights = tuple(part.reshape(-1, num_classes) for part in parts)
+        return Layer(weights=weights, bias_K=flat[-num_classes:])
+
+
 @dataclass(kw_only=True)
 class Pieces:
-    """Examples with their cells' shares, in pieces; kept in memory where they are few."""
+    """Examples' standardised maps with their cells' shares, in pieces.
+
+    They are kept in memory where they are few.
+    """
 
     read: Read
     samples: Samples
     indices_n: Array
-    weights_K: Array | None = None
+    scaling: Scaling
     _kept: list[Piece] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Piece]:
@@ -91,40 +124,18 @@ class Pieces:
         keep = 4 * width * len(self.indices_n) <= _IN_MEMORY_BYTES
         for start in range(0, len(self.indices_n), step):
             part = self.indices_n[start : start + step]
-            shares = self.samples.shares(part)
-            if self.weights_K is not None:
-                shares *= self.weights_K.astype(np.float32)[:, None, None]
-            piece = self.read(part), shares
+            piece = self.scaling.apply(self.read(part)), self.samples.shares(part)
             if keep:
                 self._kept.append(piece)
             yield piece
 
 
-@dataclass(frozen=True, slots=True)
-class Scaling:
-    """Each channel's mean and gain over all cells, as ``maths.softmax.Scaling``, map by map."""
-
-    means: tuple[Array, ...]
-    gains: tuple[Array, ...]
-
-    def fold(self, flat: Array, num_classes: int) -> Layer:
-        """Return the layer that takes raw maps, from weights on standardised ones."""
-        weights, start = [], 0
-        bias_K = flat[-num_classes:].copy()
-        for mean_C, gain_C in zip(self.means, self.gains, strict=True):
-            stop = start + len(gain_C) * num_classes
-            weight_CK = flat[start:stop].reshape(-1, num_classes) * gain_C[:, None]
-            bias_K -= mean_C @ weight_CK
-            weights.append(weight_CK)
-            start = stop
-        return Layer(weights=tuple(weights), bias_K=bias_K)
-
-
-def scaling(pieces: Pieces) -> Scaling:
-    """Measure means and deviations over the cells of all pieces."""
+def scaling(read: Read, indices_n: Array) -> Scaling:
+    """Measure means and deviations over the cells of some examples' maps."""
     sums: list[Array] = []
     count = 0
-    for maps, _ in pieces:
+    for part in np.array_split(indices_n, -(-len(indices_n) // _SCALED_AT_ONCE)):
+        maps = read(part)
         found = [
             np.stack([one.sum(axis=(0, 2, 3), dtype=np.float64), _squares(one)]) / np.prod(one.shape[-2:])
             for one in maps
@@ -141,33 +152,31 @@ def scaling(pieces: Pieces) -> Scaling:
     return Scaling(means, tuple(gains))
 
 
-def solve(
-    pieces: Pieces, scaled: Scaling, l2: float, start: Array | None = None, tolerance: float = 1e-6
-) -> Array:
-    """Minimise the objective by L-BFGS from ``start``; returns weights on standardised maps, then biases."""
-    num_classes = pieces.samples.num_classes
-    widths = [len(gain) for gain in scaled.gains]
-    size = (sum(widths) + 1) * num_classes
-    first = np.zeros(size) if start is None else start
+def solve(pieces: Pieces, l2: float, start: Layer | None = None, tolerance: float = 1e-6) -> Layer:
+    """Minimise the objective on standardised pieces by L-BFGS, from ``start`` or from zeros."""
+    scaled, num_classes = pieces.scaling, pieces.samples.num_classes
+    size = (sum(len(gain_C) for gain_C in scaled.gains) + 1) * num_classes
+    first = np.zeros(size) if start is None else _flat(start.weights, start.bias_K)
 
     def objective(flat: Array) -> tuple[float, Array]:
-        loss, area, gradients, bias_gradient = _passed(pieces, scaled.fold(flat, num_classes))
-        parts = []
-        for gradient, mean_C, gain_C in zip(gradients, scaled.means, scaled.gains, strict=True):
-            parts.append(((gradient - np.outer(mean_C, bias_gradient)) * gain_C[:, None]).ravel())
+        loss, area, gradients, bias_gradient = _passed(pieces, scaled.unflattened(flat, num_classes))
         weights = flat[:-num_classes]
-        gradient = np.concatenate([*parts, bias_gradient]) / area
+        gradient = _flat(gradients, bias_gradient) / area
         gradient[:-num_classes] += l2 * weights
         return loss / area + l2 / 2 * float(weights @ weights), gradient
 
     options = {"maxiter": _MAX_ITERATIONS, "ftol": tolerance, "gtol": 1e-7}
     with one_blas_thread():
         found = minimize(objective, first, jac=True, method="L-BFGS-B", options=options).x
-    return np.asarray(found)
+    return scaled.unflattened(found, num_classes)
+
+
+def _flat(weights: Sequence[Array], bias_K: Array) -> Array:
+    return np.concatenate([*(weight.ravel() for weight in weights), bias_K])
 
 
 def measure(pieces: Pieces, layer: Layer) -> tuple[float, float]:
-    """Return the mean log loss and the share of the area that is right."""
+    """Return the mean log loss and the share of the area that is right, of a layer on standardised maps."""
     loss, right, area = 0.0, 0.0, 0.0
     for maps, shares in pieces:
         said = _logits(maps, layer, pieces.samples.side)
@@ -178,12 +187,11 @@ def measure(pieces: Pieces, layer: Layer) -> tuple[float, float]:
 
 
 def _passed(pieces: Pieces, layer: Layer) -> tuple[float, float, list[Array], Array]:
-    """Return loss, area and gradients by raw weights and bias, summed over all cells."""
-    narrow = Layer(weights=tuple(w.astype(np.float32) for w in layer.weights), bias_K=layer.bias_K)
+    """Return loss, area and gradients by weights and bias, summed over all cells."""
     gradients: list[Any] = [np.zeros(weight.shape) for weight in layer.weights]
     bias_gradient, loss, area = np.zeros(len(layer.bias_K)), 0.0, 0.0
     for maps, shares in pieces:
-        said = _logits(maps, narrow, pieces.samples.side)
+        said = _logits(maps, layer, pieces.samples.side)
         said -= said.max(axis=1, keepdims=True)
         raised = np.exp(said)
         total = raised.sum(axis=1, keepdims=True)
@@ -200,7 +208,8 @@ def _passed(pieces: Pieces, layer: Layer) -> tuple[float, float, list[Array], Ar
 
 
 def _logits(maps: Sequence[Array], layer: Layer, side: int) -> Array:
-    return logits(maps, layer.weights, layer.bias_K.astype(np.float32), side)
+    narrow = [weight.astype(np.float32) for weight in layer.weights]
+    return logits(maps, narrow, layer.bias_K.astype(np.float32), side)
 
 
 def _squares(one: Array) -> Array:

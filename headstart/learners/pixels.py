@@ -12,7 +12,7 @@ from headstart.fitting import maps
 from headstart.fitting.maps import Pieces, Read, Samples
 from headstart.model.maps import MapHead, side_of, unpacked
 
-L2_GRID = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+L2_GRID = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 _SELECTION_PICTURES = 120
 _FOLDS = 2
 
@@ -42,14 +42,16 @@ class Pixels(Learner):
         tried = _select(training, {name: sets[name] for name in names}, samples)
         best = tried[0]
         columns = tuple(sets[best["layers"]])
-        pieces = Pieces(read=_reader(training, columns), samples=samples, indices_n=training.indices_n)
-        scaled = maps.scaling(pieces)
+        l2 = best["l2"] if spec.l2 is not None else _rescaled(best["l2"], training)
+        read = _reader(training, columns)
+        scaled = maps.scaling(read, training.indices_n)
+        pieces = Pieces(read=read, samples=samples, indices_n=training.indices_n, scaling=scaled)
         with progress(1, "Solving the head", "solutions") as advance:
-            layer = scaled.fold(maps.solve(pieces, scaled, best["l2"]), len(training.classes))
+            layer = scaled.fold(maps.solve(pieces, l2))
             advance(1)
         weights = tuple(weight.astype(np.float32) for weight in layer.weights)
         head = MapHead(columns, weights, layer.bias_K.astype(np.float32), finest)
-        return Trained(head=head, objective=_objective(training, tried, head))
+        return Trained(head=head, objective=_objective(training, tried, head, l2))
 
     def restore(
         self, columns: Sequence[Column], tensors: Mapping[str, Array], facts: Mapping[str, Any]
@@ -81,15 +83,20 @@ def _select(
         for name, columns in sets.items():
             read = _reader(training, columns)
             for fit, validate in small:
-                pieces = Pieces(read=read, samples=samples, indices_n=fit)
-                held_out = Pieces(read=read, samples=samples, indices_n=validate)
-                scaled, flat = maps.scaling(pieces), None
+                scaled, layer = maps.scaling(read, fit), None
+                pieces = Pieces(read=read, samples=samples, indices_n=fit, scaling=scaled)
+                held_out = Pieces(read=read, samples=samples, indices_n=validate, scaling=scaled)
                 for l2 in grid:
-                    flat = maps.solve(pieces, scaled, l2, flat, tolerance=1e-4)
-                    layer = scaled.fold(flat, len(training.classes))
+                    layer = maps.solve(pieces, l2, layer, tolerance=1e-5)
                     tried.setdefault((name, l2), []).append(maps.measure(held_out, layer))
                     advance(1)
     return maps.tabulated(tried)
+
+
+def _rescaled(l2: float, training: Training) -> float:
+    """Return lambda for all pictures: the same prior weighs less in a mean over more of them."""
+    fits = [len(_subsample(fold, training.spec.seed)[0]) for fold in training.folds[:_FOLDS]]
+    return float(f"{l2 * float(np.mean(fits)) / len(training.indices_n):.3g}")
 
 
 def _subsample(fold: Fold, seed: int) -> Fold:
@@ -101,11 +108,13 @@ def _subsample(fold: Fold, seed: int) -> Fold:
     return kept[0], kept[1]
 
 
-def _objective(training: Training, tried: Sequence[Mapping[str, Any]], head: MapHead) -> dict[str, Any]:
+def _objective(
+    training: Training, tried: Sequence[Mapping[str, Any]], head: MapHead, l2: float
+) -> dict[str, Any]:
     return {
         "loss": "cross-entropy of every pixel that is not ignored",
         "penalty": "l2",
-        "lambda": tried[0]["l2"],
+        "lambda": l2,
         "layers": tried[0]["layers"],
         "features": sum(column.stop - column.start for column in head.columns),
         "examples": len(training.indices_n),

@@ -22,7 +22,8 @@ def confusion(truth_P: Array, predicted_P: Array, num_classes: int) -> Array:
     """Count pixels by truth and prediction, int64 [K, K]; pixels whose truth is negative are left out."""
     counted_P = truth_P >= 0
     pairs_P = truth_P[counted_P].astype(np.int64) * num_classes + predicted_P[counted_P]
-    return np.bincount(pairs_P, minlength=num_classes**2).reshape(num_classes, num_classes)
+    counts = np.bincount(pairs_P, minlength=num_classes**2)
+    return np.asarray(counts.reshape(num_classes, num_classes))
 
 
 def sums(counts_NKK: Array) -> Array:
@@ -92,7 +93,7 @@ def _mean_defined(values_BK: Array) -> Array:
 def worst_first(counts_NKK: Array) -> Array:
     """Return the pictures' places, the lowest share of right pixels first [N]."""
     right_N = np.trace(counts_NKK, axis1=1, axis2=2) / np.maximum(counts_NKK.sum(axis=(1, 2)), 1)
-    return np.argsort(right_N, kind="stable")
+    return np.asarray(np.argsort(right_N, kind="stable"))
 
 
 def shares(labels_P: Array, num_classes: int) -> Sequence[float]:

@@ -54,8 +54,14 @@ class MapHead(Head):
     side: int
 
     def outputs(self, seen_nD: Array) -> Array:
-        """Return logits float32 [n, K, G, G]; each example is multiplied by itself, the same in any batch."""
-        return logits(unpacked(self.columns, seen_nD), self.weights, self.bias_K, self.side)
+        """Return logits float64 [n, K, G, G].
+
+        Each example is multiplied by itself, so that it gets the same answer in any batch; in float64,
+        because a feature may vary little about a large mean, which the bias takes away again.
+        """
+        maps = unpacked(self.columns, seen_nD)
+        weights = [weight.astype(np.float64) for weight in self.weights]
+        return logits(maps, weights, self.bias_K.astype(np.float64), self.side)
 
     def parameters(self) -> int:
         """Return how many weights and biases there are."""

@@ -44,9 +44,13 @@ class ColourBaseline(Baseline):
         """Fit the linear layer on the training cells."""
         column = _column(rows)
         samples = maps.Samples(rows.examples, indices_n, classes, side_of(column))
-        pieces = maps.Pieces(read=lambda some_n: [_maps(rows, some_n)], samples=samples, indices_n=indices_n)
-        scaled = maps.scaling(pieces)
-        layer = scaled.fold(maps.solve(pieces, scaled, _L2), len(classes))
+
+        def read(some_n: Array) -> list[Array]:
+            return [_maps(rows, some_n)]
+
+        scaled = maps.scaling(read, indices_n)
+        pieces = maps.Pieces(read=read, samples=samples, indices_n=indices_n, scaling=scaled)
+        layer = scaled.fold(maps.solve(pieces, _L2))
         (weight_CK,) = layer.weights
         return Learnt(
             arrays={"weight": weight_CK.astype(np.float32), "bias": layer.bias_K.astype(np.float32)}

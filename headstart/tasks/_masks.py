@@ -39,7 +39,7 @@ def gallery(
     for example, said_HW, counts_KK in zip(examples, predicted, counts_nKK, strict=True):
         right = np.trace(counts_KK) / max(counts_KK.sum(), 1)
         missed = counts_KK - np.diag(np.diagonal(counts_KK))
-        true, said = np.unravel_index(int(missed.argmax()), missed.shape)
+        true, said = divmod(int(missed.argmax()), len(classes))
         most = f"; most of the rest is {classes[true]}, taken for {classes[said]}" if missed.any() else ""
         truth_HW = cast(Mask, example.truth).places(classes)
         items.append(

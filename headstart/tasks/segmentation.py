@@ -12,7 +12,6 @@ from headstart.contracts import (
     Again,
     Answer,
     Array,
-    Baseline,
     Example,
     Outputs,
     PicturePreprocess,
@@ -38,7 +37,7 @@ class Segmentation(Task):
     modality = "picture-maps"
     default_base = "pack:efficientnet-lite0"
     learner = "pixels"
-    baselines: tuple[Baseline, ...] = (CommonestBaseline(), ColourBaseline())
+    baselines = (CommonestBaseline(), ColourBaseline())
     layouts = ("voc", "cityscapes", "ade20k", "mask-folders")
     unit = "pictures"
 
@@ -59,7 +58,7 @@ class Segmentation(Task):
         return Prepared(inputs={"pixels": pixels}, notes=notes)
 
     def answers(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> list[Answer]:
-        """Return the classes in the mask, the largest first, each class's share of the pixels, and the mask."""
+        """Return the classes in the mask, the largest first, each class's share, and the mask."""
         answers = []
         for logits_KGG, example in zip(outputs, examples, strict=True):
             width, height = _pictures.opened(example, self.content(example))[0].size

@@ -50,7 +50,7 @@ class Ade20k(Reader):
 
 
 def _names(file: Path) -> dict[int, str]:
-    """Return the class of each index; empty where the file is not there. Raises UserError for a broken one."""
+    """Return the class of each index; empty without the file. Raises UserError for a broken one."""
     if not file.is_file():
         return {}
     names: dict[int, str] = {}

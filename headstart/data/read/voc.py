@@ -14,7 +14,7 @@ from headstart.data import class_list, listing, pairs
 from headstart.data.mask import Coding
 from headstart.data.pairs import Pair
 
-CLASSES = (
+CLASSES: tuple[str, ...] = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train"),
     "tvmonitor",
