@@ -52,9 +52,9 @@ class Samples:
         self.num_classes, self.side = len(classes), side
         self._place = {int(index): place for place, index in enumerate(indices_n)}
         fine = side * PER_CELL
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the samples
         shape = (max(len(indices_n), 1), fine, fine)
-        self._samples = np.memmap(self._file, dtype=np.int16, mode="w+", shape=shape)
+        with tempfile.TemporaryFile() as file:  # the mapping outlives it
+            self._samples = np.memmap(file, dtype=np.int16, mode="w+", shape=shape)
         for place, index in enumerate(indices_n):
             places_HW = cast(Mask, examples[int(index)].truth).places(classes)
             rows, columns = (((np.arange(fine) + 0.5) * size / fine).astype(int) for size in places_HW.shape)

@@ -82,7 +82,8 @@ def _of_class(measure: Callable[[Array], Array], place: int) -> Callable[[Array]
 
 
 def _ratio(over: Array, under: Array) -> Array:
-    return np.divide(over, under, out=np.full(np.shape(over), np.nan), where=under > 0)
+    found = np.divide(over, under, out=np.full(np.shape(over), np.nan), where=under > 0)
+    return np.asarray(found)
 
 
 def _mean_defined(values_BK: Array) -> Array:
