@@ -152,10 +152,10 @@ class PredictSpec(Spec):
 
     run: str = argument("a run folder")
     inputs: Sequence[str] = argument("files, folders, or - for standard input", many=True)
-    out: str | None = option("a folder to write the answers to, where they are files: masks")
     engine: str | None = option(
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
     )
+    out: str | None = option("a folder to write the answers to, where they are files: masks")
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ Shape letters: A source size, B target size, H, W rows and columns.
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from headstart.contracts import Array
+Array = NDArray[Any]
 
 
 @lru_cache(maxsize=256)

@@ -10,12 +10,15 @@ Shape letters: N pictures, K classes, B resamples, P pixels.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from headstart.contracts import Array
 from headstart.core.records import Metric
 from headstart.maths import intervals
+
+Array = NDArray[Any]
 
 
 def confusion(truth_P: Array, predicted_P: Array, num_classes: int) -> Array:
