@@ -18,6 +18,7 @@ MASKS = frozenset(
     }
 )
 _LOOKED_AT = 16
+_WRAPPED = 3
 
 
 def places(path: Path) -> dict[str, tuple[str, str]]:
@@ -47,6 +48,18 @@ def certain(path: Path) -> bool:
         return bool(found) and all(_holds_picture(path / folder) for pair in found for folder in pair)
     except (UserError, OSError):
         return False
+
+
+def within(path: Path, deeper: int = 2) -> bool:
+    """Say whether a folder, or one of the few just below, holds pictures and masks; never raises."""
+    if certain(path):
+        return True
+    try:
+        names = listing.subfolders(path) if deeper and path.is_dir() else []
+    except (UserError, OSError):
+        return False
+    # Wrappers like VOCdevkit/VOC2012 hold next to nothing else; folders of classes are many.
+    return len(names) <= _WRAPPED and any(within(path / name, deeper - 1) for name in names)
 
 
 def _two(path: Path, prefix: str) -> tuple[str, str] | None:

@@ -226,6 +226,7 @@ def test_pascal_voc(tmp_path: Path, inner: str) -> None:
     found = read(tmp_path)
     assert found.layout == "voc"
     assert len(found.classes) == 21
+    assert dataset.layout_of(tmp_path, plugins.load("task", "image-classification").layouts) is None
     assert {name: len(examples) for name, examples in found.splits.items()} == {"train": 2, "val": 2}
     assert places(found, "train")[0].tolist()[:3] == [0, 15, -1]
     assert reasons(found) == {"JPEGImages/2007_9": "listed for train, but there is no such picture"}

@@ -22,7 +22,7 @@ class ClassFolders(Reader):
         """Say whether a folder has subfolders that hold pictures, and not mostly texts."""
         try:
             # Pictures and their masks in two folders are no two classes.
-            return path.is_dir() and not folder_pairs.certain(path) and folders.census(path).of_pictures
+            return path.is_dir() and not folder_pairs.within(path) and folders.census(path).of_pictures
         except (UserError, OSError):
             return False
 
