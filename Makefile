@@ -4,10 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# make demo TASK=text-classification: the data of each task that has a demo.
+# make demo TASK=text-classification: each task's data, and the script that makes it where it is made here.
 TASK ?= image-classification
 DATA_image-classification := examples/emoji/noto
 DATA_text-classification := examples/mail/mails.csv
+DATA_segmentation := runs/data/segmentation
+MAKE_segmentation := examples/segmentation/make.py
 
 .PHONY: setup demo test lint clean
 
@@ -26,6 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	@test -n '$(DATA_$(TASK))' || { echo "make: no demo of TASK=$(TASK)"; exit 2; }
 	@rm -rf runs/demo
+	@test -z '$(MAKE_$(TASK))' || $(BIN)/python $(MAKE_$(TASK)) --out $(DATA_$(TASK))
 	$(BIN)/headstart fit $(DATA_$(TASK)) --out runs/demo
 
 test: setup lint

@@ -10,7 +10,7 @@ from headstart.core.records import Evaluation, Note
 from headstart.model.features import Features
 from headstart.model.saved import Model
 
-_CHUNK = 2048
+_CHUNK_BYTES = 64 << 20
 
 
 def evaluate(
@@ -22,8 +22,10 @@ def evaluate(
     """
     head = model.head
 
+    step = max(1, _CHUNK_BYTES // (4 * features.columns[-1].stop))
+
     def compared(outputs: Callable[[Array], Outputs]) -> Array:
-        pieces = [indices_n[start : start + _CHUNK] for start in range(0, len(indices_n), _CHUNK)]
+        pieces = [indices_n[start : start + step] for start in range(0, len(indices_n), step)]
         parts = [
             task.compare(outputs(piece), [features.examples[index] for index in piece], model.classes)
             for piece in pieces
@@ -31,7 +33,12 @@ def evaluate(
         return np.concatenate(parts)
 
     baselines = {baseline.name: baseline for baseline in task.baselines}
-    compared_nM = compared(lambda piece: head.outputs(features.read(piece, head.columns)))
+
+    def says(piece: Array) -> Outputs:
+        return head.outputs(features.read(piece, head.columns))
+
+    compared_nM = compared(says)
+    examples = [features.examples[index] for index in indices_n]
     return Evaluation(
         split=look[0],
         metrics=task.score(compared_nM, model.classes),
@@ -42,7 +49,7 @@ def evaluate(
         looks=look[1],
         dropped=tuple(features.dropped),
         notes=count_notes(features.noted),
-        sections=task.sections(compared_nM, model.classes, [features.examples[index] for index in indices_n]),
+        sections=task.sections(compared_nM, model.classes, examples, lambda places: says(indices_n[places])),
     )
 
 

@@ -155,6 +155,7 @@ class PredictSpec(Spec):
     engine: str | None = option(
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
     )
+    out: str | None = option("a folder to write the answers to, where they are files: masks")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from headstart.core.records import Dropped, Metric, Note, to_json
+from headstart.core.records import Dropped, Metric, Note, Prediction, to_json
 from headstart.specs import CacheSpec, EvaluateSpec, FitSpec, PredictSpec
 
 _FITTED = ("run", "task", "base", "strategy", "split", "metrics", "baselines", "dropped", "seconds")
@@ -74,12 +74,23 @@ def predict(spec: PredictSpec, as_json: bool) -> int:
             record = to_json(one)
             if one.error is None:
                 del record["error"]
+            if one.file is None:
+                del record["file"]
             print(json.dumps(record, ensure_ascii=False), flush=True)
         elif one.prediction is None:
             print(f"{one.input}\tnot read: {one.error}", flush=True)
         else:
-            print(f"{one.input}\t{one.prediction}\t{one.scores[one.prediction]:.3f}", flush=True)
+            print(f"{one.input}\t{_told(one)}", flush=True)
     return 2 if failed else 0
+
+
+def _told(one: Prediction) -> str:
+    """Return the score of what was predicted; where that is no one name, the scores that are not 0."""
+    written = f"\t{one.file}" if one.file else ""
+    if one.prediction is not None and one.prediction in one.scores:
+        return f"{one.prediction}\t{one.scores[one.prediction]:.3f}{written}"
+    largest = sorted(one.scores.items(), key=lambda score: -score[1])
+    return ", ".join(f"{name} {score:.3f}" for name, score in largest if score) + written
 
 
 def cache(spec: CacheSpec, as_json: bool) -> int:

@@ -10,8 +10,11 @@ from headstart.contracts.data import (
     Inputs,
     Listing,
     Reader,
+    Truth,
 )
 from headstart.contracts.learning import (
+    Again,
+    Answer,
     Baseline,
     Fold,
     Head,
@@ -41,6 +44,8 @@ from headstart.contracts.model import (
 )
 
 __all__ = [
+    "Again",
+    "Answer",
     "Array",
     "Baseline",
     "Column",
@@ -71,4 +76,5 @@ __all__ = [
     "Trained",
     "Training",
     "Trunk",
+    "Truth",
 ]

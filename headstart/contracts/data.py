@@ -20,12 +20,23 @@ Inputs = Mapping[str, Array]
 """One batch as an engine takes it: input name to array, the first axis the batch."""
 
 
+class Truth(ABC):
+    """What is right of one example, where that is more than a class's name: a mask, for instance.
+
+    The layout that lists it and the task that learns it share its type; nobody else looks inside.
+    """
+
+    @abstractmethod
+    def digest(self) -> bytes:
+        """Return bytes that differ where what is right differs. Raises BadExample."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled input: ``key`` names it to people, ``label`` is its target's name.
+    """One labelled input: ``key`` names it to people, ``label`` is its class's name.
 
     The content is the file ``path``; or, where many examples share one file, ``row`` of ``pixels``,
-    or ``text``.
+    or ``text``. Where no class's name says what is right, ``truth`` does, and ``label`` is empty.
     """
 
     key: str
@@ -34,6 +45,11 @@ class Example:
     row: int = -1
     pixels: Array | None = None
     text: str | None = None
+    truth: Truth | None = None
+
+    def target_bytes(self) -> bytes:
+        """Return bytes that differ where what is right of the example differs. Raises BadExample."""
+        return self.label.encode() if self.truth is None else self.truth.digest()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -41,6 +41,9 @@ class Rows(ABC):
 Outputs = Any
 """What a model says of n examples, the first axis the examples: for classes, probabilities [n, K]."""
 
+Again = Callable[[Array], Outputs]
+"""Given places among the examples that were scored: what the model says of those."""
+
 Fold = tuple[Array, Array]
 """Indices to fit on, indices to validate on."""
 
@@ -129,6 +132,18 @@ class Baseline(ABC):
         """Return what the baseline says of some examples."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a user is told of one input: a prediction in words, and scores by name.
+
+    ``file`` makes, when called, the answer as a file, its suffix and its bytes, where an answer may be one.
+    """
+
+    prediction: str
+    scores: Mapping[str, float]
+    file: Callable[[], tuple[str, bytes]] | None = None
+
+
 class Task(ABC):
     """What is to be learnt: how examples are read, scored and shown."""
 
@@ -153,8 +168,10 @@ class Task(ABC):
         """Decode one example for a trunk. Raises BadExample with the reason."""
 
     @abstractmethod
-    def answers(self, outputs: Outputs, classes: Sequence[str]) -> Sequence[tuple[Any, Mapping[str, float]]]:
-        """Return each example's prediction as JSON, and its scores by name."""
+    def answers(
+        self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]
+    ) -> Sequence[Answer]:
+        """Return each example's prediction, in the examples' order."""
 
     @abstractmethod
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
@@ -166,6 +183,9 @@ class Task(ABC):
 
     @abstractmethod
     def sections(
-        self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example]
+        self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example], again: Again
     ) -> tuple[Section, ...]:
-        """Return what the report shows of an evaluation, worst mistakes first."""
+        """Return what the report shows of an evaluation, worst mistakes first.
+
+        ``again`` gives the outputs of some examples once more, to show what is too large to be kept.
+        """

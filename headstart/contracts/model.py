@@ -143,6 +143,8 @@ class Modality(ABC):
     """A kind of input: how a batch of it looks, and how block outputs become features."""
 
     name: ClassVar[str]
+    takes: ClassVar[str]
+    """Whose models it takes: the modality that sources describe them with."""
 
     @abstractmethod
     def restore(self, described: Mapping[str, Any]) -> Preprocess:
@@ -150,11 +152,14 @@ class Modality(ABC):
 
     @abstractmethod
     def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> Preprocess:
-        """Apply the user's ``image_size`` or ``max_length``. Raises UserError for one without meaning."""
+        """Apply the user's ``image_size`` or ``max_length``, and this modality's own ways and name.
+
+        Raises UserError for a size without meaning.
+        """
 
     @abstractmethod
-    def taps(self, preprocess: Preprocess, blocks: Sequence[str]) -> Sequence[Tap]:
-        """Return which features are taken from which block."""
+    def taps(self, preprocess: Preprocess, network: Network) -> Sequence[Tap]:
+        """Return which features are taken from which block. Raises UserError where none are fit."""
 
     @abstractmethod
     def trunk(self, preprocess: Preprocess, network: Network, taps: Sequence[Tap]) -> "nn.Module":

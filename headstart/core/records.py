@@ -105,12 +105,13 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """One input's answer: a class and every class's probability, or why there is none."""
+    """One input's answer in words and scores by name, or why there is none; ``file`` holds it if written."""
 
     input: str
     prediction: str | None
     scores: Mapping[str, float]
     error: str | None
+    file: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

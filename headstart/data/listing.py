@@ -53,16 +53,18 @@ class Collector:
         if example and len(self._noted[what]) < _SHOWN:
             self._noted[what].append(printable(example))
 
-    def listing(self, declared: Iterable[str] = ()) -> Listing:
+    def listing(self, declared: Iterable[str] = (), classes: Sequence[str] | None = None) -> Listing:
         """Return everything in order: examples by key, classes by name.
 
-        ``declared`` are classes the layout names whether or not they have examples. Raises UserError
-        where there is no example at all, or where the classes contradict each other.
+        ``declared`` are classes the layout names whether or not they have examples; ``classes`` are,
+        in their order, those of examples whose truth is no label. Raises UserError where there is no
+        example at all, or where the classes contradict each other.
         """
         splits = {name: sorted(self.splits[name], key=_key) for name in SPLITS if self.splits.get(name)}
         if not splits:
             raise _nothing(self.layout, self.dropped)
-        classes = in_order({example.label for examples in splits.values() for example in examples})
+        labels = in_order({example.label for examples in splits.values() for example in examples})
+        classes = labels if classes is None else tuple(classes)
         check_classes(splits)
         for name in in_order(set(declared) - set(classes)):
             self.note("class without examples, left out", name)

@@ -71,7 +71,7 @@ def decode(content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
         raise BadExample("empty file (0 bytes)")
     if kind is None:
         raise BadExample(f"not a picture in a supported format: it looks like {describe(head)}")
-    _quieten()
+    quieten()
     try:
         return _decode(content, kind)
     except BadExample:
@@ -245,7 +245,7 @@ def _reason(kind: str, error: Exception) -> str:
     return f"broken {kind} picture ({text[:120]})"
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Keep Pillow's warnings from being printed or, under ``-W error``, from becoming exceptions.
 
     ``warnings.catch_warnings`` is not thread-safe; one filter that names Pillow's modules is. It is

@@ -65,7 +65,8 @@ def arrange(listing: Listing, seed: int) -> Dataset:
         made = "train, val and test as given"
     if not drawn:
         _check_given(train)
-    classes = in_order(example.label for example in train)
+    labelled = all(example.truth is None for example in train)
+    classes = in_order(example.label for example in train) if labelled else listing.classes
     if len(classes) < 2:
         raise UserError(f"a single class, {classes[0]!r}, to train on", "two or more", "add a second class")
     return Dataset(
@@ -139,6 +140,8 @@ def _check_given(train: Sequence[Example]) -> None:
 
 
 def _counted(counts: dict[str, int]) -> str:
+    if list(counts) == [""]:  # no labels: the examples are all of a kind
+        return f"the one kind there is ({counts['']})"
     shown = [f"{name!r} ({counts[name]})" for name in in_order(counts)]
     return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more classes" if len(shown) > 5 else "")
 

@@ -20,6 +20,7 @@ class Pictures(Modality):
     """Pictures of one size."""
 
     name = "picture"
+    takes = "picture"
 
     def restore(self, described: Mapping[str, Any]) -> PicturePreprocess:
         """Rebuild a preprocess from its JSON."""
@@ -34,13 +35,14 @@ class Pictures(Modality):
         size = sizes["image_size"]
         return pictures if size is None else replace(pictures, size=size)
 
-    def taps(self, preprocess: Preprocess, blocks: Sequence[str]) -> list[Tap]:
+    def taps(self, preprocess: Preprocess, network: Network) -> list[Tap]:
         """Return the raw pixels, every block's mean, and the deeper blocks on a 2x2 grid.
 
         The grid starts at a third of the depth and takes every second block: measured on small
         picture sets, where things are tells classes apart in the middle of a network, and
         neighbouring blocks say nearly the same.
         """
+        blocks = network.blocks
         deep = blocks[len(blocks) // 3 : -1 : 2]
         return [
             Tap(PIXELS, "", "16"),

@@ -18,6 +18,7 @@ class Texts(Modality):
     """Texts of any length, cut at the model's longest."""
 
     name = "text"
+    takes = "text"
 
     def restore(self, described: Mapping[str, Any]) -> TextPreprocess:
         """Rebuild a preprocess from its JSON."""
@@ -39,10 +40,10 @@ class Texts(Modality):
             )
         return replace(texts, max_length=wanted)
 
-    def taps(self, preprocess: Preprocess, blocks: Sequence[str]) -> list[Tap]:
+    def taps(self, preprocess: Preprocess, network: Network) -> list[Tap]:
         """Return every layer, pooled as the model's own texts are."""
         pooling = cast(TextPreprocess, preprocess).pooling
-        return [Tap(f"{pooling}/{block}", block, pooling) for block in blocks]
+        return [Tap(f"{pooling}/{block}", block, pooling) for block in network.blocks]
 
     def trunk(self, preprocess: Preprocess, network: Network, taps: Sequence[Tap]) -> "nn.Module":
         """Return the module from tokens to features."""

@@ -95,7 +95,7 @@ class FrozenModel:
                 f"{self.pretrained.base} and {self.pretrained.architecture} differ in {', '.join(names[:3])}"
             )
             raise MachineError(f"{what} ({len(names)} tensors); the weights belong to another architecture.")
-        taps = self.modality.taps(self.pretrained.preprocess, network.blocks)
+        taps = self.modality.taps(self.pretrained.preprocess, network)
         return self.modality.trunk(self.pretrained.preprocess, network, taps).eval()
 
     def columns(self) -> list[Column]:
@@ -145,13 +145,22 @@ class FrozenModel:
         return path
 
 
-def find_model(base: str, sizes: Mapping[str, int | None], random_seed: int | None) -> FrozenModel:
-    """Find a pretrained model and apply the user's sizes. Raises UserError where it is not here."""
-    kind, colon, name = base.partition(":")
+def find_model(base: str, name: str, sizes: Mapping[str, int | None], random_seed: int | None) -> FrozenModel:
+    """Find a pretrained model, and let the modality called ``name`` apply the user's sizes.
+
+    Raises UserError where the model is not here or takes another kind of input.
+    """
+    kind, colon, rest = base.partition(":")
     if not colon:
         raise UserError(f"--base is {base!r}", "SOURCE:NAME", "write for instance pack:efficientnet-lite0")
     source: Source = plugins.load("source", kind)
-    found = source.find(name)
-    modality: Modality = plugins.load("modality", found.preprocess.modality)
+    found = source.find(rest)
+    modality: Modality = plugins.load("modality", name)
+    if found.preprocess.modality != modality.takes:
+        raise UserError(
+            f"{found.base} is a {found.preprocess.modality} model",
+            f"a {modality.takes} model, as the task needs",
+            "choose another --base, or leave it out",
+        )
     pretrained = replace(found, preprocess=modality.adapt(found.preprocess, sizes))
     return FrozenModel(source=source, pretrained=pretrained, random_seed=random_seed)

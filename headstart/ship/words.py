@@ -11,6 +11,7 @@ Json = Mapping[str, Any]
 _BASELINES = {
     "majority": "always guessing the commonest",
     "pixels": "a linear model on raw pixels",
+    "colour": "a linear model on colour and place",
     "tfidf": "a linear model on word counts",
     "lead-3": "taking the first three sentences",
     "copy": "copying the input",
@@ -36,6 +37,7 @@ _METRICS = {
     "ood_rate": ("Unlike the training data", "share of inputs"),
     "miou": ("Mean IoU", "mean over classes"),
     "pixel_accuracy": ("Pixel accuracy", "share that is right"),
+    "dice_macro": ("Dice", "mean over classes"),
     "rouge1": ("ROUGE-1", "higher is better"),
     "rouge2": ("ROUGE-2", "higher is better"),
     "rougeL": ("ROUGE-L", "higher is better"),

@@ -6,7 +6,7 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Baseline, Example, Learnt, Outputs, Rows, Solve, Task
+from headstart.contracts import Again, Answer, Array, Baseline, Example, Learnt, Outputs, Rows, Solve, Task
 from headstart.core.records import Exhibit, Gallery, Matrix, Metric, Reliability, Section, Table
 from headstart.maths import classification, softmax
 
@@ -64,10 +64,13 @@ class Classification(Task):
     def show(self, example: Example) -> Mapping[str, str]:
         """Return an example's ``image`` (a data URI) or ``text`` for the report; empty if it is gone."""
 
-    def answers(self, outputs: Outputs, classes: Sequence[str]) -> list[tuple[str, dict[str, float]]]:
+    def answers(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> list[Answer]:
         """Return the most probable class and every class's probability."""
         return [
-            (classes[int(p_K.argmax())], dict(zip(classes, (float(p) for p in p_K), strict=True)))
+            Answer(
+                prediction=classes[int(p_K.argmax())],
+                scores=dict(zip(classes, (float(p) for p in p_K), strict=True)),
+            )
             for p_K in outputs
         ]
 
@@ -82,7 +85,7 @@ class Classification(Task):
         return classification.scores(*_split(compared_NM))
 
     def sections(
-        self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example]
+        self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example], again: Again
     ) -> tuple[Section, ...]:
         """Return the worst mistakes, the confusion matrix, reliability and figures per class."""
         probabilities_NK, targets_N = _split(compared_NM)

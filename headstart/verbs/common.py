@@ -60,7 +60,7 @@ def engine_record(features: Features, unit: str) -> dict[str, Any]:
 
 def data_digest(features: Features, indices_n: Array) -> str:
     """Return a digest of some examples' contents and labels, whatever their order and names."""
-    lines = sorted(features.digests[index] + features.examples[index].label.encode() for index in indices_n)
+    lines = sorted(features.digests[index] + features.examples[index].target_bytes() for index in indices_n)
     return digest_bytes(*lines)
 
 

@@ -33,7 +33,7 @@ def evaluate(spec: EvaluateSpec) -> Evaluation:
     task: Task = plugins.load("task", model.task)
     listing = dataset.read(Path(spec.data), task.layouts)
     split, examples = _choose(listing, spec.split)
-    _check_classes(examples, model)
+    _check_classes(listing, examples, model)
     features = extract(task, examples, model.frozen, Store.default(), spec.engine, say_engine)
     with features.table:
         indices, notes = _unseen(features, run, split)
@@ -63,8 +63,12 @@ def _choose(listing: Listing, wanted: str | None) -> tuple[str, Sequence[Example
     return name, found[name]
 
 
-def _check_classes(examples: Sequence[Example], model: Model) -> None:
-    unknown = sorted({example.label for example in examples} - set(model.classes))
+def _check_classes(listing: Listing, examples: Sequence[Example], model: Model) -> None:
+    # A truth of its own may name any class of the listing; a label names the one.
+    named = {example.label for example in examples if example.truth is None}
+    if any(example.truth is not None for example in examples):
+        named |= set(listing.classes)
+    unknown = sorted(named - set(model.classes))
     if unknown:
         raise UserError(
             f"{len(unknown)} classes that the run does not know, the first {unknown[0]!r}",

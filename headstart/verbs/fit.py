@@ -17,6 +17,7 @@ from headstart.core.run import claim, count_look
 from headstart.core.store import Store
 from headstart.core.timing import Stages
 from headstart.data import dataset
+from headstart.data.listing import in_order
 from headstart.data.split import Dataset, arrange, folds
 from headstart.fitting.linear import train_baseline
 from headstart.model.features import Features, extract
@@ -101,15 +102,9 @@ def _guess_task(path: Path) -> str:
 
 def _model(spec: FitSpec, task: Task) -> FrozenModel:
     sizes = {"image_size": spec.image_size, "max_length": spec.max_length}
-    model = find_model(spec.base or task.default_base, sizes, spec.seed if spec.random_init else None)
-    pretrained = model.pretrained
-    if pretrained.preprocess.modality != task.modality:
-        raise UserError(
-            f"{pretrained.base} is a {pretrained.preprocess.modality} model, the data asks for {task.name}",
-            f"a {task.modality} model",
-            f"choose another --base, for instance {task.default_base}",
-        )
-    log.info("%s, licence %s", pretrained.base, pretrained.licence)
+    seed = spec.seed if spec.random_init else None
+    model = find_model(spec.base or task.default_base, task.modality, sizes, seed)
+    log.info("%s, licence %s", model.pretrained.base, model.pretrained.licence)
     return model
 
 
@@ -119,9 +114,10 @@ def _roles(data: Dataset, features: Features) -> dict[str, Array]:
     names = np.array([role_of[example.key] for example in features.examples])
     roles = {role: np.flatnonzero(names == role) for role in ("train", "val", "test")}
     left = {example.label for example, name in zip(features.examples, names, strict=True) if name == "train"}
-    lost = [name for name in data.classes if name not in left]
+    lost = [name for name in in_order(example.label for example in data.train) if name not in left]
     if lost or not len(roles["test"]):
-        what = f"class {lost[0]!r}" if lost else f"the {data.reported} split"
+        where = "the train split" if lost else f"the {data.reported} split"
+        what = f"class {lost[0]!r}" if any(lost) else where
         first = (
             f"{features.dropped[0].file}: {features.dropped[0].reason}" if features.dropped else "none given"
         )

@@ -1,10 +1,13 @@
 """``predict``: a run and inputs in, one answer per input out, in the inputs' order."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from headstart.contracts import Task
+from headstart.contracts import Answer, Example, Task
 from headstart.core import plugins
+from headstart.core.errors import UserError
+from headstart.core.files import write_bytes
 from headstart.core.records import Prediction
 from headstart.model.features import stream
 from headstart.model.head import seen
@@ -21,12 +24,43 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
     model = load_model(Path(spec.run))
     task: Task = plugins.load("task", model.task)
     examples = task.inputs(spec.inputs)
+    folder = None if spec.out is None else _Folder(Path(spec.out), spec.run)
     for batch, features_ND in stream(task, examples, model.frozen, spec.engine, say_engine):
         if not len(features_ND):
             for decoded in batch:
                 yield Prediction(input=decoded.example.key, prediction=None, scores={}, error=decoded.reason)
             continue
         outputs = model.head.outputs(seen(model.head.columns, features_ND))
-        answers = task.answers(outputs, model.classes)
-        for decoded, (prediction, scores) in zip(batch, answers, strict=True):
-            yield Prediction(input=decoded.example.key, prediction=prediction, scores=scores, error=None)
+        answers = task.answers(outputs, [decoded.example for decoded in batch], model.classes)
+        for decoded, answer in zip(batch, answers, strict=True):
+            yield Prediction(
+                input=decoded.example.key,
+                prediction=answer.prediction,
+                scores=answer.scores,
+                error=None,
+                file=None if folder is None else folder.write(decoded.example, answer),
+            )
+
+
+class _Folder:
+    """Where answers are written as files, each under its input's name; nothing is overwritten."""
+
+    def __init__(self, folder: Path, run: str) -> None:
+        self.folder, self.run = folder, run
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, example: Example, answer: Answer) -> str:
+        """Write one answer and return its path."""
+        if answer.file is None:
+            raise UserError(
+                f"--out for {self.run}, whose answers are no files", "no --out", "leave it out, or use --json"
+            )
+        suffix, content = answer.file()
+        stem = example.path.stem
+        path = self.folder / f"{stem}{suffix}"
+        for number in itertools.count(2):
+            if not path.exists():
+                break
+            path = self.folder / f"{stem}-{number}{suffix}"
+        write_bytes(path, content)
+        return str(path)

@@ -9,7 +9,7 @@ from typing import ClassVar, final
 
 from headstart.contracts import Listing, Reader
 from headstart.core.errors import UserError
-from headstart.data import folders, listing
+from headstart.data import folder_pairs, folders, listing
 
 
 @final
@@ -21,7 +21,8 @@ class ClassFolders(Reader):
     def recognises(self, path: Path) -> bool:
         """Say whether a folder has subfolders that hold pictures, and not mostly texts."""
         try:
-            return path.is_dir() and folders.census(path).of_pictures
+            # Pictures and their masks in two folders are no two classes.
+            return path.is_dir() and not folder_pairs.within(path) and folders.census(path).of_pictures
         except (UserError, OSError):
             return False
 

@@ -1,0 +1,225 @@
+"""A linear layer for every cell of maps, trained on masks: softmax regression, a convex problem.
+
+    min over W, b of  1/A sum over cells c and classes k of a_ck (-log p_k(x_c))  +  lambda/2 ||W||^2
+
+a_ck is the share of cell c that class k covers; ignored pixels belong to no class. So a cell on a border
+is taught both sides of it, and A is the area that is taught.
+
+Shape letters: n pictures, C channels, h w a map's sides, G the finest side, K classes, S sides of samples.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+from headstart.contracts import Array, Example
+from headstart.core.threads import one_blas_thread
+from headstart.data.mask import IGNORED, Mask
+from headstart.maths import bilinear
+from headstart.model.maps import logits
+
+PER_CELL = 4
+"""Samples of a mask along each side of a cell: 16 a cell tell its shares to a sixteenth."""
+_PIECE_BYTES = 16 << 20
+_SCALED_AT_ONCE = 16
+_IN_MEMORY_BYTES = 384 << 20
+_MAX_ITERATIONS = 150
+
+Read = Callable[[Array], list[Array]]
+"""Given places of examples: their maps, each [n, C, h, w], one after another."""
+Piece = tuple[list[Array], Array]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """One linear layer over several maps: weights [C, K] a map, and a bias [K]."""
+
+    weights: tuple[Array, ...]
+    bias_K: Array
+
+
+class Samples:
+    """Masks sampled on a grid, kept in a file without a name: memory stays flat as they grow."""
+
+    def __init__(
+        self, examples: Sequence[Example], indices_n: Array, classes: Sequence[str], side: int
+    ) -> None:
+        self.num_classes, self.side = len(classes), side
+        self._place = {int(index): place for place, index in enumerate(indices_n)}
+        fine = side * PER_CELL
+        shape = (max(len(indices_n), 1), fine, fine)
+        with tempfile.TemporaryFile() as file:  # the mapping outlives it
+            self._samples = np.memmap(file, dtype=np.int16, mode="w+", shape=shape)
+        for place, index in enumerate(indices_n):
+            places_HW = cast(Mask, examples[int(index)].truth).places(classes)
+            rows, columns = (((np.arange(fine) + 0.5) * size / fine).astype(int) for size in places_HW.shape)
+            self._samples[place] = places_HW[np.ix_(rows, columns)]
+
+    def shares(self, indices_n: Array) -> Array:
+        """Return the share of each cell that each class covers, float32 [n, K, G, G]."""
+        num, side, classes = len(indices_n), self.side, self.num_classes
+        samples = np.asarray(self._samples[[self._place[int(index)] for index in indices_n]])
+        cells = samples.reshape(num, side, PER_CELL, side, PER_CELL).transpose(0, 1, 3, 2, 4)
+        flat = cells.reshape(num * side * side, PER_CELL**2).astype(np.int64)
+        numbers = np.arange(len(flat))[:, None] * classes + flat
+        counts = np.bincount(numbers[flat != IGNORED], minlength=len(flat) * classes)
+        shares = counts.reshape(num, side, side, classes).astype(np.float32) / PER_CELL**2
+        return np.ascontiguousarray(shares.transpose(0, 3, 1, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Each channel's mean and gain over all cells, map by map; as ``maths.softmax.Scaling``."""
+
+    means: tuple[Array, ...]
+    gains: tuple[Array, ...]
+
+    def apply(self, maps: Sequence[Array]) -> list[Array]:
+        """Return standardised maps float32 [n, C, h, w]."""
+        shape = (1, -1, 1, 1)
+        return [
+            np.asarray((one - mean_C.reshape(shape)) * gain_C.reshape(shape), dtype=np.float32)
+            for one, mean_C, gain_C in zip(maps, self.means, self.gains, strict=True)
+        ]
+
+    def fold(self, layer: Layer) -> Layer:
+        """Return the layer that takes raw maps, from one on standardised maps."""
+        weights = tuple(w * gain_C[:, None] for w, gain_C in zip(layer.weights, self.gains, strict=True))
+        shift_K = sum(mean_C @ w for w, mean_C in zip(weights, self.means, strict=True))
+        return Layer(weights=weights, bias_K=layer.bias_K - shift_K)
+
+    def unflattened(self, flat: Array, num_classes: int) -> Layer:
+        """Return the layer whose numbers lie side by side in ``flat``, the bias last."""
+        widths = [len(gain_C) * num_classes for gain_C in self.gains]
+        parts = np.split(flat[:-num_classes], np.cumsum(widths)[:-1])
+        weights = tuple(part.reshape(-1, num_classes) for part in parts)
+        return Layer(weights=weights, bias_K=flat[-num_classes:])
+
+
+@dataclass(kw_only=True)
+class Pieces:
+    """Examples' standardised maps with their cells' shares, in pieces.
+
+    They are kept in memory where they are few.
+    """
+
+    read: Read
+    samples: Samples
+    indices_n: Array
+    scaling: Scaling
+    _kept: list[Piece] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Piece]:
+        if self._kept:
+            yield from self._kept
+            return
+        width = sum(one[0].size for one in self.read(self.indices_n[:1]))
+        width += self.samples.num_classes * self.samples.side**2
+        step = max(1, _PIECE_BYTES // (4 * width))
+        keep = 4 * width * len(self.indices_n) <= _IN_MEMORY_BYTES
+        for start in range(0, len(self.indices_n), step):
+            part = self.indices_n[start : start + step]
+            piece = self.scaling.apply(self.read(part)), self.samples.shares(part)
+            if keep:
+                self._kept.append(piece)
+            yield piece
+
+
+def scaling(read: Read, indices_n: Array) -> Scaling:
+    """Measure means and deviations over the cells of some examples' maps."""
+    sums: list[Array] = []
+    count = 0
+    for part in np.array_split(indices_n, -(-len(indices_n) // _SCALED_AT_ONCE)):
+        maps = read(part)
+        found = [
+            np.stack([one.sum(axis=(0, 2, 3), dtype=np.float64), _squares(one)]) / np.prod(one.shape[-2:])
+            for one in maps
+        ]
+        sums = found if not sums else [a + b for a, b in zip(sums, found, strict=True)]
+        count += len(maps[0])
+    means = tuple(total[0] / count for total in sums)
+    deviations = [np.sqrt(np.maximum(t[1] / count - m**2, 0)) for t, m in zip(sums, means, strict=True)]
+    varies = [d > 1e-5 * np.maximum(np.abs(m), 1e-5) for d, m in zip(deviations, means, strict=True)]
+    shrink = np.sqrt(max(sum(int(v.sum()) for v in varies), 1))
+    gains = (
+        np.where(v, 1 / (np.where(v, d, 1.0) * shrink), 0.0) for v, d in zip(varies, deviations, strict=True)
+    )
+    return Scaling(means, tuple(gains))
+
+
+def solve(pieces: Pieces, l2: float, start: Layer | None = None, tolerance: float = 1e-6) -> Layer:
+    """Minimise the objective on standardised pieces by L-BFGS, from ``start`` or from zeros."""
+    scaled, num_classes = pieces.scaling, pieces.samples.num_classes
+    size = (sum(len(gain_C) for gain_C in scaled.gains) + 1) * num_classes
+    first = np.zeros(size) if start is None else _flat(start.weights, start.bias_K)
+
+    def objective(flat: Array) -> tuple[float, Array]:
+        loss, area, gradients, bias_gradient = _passed(pieces, scaled.unflattened(flat, num_classes))
+        weights = flat[:-num_classes]
+        gradient = _flat(gradients, bias_gradient) / area
+        gradient[:-num_classes] += l2 * weights
+        return loss / area + l2 / 2 * float(weights @ weights), gradient
+
+    options = {"maxiter": _MAX_ITERATIONS, "ftol": tolerance, "gtol": 1e-7}
+    with one_blas_thread():
+        found = minimize(objective, first, jac=True, method="L-BFGS-B", options=options).x
+    return scaled.unflattened(found, num_classes)
+
+
+def _flat(weights: Sequence[Array], bias_K: Array) -> Array:
+    return np.concatenate([*(weight.ravel() for weight in weights), bias_K])
+
+
+def measure(pieces: Pieces, layer: Layer) -> tuple[float, float]:
+    """Return the mean log loss and the share of the area that is right, of a layer on standardised maps."""
+    loss, right, area = 0.0, 0.0, 0.0
+    for maps, shares in pieces:
+        said = _logits(maps, layer, pieces.samples.side)
+        loss += float((shares * (logsumexp(said, axis=1, keepdims=True) - said)).sum())
+        right += float(np.take_along_axis(shares, said.argmax(axis=1)[:, None], axis=1).sum())
+        area += float(shares.sum())
+    return loss / max(area, 1e-9), right / max(area, 1e-9)
+
+
+def _passed(pieces: Pieces, layer: Layer) -> tuple[float, float, list[Array], Array]:
+    """Return loss, area and gradients by weights and bias, summed over all cells."""
+    gradients: list[Any] = [np.zeros(weight.shape) for weight in layer.weights]
+    bias_gradient, loss, area = np.zeros(len(layer.bias_K)), 0.0, 0.0
+    for maps, shares in pieces:
+        said = _logits(maps, layer, pieces.samples.side)
+        said -= said.max(axis=1, keepdims=True)
+        raised = np.exp(said)
+        total = raised.sum(axis=1, keepdims=True)
+        taught = shares.sum(axis=1, keepdims=True)
+        loss += float((taught * np.log(total)).sum(dtype=np.float64) - (shares * said).sum(dtype=np.float64))
+        area += float(taught.sum(dtype=np.float64))
+        residual = raised * (taught / total) - shares
+        bias_gradient += residual.sum(axis=(0, 2, 3), dtype=np.float64)
+        for place, one in enumerate(maps):
+            back = bilinear.adjoint(residual, *one.shape[-2:]).reshape(len(one), len(layer.bias_K), -1)
+            flat = one.reshape(*one.shape[:2], -1)
+            gradients[place] += np.matmul(flat, back.transpose(0, 2, 1)).sum(axis=0, dtype=np.float64)
+    return loss, area, gradients, bias_gradient
+
+
+def _logits(maps: Sequence[Array], layer: Layer, side: int) -> Array:
+    narrow = [weight.astype(np.float32) for weight in layer.weights]
+    return logits(maps, narrow, layer.bias_K.astype(np.float32), side)
+
+
+def _squares(one: Array) -> Array:
+    return np.asarray(np.einsum("nchw,nchw->c", one, one, dtype=np.float64))
+
+
+def tabulated(tried: Mapping[tuple[str, float], Sequence[tuple[float, float]]]) -> list[dict[str, Any]]:
+    """Return each candidate's mean figures over folds, best first by log loss."""
+    rows = []
+    for (layers, l2), figures in tried.items():
+        log_loss, accuracy = np.mean(figures, axis=0)
+        rows.append({"layers": layers, "l2": l2, "log_loss": float(log_loss), "accuracy": float(accuracy)})
+    return sorted(rows, key=lambda row: (row["log_loss"], -row["l2"]))

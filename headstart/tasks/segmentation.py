@@ -1,0 +1,125 @@
+"""Segmentation: one picture in, one of K classes for each of its pixels out."""
+
+import io
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import cast, final
+
+import numpy as np
+from PIL import Image
+
+from headstart.contracts import (
+    Again,
+    Answer,
+    Array,
+    Example,
+    Outputs,
+    PicturePreprocess,
+    Prepared,
+    Pretrained,
+    Task,
+)
+from headstart.core.records import Metric, Section
+from headstart.data.mask import Mask
+from headstart.maths import segmentation
+from headstart.maths.bilinear import matrix
+from headstart.tasks import _masks, _pictures
+from headstart.tasks._mask_baselines import ColourBaseline, CommonestBaseline
+
+_BAND = 64  # rows of pixels at once: memory stays flat as pictures grow
+
+
+@final
+class Segmentation(Task):
+    """Tells which class each pixel shows: outputs are logits [n, K, G, G] over the whole picture."""
+
+    name = "segmentation"
+    modality = "picture-maps"
+    default_base = "pack:efficientnet-lite0"
+    learner = "pixels"
+    baselines = (CommonestBaseline(), ColourBaseline())
+    layouts = ("voc", "cityscapes", "ade20k", "mask-folders")
+    unit = "pictures"
+
+    def inputs(self, names: Sequence[str]) -> Iterator[Example]:
+        """Yield pictures: files, every picture below a folder, or paths on standard input, one a line."""
+        return _pictures.inputs(names)
+
+    def content(self, example: Example) -> bytes:
+        """Return the picture's bytes."""
+        return _pictures.content(example)
+
+    def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
+        """Decode, turn upright, squash to a square: uint8 [size, size, 3]."""
+        image, notes = _pictures.opened(example, content)
+        preprocess = cast(PicturePreprocess, pretrained.preprocess)
+        method = Image.Resampling[preprocess.interpolation.upper()]
+        pixels = np.asarray(image.resize((preprocess.size, preprocess.size), method))
+        return Prepared(inputs={"pixels": pixels}, notes=notes)
+
+    def answers(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> list[Answer]:
+        """Return the classes in the mask, the largest first, each class's share, and the mask."""
+        answers = []
+        for logits_KGG, example in zip(outputs, examples, strict=True):
+            width, height = _pictures.opened(example, self.content(example))[0].size
+            labels_HW = labels(logits_KGG, height, width)
+            shares = dict(zip(classes, segmentation.shares(labels_HW, len(classes)), strict=True))
+            there = sorted((name for name in classes if shares[name]), key=lambda name: -shares[name])
+            file = partial(_png, labels_HW)
+            answers.append(Answer(prediction=", ".join(there), scores=shares, file=file))
+        return answers
+
+    def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
+        """Return each picture's counts of truth and prediction, at its own size, flat float64 [n, K * K]."""
+        rows = []
+        for logits_KGG, example in zip(outputs, examples, strict=True):
+            truth_HW = cast(Mask, example.truth).places(classes)
+            counts_KK = segmentation.confusion(truth_HW, labels(logits_KGG, *truth_HW.shape), len(classes))
+            rows.append(counts_KK.ravel())
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(classes) ** 2)
+
+    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
+        """Return miou, pixel_accuracy and dice_macro; their intervals resample pictures."""
+        return segmentation.scores(_square(compared_NM, classes))
+
+    def sections(
+        self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example], again: Again
+    ) -> tuple[Section, ...]:
+        """Return pictures with truth and prediction, the worst first; classes; the confusion matrix."""
+        counts_NKK = _square(compared_NM, classes)
+        worst = segmentation.worst_first(counts_NKK)[: _masks.SHOWN]
+        predicted = []
+        for place, logits_KGG in zip(worst, again(worst), strict=True):
+            truth_HW = cast(Mask, examples[place].truth).places(classes)
+            predicted.append(labels(logits_KGG, *truth_HW.shape))
+        return (
+            _masks.gallery([examples[place] for place in worst], predicted, counts_NKK[worst], classes),
+            _masks.legend(classes),
+            _masks.class_table(counts_NKK, classes),
+            _masks.confusion(counts_NKK, classes),
+        )
+
+
+def labels(logits_KGG: Array, height: int, width: int) -> Array:
+    """Return the most probable class's place for each pixel of a picture, int16 [H, W], band by band."""
+    down, across = matrix(logits_KGG.shape[1], height), matrix(logits_KGG.shape[2], width)
+    found_HW = np.empty((height, width), dtype=np.int16)
+    for top in range(0, height, _BAND):
+        found_HW[top : top + _BAND] = (down[top : top + _BAND] @ logits_KGG @ across.T).argmax(axis=0)
+    return found_HW
+
+
+def _square(compared_NM: Array, classes: Sequence[str]) -> Array:
+    return compared_NM.reshape(len(compared_NM), len(classes), len(classes))
+
+
+def _png(labels_HW: Array) -> tuple[str, bytes]:
+    """Return a palette PNG whose indices are the classes' places; 16-bit grey beyond 256 classes."""
+    buffer = io.BytesIO()
+    if labels_HW.max(initial=0) > 255:
+        Image.fromarray(labels_HW.astype(np.uint16)).save(buffer, "PNG")
+    else:
+        image = Image.fromarray(labels_HW.astype(np.uint8))
+        image.putpalette(_masks.palette(256).ravel().tolist())
+        image.save(buffer, "PNG", optimize=True)
+    return ".png", buffer.getvalue()

@@ -1,0 +1,179 @@
+"""Segmentation through the command line: fitted on a few pictures with exact masks, used, moved, reloaded."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import NOTO, Call, Done
+from PIL import Image
+
+from headstart.core import plugins
+from headstart.maths import segmentation
+
+COUNT = 24
+SMALL = ("--image-size", "64", "--engine", "torch")
+
+
+def scenes(root: Path, count: int = COUNT) -> Path:
+    """Emoji of two classes on plain grounds, one a picture, of two sizes of picture."""
+    random = np.random.default_rng(0)
+    for part in ("images", "masks"):
+        (root / part).mkdir(parents=True)
+    for number in range(count):
+        name = ("smileys", "vehicles")[number % 2]
+        drawing = (
+            Image.open(sorted((NOTO / name).glob("*.png"))[number // 2]).convert("RGBA").resize((48, 48))
+        )
+        size = (96, 72) if number % 3 else (80, 80)
+        sheet = Image.new("RGB", size, tuple(int(level) for level in random.integers(0, 255, 3)))
+        place = tuple(int(random.integers(0, side - 48)) for side in size)
+        sheet.paste(drawing, place, drawing)
+        alpha = Image.new("L", size)
+        alpha.paste(drawing.getchannel("A"), place)
+        values = np.where(np.asarray(alpha) >= 128, number % 2 + 1, 0).astype(np.uint8)
+        sheet.save(root / "images" / f"{number:02}.png")
+        Image.fromarray(values).save(root / "masks" / f"{number:02}.png")
+    (root / "classes.txt").write_text("ground\nsmileys\nvehicles\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scenes(tmp_path_factory.mktemp("segmentation") / "scenes")
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from headstart import fit
+
+    out = tmp_path_factory.mktemp("segmentation-runs") / "run"
+    fit(str(data), out=str(out), image_size=64, engine="torch")
+    return out
+
+
+def test_fit_guesses_the_task_and_beats_the_baselines(run: Path) -> None:
+    record = json.loads((run / "run.json").read_text())
+    assert record["task"] == "segmentation"
+    assert record["classes"] == ["ground", "smileys", "vehicles"]
+    assert record["model"]["preprocess"]["modality"] == "picture-maps"
+    assert set(record["metrics"]) == {"miou", "pixel_accuracy", "dice_macro"}
+    assert set(record["baselines"]) == {"majority", "colour"}
+    assert record["metrics"]["miou"]["value"] > record["baselines"]["majority"]["miou"]["value"] + 0.04
+    assert not record["dropped"]
+
+
+def test_the_report_shows_pictures_with_truth_and_prediction(run: Path) -> None:
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    kinds = [(section["kind"], section["title"]) for section in evaluation["sections"]]
+    assert kinds == [
+        ("gallery", "Worst masks"),
+        ("gallery", "Colours"),
+        ("table", "Class by class"),
+        ("matrix", "Confusion matrix"),
+    ]
+    assert all(item["image"].startswith("data:image/png") for item in evaluation["sections"][0]["items"])
+    page = (run / "report.html").read_text()
+    assert "Worst masks" in page
+    assert "Mean IoU" in page
+
+
+def test_the_figures_are_those_of_the_masks_that_predict_writes(
+    run: Path, data: Path, tmp_path: Path, call: Call
+) -> None:
+    split = json.loads((run / "split.json").read_text())
+    keys = [one["key"] for one in split["test"]]
+    out = tmp_path / "masks"
+    pictures = [data / key for key in keys]
+    lines = call("predict", run, *pictures, "--out", out, "--json", "--engine", "torch").out.splitlines()
+    counts = np.zeros((3, 3), dtype=int)
+    for key, line in zip(keys, lines, strict=True):
+        told = json.loads(line)
+        written = np.asarray(Image.open(told["file"]))
+        truth = np.asarray(Image.open(data / key.replace("images", "masks")))
+        assert written.shape == truth.shape
+        for place, name in enumerate(("ground", "smileys", "vehicles")):
+            assert told["scores"][name] == pytest.approx((written == place).mean())
+        counts += segmentation.confusion(truth.astype(int), written, 3)
+    measured = json.loads((run / "evaluation.json").read_text())["metrics"]
+    assert measured["pixel_accuracy"]["value"] == pytest.approx(np.trace(counts) / counts.sum())
+    matrix = json.loads((run / "evaluation.json").read_text())["sections"][3]["counts"]
+    assert matrix == counts.tolist()
+
+
+def test_a_moved_run_evaluates_to_the_same(run: Path, data: Path, tmp_path: Path, call: Call) -> None:
+    from headstart import evaluate
+
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(run, moved)
+    split = json.loads((run / "split.json").read_text())
+    held_out = tmp_path / "held-out"
+    for one in split["test"]:
+        for key in (one["key"], one["key"].replace("images", "masks")):
+            (held_out / key).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(data / key, held_out / key)
+    shutil.copy(data / "classes.txt", held_out)
+    found = evaluate(str(moved), str(held_out), engine="torch")
+    before = json.loads((run / "evaluation.json").read_text())["metrics"]
+    assert {name: one.value for name, one in found.metrics.items()} == {
+        name: one["value"] for name, one in before.items()
+    }
+
+
+def test_fitting_again_gives_the_same_head(run: Path, data: Path, tmp_path: Path) -> None:
+    from headstart import fit
+
+    fit(str(data), out=str(tmp_path / "again"), image_size=64, engine="torch")
+    first, second = (folder / "model" / "head.safetensors" for folder in (run, tmp_path / "again"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_classes_the_run_does_not_know_are_refused(run: Path, data: Path, tmp_path: Path, call: Call) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(data, other)
+    (other / "classes.txt").write_text("ground\nsmileys\nboats\n")
+    assert "'boats'" in call("evaluate", run, other).complaint
+
+
+def test_options_without_meaning_are_refused(data: Path, tmp_path: Path, call: Call) -> None:
+    def complaint(*options: str) -> str:
+        done: Done = call("fit", data, "--out", tmp_path / "never", *SMALL, *options)
+        assert done.code == 2
+        assert not (tmp_path / "never").exists()
+        return done.complaint
+
+    assert "--head-hidden for masks" in complaint("--head-hidden", "8")
+    assert "max-length" in complaint("--max-length", "8")
+    assert "a text model" in complaint("--base", "pack:minilm-l6")
+
+
+def test_out_is_refused_where_answers_are_no_files(finished: Path, emoji: Path, call: Call) -> None:
+    one = next(emoji.rglob("*.png"))
+    done = call("predict", finished, one, "--out", finished / "masks")
+    assert done.code == 2
+    assert "answers are no files" in done.complaint
+
+
+def test_a_picture_that_cannot_be_read_has_its_reason(run: Path, tmp_path: Path, call: Call) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture at all")
+    done = call("predict", run, broken, "--json", "--engine", "torch")
+    assert done.code == 2
+    assert "not a picture" in json.loads(done.out)["error"]
+
+
+@pytest.mark.parametrize("base", ["pack:squeezenet1_1", "pack:efficientnet-lite0"])
+def test_maps_are_the_last_of_each_stride(base: str) -> None:
+    from headstart.model.trunk import find_model
+
+    try:
+        model = find_model(base, "picture-maps", {"image_size": 96, "max_length": None}, 0)
+        columns = model.columns()
+    except Exception as error:  # the pack is not installed here
+        pytest.skip(str(error))
+    sets = plugins.load("modality", "picture-maps").layer_sets(columns)
+    sides = [int(column.name.partition("x")[0]) for column in sets["all"]]
+    assert sides == sorted(sides, reverse=True)
+    assert len(sides) == len(set(sides)) >= 2
+    assert columns[0].name == f"{sides[0]}x{sides[0]}/colours"
