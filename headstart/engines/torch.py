@@ -1,5 +1,6 @@
 """The reference engine: the trunk in torch itself, on CUDA where there is one."""
 
+import copy
 from typing import final
 
 import numpy as np
@@ -22,14 +23,17 @@ class TorchEngine(Engine):
         """Move the trunk to its device and memory format."""
         torch = prepare_torch()
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        module = trunk.module().to(device)
+        module = trunk.module()
+        if device == "cuda":  # a copy: the graph is traced from the one on the CPU
+            module = copy.deepcopy(module).to(device)
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
 
         def run(batch: Inputs) -> Floats:
             tensors = [
                 torch.from_numpy(np.ascontiguousarray(batch[name])).to(device) for name in trunk.inputs
             ]
-            with torch.inference_mode():
+            # TF32 would round the reference itself.
+            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 features_ND = module(*tensors)
             return np.asarray(features_ND.cpu().numpy(), dtype=np.float32)
 

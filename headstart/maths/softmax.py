@@ -21,7 +21,7 @@ Array = NDArray[Any]
 Chunks = Callable[[], Iterable[tuple[Array, Array]]]
 """Called once a pass: yields features [n, D] with targets [n]."""
 
-MAX_ITERATIONS = 300
+MAX_ITERATIONS = 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 
@@ -196,7 +198,7 @@ def extract(
             writer.add(window, features_ND)
             advance(len(window))
 
-        try:
+        with writer:
             for decoded in decode_all(task, examples, model, writer.knows):
                 # The list keeps the answer, not the input: memory stays flat.
                 seen.append(replace(decoded, prepared=None))
@@ -208,8 +210,6 @@ def extract(
                     compute()
             if runner.waiting:
                 compute()
-        finally:
-            writer.flush()
     return _gathered(writer, seen, runner.choice)
 
 
@@ -222,6 +222,21 @@ class _Writer:
         self.lock = threading.Lock()
         self.computed = 0
         self.waiting: list[tuple[list[Decoded], Floats]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        """Keep what was computed, whatever happened; let go of the table if anything did."""
+        failed = kind is not None
+        try:
+            self.flush()
+        except BaseException:
+            failed = True
+            raise
+        finally:
+            if failed and self.table is not None:
+                self.table.close()
 
     def knows(self, digest: bytes) -> bool:
         """Say whether the table holds an example's features."""

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from headstart.contracts import Array, Column, Inputs, Modality, Network, Pretrained, Source, Trunk
 from headstart.core import plugins
 from headstart.core.errors import EngineUnavailable, MachineError, UserError
-from headstart.core.files import atomic_file, digest_json, home, write_bytes
+from headstart.core.files import atomic_file, digest_bytes, digest_file, digest_json, home, write_bytes
 from headstart.core.frameworks import prepare_torch
 
 if TYPE_CHECKING:
@@ -70,17 +69,19 @@ class FrozenModel:
             return self.source.network(self.pretrained)
 
     def _converted(self) -> Mapping[str, Array]:
-        """Return the source's weights, converted to safetensors once per machine."""
+        """Return the source's weights, converted to safetensors once per machine, named by their own hash."""
         name = digest_json([_FORMAT, self.pretrained.weights_digest, self.pretrained.architecture])
-        path = home() / "weights" / f"{name}.safetensors"
-        try:
-            return dict(load_file(path))
-        except (OSError, SafetensorError):  # not there, or damaged: convert
-            state = {
-                key: np.ascontiguousarray(array) for key, array in self.source.state(self.pretrained).items()
-            }
-            write_bytes(path, save(state))
-            return state
+        folder = home() / "weights" / name
+        for path in folder.glob("*.safetensors"):
+            if digest_file(path) == path.stem:
+                return dict(load_file(path))
+            path.unlink(missing_ok=True)  # damaged: convert anew
+        state = {
+            key: np.ascontiguousarray(array) for key, array in self.source.state(self.pretrained).items()
+        }
+        content = save(state)
+        write_bytes(folder / f"{digest_bytes(content)}.safetensors", content)
+        return state
 
     @cached_property
     def module(self) -> "nn.Module":

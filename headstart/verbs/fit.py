@@ -61,8 +61,8 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
     with stages.timed("features"):
         everything = (*data.train, *data.val, *data.test)
         features = extract(task, everything, model, store, spec.engine, say_engine)
-        roles = _roles(data, features)
     with features.table:
+        roles = _roles(data, features)
         with stages.timed("head"):
             trained, fitted = _train(spec, task, data, model, features, roles)
         with stages.timed("evaluate"):
