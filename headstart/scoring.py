@@ -31,7 +31,11 @@ def evaluate(
         return np.concatenate(parts)
 
     baselines = {baseline.name: baseline for baseline in task.baselines}
-    compared_nM = compared(lambda piece: head.outputs(features.read(piece, head.columns)))
+
+    def said(piece: Array) -> Outputs:
+        return head.outputs(features.read(features.places(piece), head.columns), features.units(piece))
+
+    compared_nM = compared(said)
     return Evaluation(
         split=look[0],
         metrics=task.score(compared_nM, model.classes),
@@ -42,7 +46,12 @@ def evaluate(
         looks=look[1],
         dropped=tuple(features.dropped),
         notes=count_notes(features.noted),
-        sections=task.sections(compared_nM, model.classes, [features.examples[index] for index in indices_n]),
+        sections=task.sections(
+            compared_nM,
+            model.classes,
+            [features.examples[index] for index in indices_n],
+            lambda places_n: said(indices_n[places_n]),
+        ),
     )
 
 

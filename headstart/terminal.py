@@ -78,7 +78,9 @@ def predict(spec: PredictSpec, as_json: bool) -> int:
         elif one.prediction is None:
             print(f"{one.input}\tnot read: {one.error}", flush=True)
         else:
-            print(f"{one.input}\t{one.prediction}\t{one.scores[one.prediction]:.3f}", flush=True)
+            sure = one.scores.get(one.prediction)
+            score = "" if sure is None else f"\t{sure:.3f}"
+            print(f"{one.input}\t{one.prediction}{score}", flush=True)
     return 2 if failed else 0
 
 

@@ -18,12 +18,14 @@ from headstart.contracts.learning import (
     Learner,
     Learnt,
     Outputs,
+    Parts,
     Prepared,
     Rows,
     Solve,
     Task,
     Trained,
     Training,
+    Units,
 )
 from headstart.contracts.model import (
     Column,
@@ -57,6 +59,7 @@ __all__ = [
     "Modality",
     "Network",
     "Outputs",
+    "Parts",
     "PicturePreprocess",
     "Prepared",
     "Preprocess",
@@ -71,4 +74,5 @@ __all__ = [
     "Trained",
     "Training",
     "Trunk",
+    "Units",
 ]

@@ -22,10 +22,11 @@ Inputs = Mapping[str, Array]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled input: ``key`` names it to people, ``label`` is its target's name.
+    """One labelled input: ``key`` names it to people.
 
-    The content is the file ``path``; or, where many examples share one file, ``row`` of ``pixels``,
-    or ``text``.
+    What is to be said of it is ``label``, its class (empty where there are no classes), or ``target``,
+    a text. The content is the file ``path``; or, where many examples share one file, ``row`` of
+    ``pixels``, or ``text``. ``title`` is the content's own heading, where it has one.
     """
 
     key: str
@@ -34,6 +35,13 @@ class Example:
     row: int = -1
     pixels: Array | None = None
     text: str | None = None
+    target: str | None = None
+    title: str | None = None
+
+    @property
+    def truth(self) -> str:
+        """What is to be said of it, whatever its kind."""
+        return self.label if self.target is None else self.target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

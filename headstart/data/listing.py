@@ -62,7 +62,8 @@ class Collector:
         splits = {name: sorted(self.splits[name], key=_key) for name in SPLITS if self.splits.get(name)}
         if not splits:
             raise _nothing(self.layout, self.dropped)
-        classes = in_order({example.label for examples in splits.values() for example in examples})
+        labels = {example.label for examples in splits.values() for example in examples}
+        classes = in_order(labels - {""})
         check_classes(splits)
         for name in in_order(set(declared) - set(classes)):
             self.note("class without examples, left out", name)

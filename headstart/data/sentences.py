@@ -12,8 +12,12 @@ LONGEST_WORDS = 120
 """A sentence of more words is cut into pieces of this many: text without full stops is still read."""
 
 _ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof sr jr st vs etc fig figs no nos vol dept gen gov sen rep col lt capt sgt inc ltd co "
-    "corp approx ca cf al jan feb mar apr jun jul aug sep sept oct nov dec bzw usw nr mme mlle env".split()
+    (
+        *("mr", "mrs", "ms", "dr", "prof", "sr", "jr", "st", "vs", "etc", "fig", "figs", "no", "nos", "vol"),
+        *("dept", "gen", "gov", "sen", "rep", "col", "lt", "capt", "sgt", "inc", "ltd", "co", "corp"),
+        *("approx", "ca", "cf", "al", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct"),
+        *("nov", "dec", "bzw", "usw", "nr", "mme", "mlle", "env"),
+    )
 )
 _CLOSERS = "\"'”’»›)]}」』】）"
 _WIDE = "。！？｡"
@@ -61,7 +65,7 @@ def _ends(sentence: str, following: str) -> bool:
     """Say whether a sentence is over where a point, a space and the letter ``following`` come."""
     if following.islower():
         return False
-    word = sentence.split()[-1].lstrip("([{\"'“‘«")
+    word = sentence.rsplit(maxsplit=1)[-1].lstrip("([{\"'“‘«")
     if not word.endswith(".") or word.endswith(".."):
         return True
     bare = word[:-1]

@@ -65,8 +65,8 @@ def arrange(listing: Listing, seed: int) -> Dataset:
         made = "train, val and test as given"
     if not drawn:
         _check_given(train)
-    classes = in_order(example.label for example in train)
-    if len(classes) < 2:
+    classes = in_order({example.label for example in train} - {""})
+    if len(classes) == 1:
         raise UserError(f"a single class, {classes[0]!r}, to train on", "two or more", "add a second class")
     return Dataset(
         layout=listing.layout,
@@ -139,7 +139,9 @@ def _check_given(train: Sequence[Example]) -> None:
 
 
 def _counted(counts: dict[str, int]) -> str:
-    shown = [f"{name!r} ({counts[name]})" for name in in_order(counts)]
+    shown = [
+        f"{name!r} ({counts[name]})" if name else f"any kind ({counts[name]})" for name in in_order(counts)
+    ]
     return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more classes" if len(shown) > 5 else "")
 
 

@@ -1,4 +1,4 @@
-"""The best that extraction can do on a document whose summary is known: labels to learn from, a ceiling to show.
+"""The best that extraction can do on a document whose summary is known: labels, and a ceiling.
 
 Greedy choice of sentences by ROUGE-1 + ROUGE-2 F1, as in BertSumExt (arXiv 1908.08345, section 3.1,
 after Nallapati et al., arXiv 1611.04230).
@@ -42,9 +42,7 @@ def of_texts(sentences: tuple[str, ...], reference: str, most: int) -> tuple[int
     return tuple(sorted(greedy([tokens(sentence) for sentence in sentences], tokens(reference), most)))
 
 
-def _plus(
-    held: Counter[tuple[str, ...]], more: Counter[tuple[str, ...]]
-) -> Counter[tuple[str, ...]]:
+def _plus(held: Counter[tuple[str, ...]], more: Counter[tuple[str, ...]]) -> Counter[tuple[str, ...]]:
     if not held:
         return more
     total = held.copy()
@@ -55,3 +53,29 @@ def _plus(
 def _f1(got: Counter[tuple[str, ...]], wanted: Counter[tuple[str, ...]]) -> float:
     hits = sum(min(count, got[gram]) for gram, count in wanted.items() if gram in got)
     return f1(hits, wanted.total(), got.total())
+
+
+def best_span(words: Sequence[Tokens], reference: Tokens) -> tuple[int, int]:
+    """Return the first word and one past the last of the run most like the reference by ROUGE-1 + ROUGE-2.
+
+    ``words`` are the tokens of each word of a sentence. Of equals the earliest and shortest; the whole
+    sentence where nothing is alike.
+    """
+    wanted = [ngrams(reference, order) for order in (1, 2)]
+    best, span = 0.0, (0, len(words))
+    for begin in range(len(words)):
+        held: list[str] = []
+        grams: list[Counter[tuple[str, ...]]] = [Counter(), Counter()]
+        hits, made = [0, 0], [0, 0]
+        for end in range(begin, len(words)):
+            for token in words[end]:
+                held.append(token)
+                for order in (1, 2)[: len(held)]:
+                    gram = tuple(held[-order:])
+                    grams[order - 1][gram] += 1
+                    hits[order - 1] += grams[order - 1][gram] <= wanted[order - 1][gram]
+                    made[order - 1] += 1
+            score = sum(f1(hits[i], wanted[i].total(), made[i]) for i in (0, 1))
+            if score > best + 1e-12:
+                best, span = score, (begin, end + 1)
+    return span

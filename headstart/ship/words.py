@@ -45,8 +45,8 @@ _METRICS = {
 
 
 def noun(fitted: Json) -> str:
-    """Return what the examples are, in the plural: the engine's unit without its "/s"."""
-    unit = str(fitted.get("engine", {}).get("unit") or "")
+    """Return what the examples are, in the plural: else the engine's unit without its "/s"."""
+    unit = str(fitted.get("split", {}).get("unit") or fitted.get("engine", {}).get("unit") or "")
     return unit.partition("/")[0] or "examples"
 
 

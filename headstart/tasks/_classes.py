@@ -6,7 +6,7 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Baseline, Example, Learnt, Outputs, Rows, Solve, Task
+from headstart.contracts import Array, Baseline, Example, Learnt, Outputs, Parts, Rows, Solve, Task
 from headstart.core.records import Exhibit, Gallery, Matrix, Metric, Reliability, Section, Table
 from headstart.maths import classification, softmax
 
@@ -64,6 +64,10 @@ class Classification(Task):
     def show(self, example: Example) -> Mapping[str, str]:
         """Return an example's ``image`` (a data URI) or ``text`` for the report; empty if it is gone."""
 
+    def parts(self, example: Example) -> Parts:
+        """Return the example itself: it is one unit."""
+        return Parts((example,))
+
     def answers(self, outputs: Outputs, classes: Sequence[str]) -> list[tuple[str, dict[str, float]]]:
         """Return the most probable class and every class's probability."""
         return [
@@ -82,7 +86,11 @@ class Classification(Task):
         return classification.scores(*_split(compared_NM))
 
     def sections(
-        self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example]
+        self,
+        compared_NM: Array,
+        classes: Sequence[str],
+        examples: Sequence[Example],
+        outputs: Callable[[Array], Outputs],
     ) -> tuple[Section, ...]:
         """Return the worst mistakes, the confusion matrix, reliability and figures per class."""
         probabilities_NK, targets_N = _split(compared_NM)

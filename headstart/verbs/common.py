@@ -44,7 +44,7 @@ def engine_record(features: Features, unit: str) -> dict[str, Any]:
     record: dict[str, Any] = {
         "unit": f"{unit}/s",
         "computed": features.computed,
-        "from_store": len(features.examples) - features.computed,
+        "from_store": len(features.rows_M) - features.computed,
     }
     if choice is None:
         return {"name": "none", "why": "every feature was in the store already", "rates": {}, **record}
@@ -60,7 +60,7 @@ def engine_record(features: Features, unit: str) -> dict[str, Any]:
 
 def data_digest(features: Features, indices_n: Array) -> str:
     """Return a digest of some examples' contents and labels, whatever their order and names."""
-    lines = sorted(features.digests[index] + features.examples[index].label.encode() for index in indices_n)
+    lines = sorted(features.digests[index] + features.examples[index].truth.encode() for index in indices_n)
     return digest_bytes(*lines)
 
 

@@ -64,7 +64,7 @@ def _choose(listing: Listing, wanted: str | None) -> tuple[str, Sequence[Example
 
 
 def _check_classes(examples: Sequence[Example], model: Model) -> None:
-    unknown = sorted({example.label for example in examples} - set(model.classes))
+    unknown = sorted({example.label for example in examples} - {"", *model.classes})
     if unknown:
         raise UserError(
             f"{len(unknown)} classes that the run does not know, the first {unknown[0]!r}",

@@ -21,12 +21,13 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
     model = load_model(Path(spec.run))
     task: Task = plugins.load("task", model.task)
     examples = task.inputs(spec.inputs)
-    for batch, features_ND in stream(task, examples, model.frozen, spec.engine, say_engine):
-        if not len(features_ND):
+    for batch, features_MD in stream(task, examples, model.frozen, spec.engine, say_engine):
+        if not len(features_MD):
             for decoded in batch:
                 yield Prediction(input=decoded.example.key, prediction=None, scores={}, error=decoded.reason)
             continue
-        outputs = model.head.outputs(seen(model.head.columns, features_ND))
+        units = [task.parts(decoded.example).units for decoded in batch]
+        outputs = model.head.outputs(seen(model.head.columns, features_MD), units)
         answers = task.answers(outputs, model.classes)
         for decoded, (prediction, scores) in zip(batch, answers, strict=True):
             yield Prediction(input=decoded.example.key, prediction=prediction, scores=scores, error=None)
