@@ -13,9 +13,9 @@ from headstart.contracts import Array, Column, Rows, Training
 from headstart.core.progress import progress
 from headstart.fitting import probe
 from headstart.fitting.probe import Problem, Tried, View
-from headstart.maths import oracle, pointer, rouge
-from headstart.maths.pointer import Pointer
+from headstart.maths import oracle, rouge, shortening
 from headstart.maths.selection import Budget
+from headstart.maths.shortening import Shortener
 from headstart.model.extract import SentenceHead, surface
 
 BUDGETS = (
@@ -23,9 +23,11 @@ BUDGETS = (
     *(Budget("share", share) for share in (0.1, 0.2, 0.3, 0.4, 0.5)),
 )
 MOST_ORACLE = 10
-POINTER_L2 = (1e-3, 1e-4)
+SHORTENER_L2 = (1e-3, 3e-4)
+SHORTENER_LENGTHS = (0.3, 0.6, 1.2)
+"""Times the references' mean length."""
 _PIECE = 512
-_POINTER_EXAMPLES, _VALIDATED = 5_000, 1_000
+_SHORTENER_EXAMPLES, _VALIDATED = 3_000, 500
 _SOLVED_BYTES = 120 << 20
 
 
@@ -115,42 +117,58 @@ def solve(
         weight_D=np.ascontiguousarray(layer.weight_DK[:, 1] - layer.weight_DK[:, 0]),
         bias=float(layer.bias_K[1] - layer.bias_K[0]),
         budget=BUDGETS[0],
-        pointer=None,
+        shortener=None,
     )
     return head, l2
 
 
 def again(
-    head: SentenceHead, labelled: Labelled, l2_units: float, cut: float | None
+    head: SentenceHead, labelled: Labelled, l2_units: float, cut: Mapping[str, float] | None
 ) -> tuple[SentenceHead, float]:
     """Solve anew on all the examples what was chosen on a part of them."""
     training = labelled.training
     solved, l2 = solve(labelled, head.columns, training.indices_n, l2_units)
-    learnt = [] if cut is None else learn_pointers(training, training.indices_n, (cut,))
-    return replace(solved, budget=head.budget, pointer=learnt[0][1] if learnt else None), l2
+    short = None
+    if cut is not None:
+        learnt = learn_shorteners(training, training.indices_n, (cut["lambda"],))
+        short = next((one for _, one in learnt), None)
+        short = None if short is None else replace(short, words=cut["words"])
+    return replace(solved, budget=head.budget, shortener=short), l2
 
 
-def learn_pointers(
-    training: Training, indices_n: Array, penalties: Sequence[float] = POINTER_L2
-) -> list[tuple[float, Pointer]]:
-    """Learn which part of the best sentence the references keep, for each penalty."""
+Cut = tuple[dict[str, float], Shortener]
+"""A shortener with the lambda and length that it was learnt for."""
+
+
+def learn_shorteners(
+    training: Training, indices_n: Array, penalties: Sequence[float] = SHORTENER_L2
+) -> list[Cut]:
+    """Learn which words of the best sentences the references have, for each penalty and length."""
     rows, random = training.rows, np.random.default_rng(training.spec.seed)
     used_n = indices_n
-    if len(used_n) > _POINTER_EXAMPLES:
-        used_n = np.sort(random.choice(used_n, _POINTER_EXAMPLES, replace=False))
-    sentences, spans = [], []
+    if len(used_n) > _SHORTENER_EXAMPLES:
+        used_n = np.sort(random.choice(used_n, _SHORTENER_EXAMPLES, replace=False))
+    sentences, kept = [], []
     for index, one in zip(used_n, rows.units(used_n), strict=True):
         texts = [unit.text or "" for unit in one]
-        reference = rouge.tokens(rows.examples[index].truth)
+        reference = set(rouge.tokens(rows.examples[index].truth))
         for place in oracle_of(texts, rows.examples[index].truth):
-            words = texts[place].split()
-            sentences.append(words)
-            spans.append(oracle.best_span([rouge.tokens(word) for word in words], reference))
-    return [(l2, pointer.learn(sentences, spans, l2)) for l2 in penalties] if sentences else []
+            sentences.append(texts[place].split())
+            kept.append([bool(reference.intersection(rouge.tokens(word))) for word in sentences[-1]])
+    if not sentences:
+        return []
+    mean = float(np.mean([len(rows.examples[index].truth.split()) for index in used_n]))
+    with progress(len(penalties), "Learning what to keep of a sentence", "fits") as advance:
+        found = []
+        for l2 in penalties:
+            learnt = shortening.learn(sentences, kept, l2, mean)
+            found += [(l2, replace(learnt, words=round(share * mean, 2))) for share in SHORTENER_LENGTHS]
+            advance(1)
+    return [({"lambda": l2, "words": one.words}, one) for l2, one in found]
 
 
 def choose_form(
-    head: SentenceHead, training: Training, validate_n: Array, pointers: Sequence[tuple[float, Pointer]]
+    head: SentenceHead, training: Training, validate_n: Array, cuts: Sequence[Cut]
 ) -> tuple[SentenceHead, list[dict[str, Any]]]:
     """Choose how many sentences, and whole or cut, by ROUGE on validation data; best first."""
     rows = training.rows
@@ -161,22 +179,35 @@ def choose_form(
     texts = [[unit.text or "" for unit in one] for one in units]
     truths = [rows.examples[index].truth for index in used_n]
 
-    def rate(candidate: SentenceHead) -> float:
-        found = (
+    def rated(candidate: SentenceHead, cut: Mapping[str, float] | None) -> _Form:
+        found = [
             rouge.scores(truth, candidate.extract(score, text).text)[:3]
             for truth, score, text in zip(truths, scores, texts, strict=True)
-        )
-        return float(np.mean(list(found)))
+        ]
+        return _Form(float(np.mean(found)), candidate, cut)
 
-    tried: list[tuple[float, SentenceHead, dict[str, Any]]] = []
-    with progress(
-        len(BUDGETS) * (1 + len(pointers)), "Choosing the summary's length", "candidates"
-    ) as advance:
-        for l2, cut in ((None, None), *pointers):
-            for budget in BUDGETS:
-                candidate = replace(head, budget=budget, pointer=cut)
-                described = {"length": f"{budget.amount:g} {budget.kind}", "cut": l2}
-                tried.append((rate(candidate), candidate, described))
+    with progress(len(BUDGETS) + 3 * len(cuts), "Choosing the summary's length", "candidates") as advance:
+        tried = []
+        for budget in BUDGETS:
+            tried.append(rated(replace(head, budget=budget), None))
+            advance(1)
+        best = max(tried, key=lambda one: one.rouge).head.budget
+        for budget in dict.fromkeys((best, *BUDGETS[:2])):
+            for facts, short in cuts:
+                tried.append(rated(replace(head, budget=budget, shortener=short), facts))
                 advance(1)
-    tried.sort(key=lambda one: -one[0])
-    return tried[0][1], [{**described, "rouge": round(score, 5)} for score, _, described in tried]
+    tried.sort(key=lambda one: -one.rouge)
+    return tried[0].head, [one.described() for one in tried]
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A candidate head's mean of ROUGE-1, -2 and -L on validation data."""
+
+    rouge: float
+    head: SentenceHead
+    cut: Mapping[str, float] | None
+
+    def described(self) -> dict[str, Any]:
+        budget = self.head.budget
+        return {"length": f"{budget.amount:g} {budget.kind}", "cut": self.cut, "rouge": round(self.rouge, 5)}

@@ -37,8 +37,8 @@ class Sentences(Learner):
         fit_n, validate_n = training.folds[0]
         columns = sets[chosen[0].layers]
         head, scaled = sentences.solve(labelled, columns, fit_n, l2)
-        pointers = sentences.learn_pointers(training, fit_n)
-        head, forms = sentences.choose_form(head, training, validate_n, pointers)
+        cuts = sentences.learn_shorteners(training, fit_n)
+        head, forms = sentences.choose_form(head, training, validate_n, cuts)
         if len(fit_n) != len(training.indices_n):
             head, scaled = sentences.again(head, labelled, l2, forms[0]["cut"])
         return Trained(head=head, objective=_objective(training, head, scaled, (chosen, forms)))
@@ -68,7 +68,9 @@ def _objective(
         "formula": "min over w, b of 1/N Σ −log p(yᵢ|xᵢ) + λ/2 ‖w‖²",
         "solver": "L-BFGS on standardised features of sentences; labels by greedy ROUGE",
         "length": forms[0]["length"],
-        "cut": "each sentence to its likeliest part" if head.pointer is not None else "whole sentences",
+        "cut": "each sentence to its likeliest run of words"
+        if head.shortener is not None
+        else "whole sentences",
         "chosen": [asdict(one) for one in layers],
         "forms": list(forms),
     }

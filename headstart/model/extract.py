@@ -11,8 +11,8 @@ from typing import Any, final
 import numpy as np
 
 from headstart.contracts import Array, Column, Floats, Head, Units
-from headstart.maths.pointer import Pointer
 from headstart.maths.selection import Budget, select
+from headstart.maths.shortening import Shortener
 
 _FIRST = 5
 
@@ -34,13 +34,13 @@ class Extract:
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SentenceHead(Head):
-    """A logistic layer on the sentences' features; ``pointer`` is None where sentences stay whole."""
+    """A logistic layer on the sentences' features; ``shortener`` is None where sentences stay whole."""
 
     columns: tuple[Column, ...]
     weight_D: Floats
     bias: float
     budget: Budget
-    pointer: Pointer | None
+    shortener: Shortener | None
 
     def outputs(self, seen_mD: Floats, units: Units) -> list[Extract]:
         """Return a summary of each of n documents."""
@@ -63,42 +63,46 @@ class SentenceHead(Head):
         lines = (sentences[place] for place in places)
         return Extract(
             places,
-            tuple(line if self.pointer is None else shortened(line, self.pointer) for line in lines),
+            tuple(line if self.shortener is None else shortened(line, self.shortener) for line in lines),
             tuple(float(scores_m[place]) for place in places),
         )
 
     def parameters(self) -> int:
         """Return how many weights there are."""
-        return len(self.weight_D) + 1 + (0 if self.pointer is None else self.pointer.weights_2V.size)
+        return len(self.weight_D) + 1 + (0 if self.shortener is None else self.shortener.weights_V.size)
 
     def tensors(self) -> dict[str, Array]:
         """Return the weights by name."""
         named: dict[str, Array] = {"weight": self.weight_D, "bias": np.array([self.bias])}
-        return named if self.pointer is None else {**named, "pointer": self.pointer.weights_2V}
+        return named if self.shortener is None else {**named, "shortener": self.shortener.weights_V}
 
     def facts(self) -> dict[str, Any]:
-        """Return the budget, and the names of the pointer's features."""
-        return {"budget": asdict(self.budget), "pointer": list(self.pointer.names) if self.pointer else None}
+        """Return the budget, and the names of the shortener's features with the length it aims at."""
+        short = self.shortener
+        named = None if short is None else {"names": list(short.names), "words": short.words}
+        return {"budget": asdict(self.budget), "shortener": named}
 
     @staticmethod
     def restore(
         columns: Sequence[Column], tensors: Mapping[str, Array], facts: Mapping[str, Any]
     ) -> "SentenceHead":
         """Rebuild a head from its tensors and facts."""
-        names = facts["pointer"]
+        named = facts["shortener"]
         return SentenceHead(
             columns=tuple(columns),
             weight_D=tensors["weight"],
             bias=float(tensors["bias"][0]),
             budget=Budget(**facts["budget"]),
-            pointer=None if names is None else Pointer(tuple(names), tensors["pointer"]),
+            shortener=None
+            if named is None
+            else Shortener(tuple(named["names"]), tensors["shortener"], named["words"]),
         )
 
 
-def shortened(sentence: str, pointer: Pointer) -> str:
-    """Return the part of a sentence that the pointer keeps, without the marks left hanging at its ends."""
+def shortened(sentence: str, shortener: Shortener) -> str:
+    """Return the part of a sentence that the shortener keeps, without the marks left hanging at its ends."""
     words = sentence.split()
-    begin, end = pointer.span(words)
+    begin, end = shortener.span(words)
     if (begin, end) == (0, len(words)):
         return sentence
     return " ".join(words[begin:end]).strip(" ,;:-–—") or sentence
