@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo demo-summarization test lint clean
 
 setup: $(STAMP)
 
@@ -22,6 +22,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	@rm -rf runs/demo
 	$(BIN)/headstart fit examples/emoji/noto --out runs/demo
+
+demo-summarization: setup
+	@rm -rf runs/demo-summarization
+	$(BIN)/headstart fit examples/docstrings/pairs.jsonl --out runs/demo-summarization
 
 test: setup lint
 	$(BIN)/python -m pytest -q

@@ -23,7 +23,8 @@ def greedy(sentences: Sequence[Tokens], reference: Tokens, most: int) -> list[in
     best = 0.0
     while len(chosen) < most:
         tried = [
-            (sum(map(_f1, (_plus(h, g) for h, g in zip(held, grams[place], strict=True)), wanted)), -place)
+            # Rounded, so that of equals the earliest is taken.
+            (round(sum(map(_f1, map(_plus, held, grams[place]), wanted)), 12), -place)
             for place in range(len(sentences))
             if place not in chosen
         ]
