@@ -12,7 +12,11 @@ _BASELINES = {
     "majority": "always guessing the commonest",
     "pixels": "a linear model on raw pixels",
     "tfidf": "a linear model on word counts",
+    "lead-1": "taking the first sentence",
     "lead-3": "taking the first three sentences",
+    "title": "copying the title",
+    "oracle": "the best whole sentences, chosen knowing the answer",
+    "oracle-cut": "the best parts of the best sentences, chosen knowing the answer",
     "copy": "copying the input",
 }
 _LAYERS = {
@@ -39,6 +43,7 @@ _METRICS = {
     "rouge1": ("ROUGE-1", "higher is better"),
     "rouge2": ("ROUGE-2", "higher is better"),
     "rougeL": ("ROUGE-L", "higher is better"),
+    "rougeLsum": ("ROUGE-L, line by line", "higher is better"),
     "bleu": ("BLEU", "higher is better"),
     "chrf": ("chrF", "higher is better"),
 }

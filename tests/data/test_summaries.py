@@ -110,7 +110,8 @@ def test_a_table_without_a_summary_is_told_what_it_lacks(tmp_path: Path) -> None
 
 
 def story(town: str) -> str:
-    return f"{ARTICLE.format(town)}\n\nMore of it.\n\n@highlight\n\nRain in {town}\n\n@highlight\n\nNobody hurt\n"
+    highlights = f"@highlight\n\nRain in {town}\n\n@highlight\n\nNobody hurt\n"
+    return f"{ARTICLE.format(town)}\n\nMore of it.\n\n{highlights}"
 
 
 def test_a_story_is_an_article_and_its_highlights() -> None:
