@@ -4,6 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# make demo TASK=text-classification: the data of each task that has a demo.
+TASK ?= image-classification
+DATA_image-classification := examples/emoji/noto
+DATA_text-classification := examples/mail/mails.csv
 
 .PHONY: setup demo demo-summarization test lint clean
 
@@ -20,8 +24,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 demo: setup
+	@test -n '$(DATA_$(TASK))' || { echo "make: no demo of TASK=$(TASK)"; exit 2; }
 	@rm -rf runs/demo
-	$(BIN)/headstart fit examples/emoji/noto --out runs/demo
+	$(BIN)/headstart fit $(DATA_$(TASK)) --out runs/demo
 
 demo-summarization: setup
 	@rm -rf runs/demo-summarization

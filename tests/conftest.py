@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def headstart_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Point ``HEADSTART_HOME`` at a folder of this session; converted weights and features are shared in it."""
+    """Point ``HEADSTART_HOME`` at a folder of this session, which shares weights and features."""
     home = tmp_path_factory.mktemp("home")
     before = os.environ.get("HEADSTART_HOME")
     os.environ["HEADSTART_HOME"] = str(home)

@@ -36,12 +36,13 @@ def pairs() -> Iterator[tuple[str, str, str]]:
             body = re.split(r"\n(?:\.\. |>>> |    )", body)[0]
             paragraphs = [" ".join(one.split()) for one in body.split("\n\n") if one.strip()]
             paragraphs = [one for one in paragraphs if not re.match(r"[\w.]+\(.*\)$", one)]
-            if len(paragraphs) < 2 or doc in seen:
+            if len(paragraphs) < 2:
                 continue
-            seen.add(doc)
             text = re.sub(r":\w+:|`|\*\*?", "", "\n\n".join(paragraphs[1:]))
             summary = re.sub(r":\w+:|`", "", paragraphs[0])
-            if len(text.split()) >= LEAST_WORDS:
+            # The same text in several modules would be in several splits.
+            if len(text.split()) >= LEAST_WORDS and text not in seen:
+                seen.add(text)
                 yield f"{module_name}.{name}", text, summary
 
 

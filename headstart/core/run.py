@@ -34,7 +34,7 @@ def claim(run: Path) -> Iterator[Path]:
         with _refusals("Making the run folder"):
             run.parent.mkdir(parents=True, exist_ok=True)
             file = cleanup.enter_context(lock.open("w"))
-            _lock(file.fileno(), run)
+            _lock(file.fileno(), lock, run)
             cleanup.callback(lock.unlink, missing_ok=True)
             shutil.rmtree(staging, ignore_errors=True)  # what a killed process left
             staging.mkdir()
@@ -53,9 +53,12 @@ def _refusals(doing: str) -> Iterator[None]:
         raise machine_error(error, doing) from error
 
 
-def _lock(handle: int, run: Path) -> None:
+def _lock(handle: int, lock: Path, run: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held it may have removed it since we opened it, and a third may hold a new one.
+        if not lock.exists() or not os.path.samestat(os.fstat(handle), lock.stat()):
+            raise BlockingIOError
     except BlockingIOError as error:
         raise UserError(
             f"another headstart process is writing {run}",

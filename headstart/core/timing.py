@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from headstart.core.errors import machine_error
+
 
 class Stages:
     """Times named stages and writes each to ``log.jsonl`` when it ends."""
@@ -25,8 +27,12 @@ class Stages:
             "stage": stage,
             "seconds": self._seconds[stage],
         }
-        with self._log.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        try:
+            with self._log.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            error.filename = str(self._log)
+            raise machine_error(error, "Writing") from error
 
     def seconds(self) -> dict[str, float]:
         """Return seconds by stage, and ``total`` since the beginning."""

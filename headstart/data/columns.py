@@ -66,16 +66,24 @@ def choose(columns: Sequence[str], rows: Callable[[], Iterable[Sequence[object]]
         return Roles(text, label, split, frozenset())
     guessed = frozenset(part for part, place in (("text", text), ("label", label)) if place is None)
     _check_header(columns, file)
-    profiles = [_Profile() for _ in columns]
-    for cells in rows():
-        for profile, cell in zip(profiles, cells, strict=True):
-            profile.add(cell)
+    profiles = _profiles(columns, rows)
     known = {place for place in (text, label, split) if place is not None}
     if text is None:
         text = _longest(columns, profiles, known, file)
     if label is None:
         label = _fewest(columns, profiles, {text, *known}, file)
     return Roles(text, label, split, guessed)
+
+
+def text(columns: Sequence[str], rows: Callable[[], Iterable[Sequence[object]]], file: Path) -> int:
+    """Return which column of an unlabelled table is the text. Raises UserError where that is not clear."""
+    place = find(columns, TEXTS)
+    if place is not None:
+        return place
+    _check_header(columns, file)
+    if len(columns) == 1:
+        return 0
+    return _longest(columns, _profiles(columns, rows), set(), file)
 
 
 def again(columns: Sequence[str], names: tuple[str, str], file: Path) -> Roles | None:
@@ -134,6 +142,14 @@ class _Profile:
         """Say whether nearly all cells are filled, with few values, each of them three times or more."""
         few = 2 <= len(self.values) <= min(_MOST_CLASSES, self.filled // 3)
         return few and self.filled >= 0.9 * self.cells and self.length <= 50 and not self.odd
+
+
+def _profiles(columns: Sequence[str], rows: Callable[[], Iterable[Sequence[object]]]) -> list[_Profile]:
+    profiles = [_Profile() for _ in columns]
+    for cells in rows():
+        for profile, cell in zip(profiles, cells, strict=True):
+            profile.add(cell)
+    return profiles
 
 
 def _longest(columns: Sequence[str], profiles: Sequence[_Profile], known: set[int], file: Path) -> int:

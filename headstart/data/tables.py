@@ -1,20 +1,24 @@
 """Which tables a path holds, and whether they list pictures or texts: both are the same kinds of file."""
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from headstart.contracts import Example
 from headstart.core.errors import UserError
 from headstart.data import columns, listing
 from headstart.data.columns import PICTURE_NAME
-from headstart.data.rows import SUFFIXES, Rows, read_rows
+from headstart.data.rows import SUFFIXES, Rows, cell_text, read_rows
 from headstart.data.signature import HEAD_BYTES, picture_format
 
 _SHARD = re.compile(r"-0+-of-0*1$")
 _LOOKED_BYTES, _LOOKED_ROWS, _LOOKED_FILES = 1 << 18, 200, 8
+
+log = logging.getLogger(__name__)
 
 
 def tables(path: Path) -> dict[str, Path]:
@@ -36,6 +40,18 @@ def tables(path: Path) -> dict[str, Path]:
             by_split[split] = file
     in_order = {split: by_split[split] for split in listing.SPLITS if split in by_split}
     return in_order or ({listing.UNSPLIT: files[0]} if len(files) == 1 else {})
+
+
+def texts(file: Path) -> Iterator[Example]:
+    """Yield each row's text, without a label. Raises UserError, with the row, for a broken table."""
+    table = read_rows(file)
+    for note in table.notes:
+        log.info("%s: %s", file, note)
+    place = columns.text(table.columns, lambda: _first(read_rows(file, _LOOKED_BYTES)), file)
+    log.info("%s: read column %r as the text", file, table.columns[place])
+    for number, cells in table.rows:
+        text = cell_text(cells[place], f"{file}, row {number}, text")
+        yield Example(key=f"{file}:{number}", label="", path=file, text=text)
 
 
 def split_name(value: str, row: str) -> str:

@@ -3,6 +3,7 @@
 import codecs
 import os
 import re
+import stat
 from pathlib import Path
 
 from headstart.contracts import Example
@@ -33,7 +34,9 @@ def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
     Raises BadExample, with the reason, for a file that is empty, binary, over 10 MB or unreadable.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if not stat.S_ISREG((about := path.stat()).st_mode):  # opening a pipe would wait for ever
+            raise BadExample("no regular file")
+        if about.st_size > MAX_BYTES:
             raise BadExample(_too_large())
         content = path.read_bytes()
     except OSError as error:

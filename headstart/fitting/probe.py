@@ -8,6 +8,7 @@ the last block alone is the textbook's). Both are chosen by mean log loss on val
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +21,9 @@ from headstart.core.threads import one_blas_thread
 from headstart.maths import softmax
 
 L2_GRID = (1e-1, 1e-2, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
-_SELECTION_EXAMPLES = 2000
-_IN_MEMORY_BYTES = 128 << 20
+_SELECTION_EXAMPLES = 1200
+_IN_MEMORY_BYTES = 32 << 20
+_MANY_CLASSES = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,9 +85,8 @@ def select(
 def _path(problem: Problem, view: View, fold: Fold, grid: Sequence[float]) -> list[tuple[float, float]]:
     """Return (log loss, accuracy) on the fold for each lambda, from the largest down, each from the last."""
     fit, validate = fold
-    x_nD = view.read(fit)
-    scaling = _scaling([x_nD])
-    reduced = softmax.reduce(scaling.apply(x_nD))
+    scaling = _scaling([view.read(fit)])
+    reduced = softmax.reduce(scaling.apply(view.read(fit)))
     held_out = reduced.project(scaling.apply(view.read(validate)))
     y_n, truth_m = problem.targets_N[fit], problem.targets_N[validate]
     shape = (len(fit), reduced.z_NR.shape[1], problem.num_classes)
@@ -109,26 +110,36 @@ def _scaling(chunks: Iterable[Array]) -> softmax.Scaling:
 def solve(problem: Problem, view: View, indices_n: Array, l2: float) -> softmax.Linear:
     """Solve the convex problem on all the given examples; memory stays flat as they grow."""
     scaling = _scaling(view.read(part) for part in view.pieces(indices_n))
-    y_N = problem.targets_N
     if len(indices_n) * view.width * 4 <= _IN_MEMORY_BYTES:
-        reduced = softmax.reduce(scaling.apply(view.read(indices_n)))
-        shape = (len(indices_n), reduced.z_NR.shape[1], problem.num_classes)
-        with one_blas_thread():
-            solved = softmax.solve(lambda: [(reduced.z_NR, y_N[indices_n])], shape, l2)
-        return scaling.fold(reduced.expand(solved))
+        return scaling.fold(_solve_in_memory(problem, view, scaling, indices_n, l2))
+    few = indices_n[:: -(-len(indices_n) // _SELECTION_EXAMPLES)]
+    start = _solve_in_memory(problem, view, scaling, few, l2 * len(indices_n) / len(few))
     shape = (len(indices_n), view.width, problem.num_classes)
-    with progress(softmax.MAX_ITERATIONS, "Solving the head, at most", "passes") as advance:
+    # Chunks times a few classes are small products; with many classes more threads pay.
+    threads = nullcontext() if problem.num_classes >= _MANY_CLASSES else one_blas_thread()
+    with threads, progress(softmax.MAX_ITERATIONS, "Solving the head, at most", "passes") as advance:
 
         def passes() -> Iterator[tuple[Array, Array]]:
             advance(1)
             for part in view.pieces(indices_n):
-                yield scaling.apply(view.read(part)), y_N[part]
+                yield scaling.apply(view.read(part)), problem.targets_N[part]
 
-        return scaling.fold(softmax.solve(passes, shape, l2, tolerance=1e-6))
+        return scaling.fold(softmax.solve(passes, shape, l2, start, tolerance=1e-6))
+
+
+def _solve_in_memory(
+    problem: Problem, view: View, scaling: softmax.Scaling, indices_n: Array, l2: float
+) -> softmax.Linear:
+    """Solve on examples that fit in memory, in the coordinates of the scaled features."""
+    reduced = softmax.reduce(scaling.apply(view.read(indices_n)))
+    y_n = problem.targets_N[indices_n]
+    shape = (len(indices_n), reduced.z_NR.shape[1], problem.num_classes)
+    with one_blas_thread():
+        return reduced.expand(softmax.solve(lambda: [(reduced.z_NR, y_n)], shape, l2))
 
 
 def subsample(fold: Fold, seed: int) -> Fold:
-    """Keep at most 2,000 examples to fit on and 1,000 to validate on: choosing needs no more."""
+    """Keep at most 1,200 examples to fit on and 600 to validate on: choosing needs no more."""
     random = np.random.default_rng(seed)
     fit, validate = fold
     if len(fit) > _SELECTION_EXAMPLES:

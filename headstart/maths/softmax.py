@@ -59,7 +59,9 @@ class Scaling:
         """Return standardised features float32 [N, D]; sparse ones as they are."""
         if sparse.issparse(x_ND):
             return x_ND
-        return np.asarray((x_ND - self.mean_D) * self.gain_D, dtype=np.float32)
+        scaled_ND = np.subtract(x_ND, self.mean_D, dtype=np.float32)
+        scaled_ND *= self.gain_D
+        return scaled_ND
 
     def fold(self, head: Linear) -> Linear:
         """Return the head that takes unstandardised features and gives the same logits."""
@@ -163,7 +165,7 @@ def reduce(x_ND: Array) -> Reduced:
     gram_NN = _dense(x_ND @ x_ND.T).astype(np.float64)
     # Repeated pictures make the Gram matrix singular; float32 products carry errors of about 1e-6.
     gram_NN[np.diag_indices(num_examples)] += 1e-5 * float(np.trace(gram_NN)) / num_examples
-    factor_NN = cholesky(gram_NN, lower=True, check_finite=False)
+    factor_NN = cholesky(gram_NN, lower=True, overwrite_a=True, check_finite=False)
     return Reduced(factor_NN.astype(np.float32), x_ND, factor_NN)
 
 

@@ -123,7 +123,8 @@ def _recall(path: Path) -> dict[str, Any] | None:
         note = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    return note if isinstance(note, dict) and note.get("name") in plugins.names("engine") else None
+    whole = isinstance(note, dict) and set(note) == {"name", "examples_per_s", "left_out"}
+    return note if whole and note["name"] in plugins.names("engine") else None
 
 
 def _versions() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Runs a trunk over the units of examples once: decoding beside the engine, results into the store."""
 
 import itertools
+import logging
 import os
 import threading
 from collections import deque
@@ -20,9 +21,11 @@ from headstart.core.table import Table
 from headstart.model.fastest import Choice, fastest
 from headstart.model.trunk import FrozenModel
 
+log = logging.getLogger(__name__)
+
 BATCH = 16
 _WINDOW = 16
-_SEGMENT_BYTES = 32 << 20
+_SEGMENT_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +73,9 @@ class Features(Rows):
 
     def read(self, places_m: Array, columns: Sequence[Column]) -> Floats:
         """Return features float32 [m, d] of some units, the columns side by side."""
+        first, last = columns[0].start, columns[-1].stop
+        if sum(column.stop - column.start for column in columns) == last - first:
+            return self.table.read(self.rows_M[places_m], slice(first, last))
         wanted = np.concatenate([np.arange(column.start, column.stop) for column in columns])
         return self.table.read(self.rows_M[places_m], wanted)
 
@@ -217,16 +223,29 @@ def extract(
             advance(0)  # comparing engines is no extraction
 
         runner = _Runner(model, engine, chosen)
+
+        begun = 0  # examples with units that are waiting
+
+        def compute() -> None:
+            nonlocal begun
+            writer.add(runner.run())
+            advance(begun)
+            begun = 0
+
         try:
             for decoded in decode_all(task, examples, model, writer.knows):
                 # The list keeps the answer, not the input: memory stays flat.
                 seen.append(replace(decoded, units=tuple(replace(u, prepared=None) for u in decoded.units)))
-                runner.waiting += writer.wanted(decoded)
+                wanted = writer.wanted(decoded)
+                if not wanted:
+                    advance(1)
+                    continue
+                runner.waiting += wanted
+                begun += 1
                 if runner.full():
-                    writer.add(runner.run())
-                advance(1)
+                    compute()
             if runner.waiting:
-                writer.add(runner.run())
+                compute()
         finally:
             writer.flush()
     return _gathered(task, writer, seen, runner.choice)
@@ -301,6 +320,8 @@ def _gathered(task: Task, writer: _Writer, seen: Sequence[Decoded], choice: Choi
     usable = [decoded for decoded in seen if not decoded.reason]
     table = writer.open()
     rows_M = table.find([unit.digest for decoded in usable for unit in decoded.units])
+    for repair in table.repairs:
+        log.warning("%s", repair)
     starts_N1 = np.cumsum([0, *(len(decoded.units) for decoded in usable)])
     notes_M = table.notes(rows_M)
     noted = [

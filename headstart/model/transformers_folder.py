@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from safetensors.numpy import load_file
-
 from headstart.contracts import Array, Network, Pretrained, TextPreprocess
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, digest_file
@@ -18,6 +16,10 @@ if TYPE_CHECKING:
 
 _DECODERS = frozenset({"gpt2", "gpt_neo", "gptj", "opt", "llama", "qwen2", "mistral"})
 _ENCODER_DECODERS = frozenset({"t5", "mt5", "bart", "mbart", "pegasus", "marian", "m2m_100", "led"})
+_OFFSET_POSITIONS = frozenset(
+    {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "roberta-prelayernorm", "longformer"}
+)
+_POOLINGS = {"cls": "first", "mean": "mean", "lasttoken": "last"}  # Sentence-Transformers' names and ours
 _LONGEST = 512
 
 
@@ -25,7 +27,7 @@ def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained
     """Describe the encoder in a folder. Raises UserError where a file is missing or it is no encoder."""
     config = _json(folder / "config.json")
     kind = str(config.get("model_type"))
-    if kind in _ENCODER_DECODERS:
+    if kind in _ENCODER_DECODERS or config.get("is_encoder_decoder"):
         raise UserError(
             f"{base} is an encoder-decoder ({kind})", "a text encoder", "choose for instance pack:minilm-l6"
         )
@@ -33,7 +35,9 @@ def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained
     for file in (weights, tokenizer):
         if not file.is_file():
             raise UserError(
-                f"{folder} has no {file.name}", "a model saved by Transformers 4.3 or newer", "save it again"
+                f"{folder} has no {file.name}",
+                "a text model as Transformers saves it, with its fast tokenizer",
+                "load model and tokenizer with Transformers and save_pretrained both there",
             )
     preprocess = TextPreprocess(
         tokenizer="tokenizer.json",
@@ -77,14 +81,20 @@ class EncoderNetwork(Network):
         from transformers import AutoConfig, AutoModel
 
         build: Any = AutoModel.from_config  # untyped in Transformers
-
-        known = {name: value for name, value in config.items() if name != "model_type"}
-        model = build(
+        # Half precision is for whoever trains with it: what is left out here is float32.
+        left_out = ("model_type", "dtype", "torch_dtype")
+        known = {name: value for name, value in config.items() if name not in left_out}
+        try:
+            described = AutoConfig.for_model(config["model_type"], **known)
             # Eager attention exports to every engine; no code from a repository is ever run.
-            AutoConfig.for_model(config["model_type"], **known),
-            attn_implementation="eager",
-            trust_remote_code=False,
-        )
+            model = build(described, attn_implementation="eager", trust_remote_code=False)
+        except ValueError as error:
+            reason = str(error).splitlines()[0][:100]
+            raise UserError(
+                f"Transformers cannot build {config['model_type']!r} ({reason})",
+                "a text encoder that it knows without code from a repository",
+                "choose another --base",
+            ) from error
         if getattr(model, "pooler", None) is not None:
             model.pooler = None  # it sits above every block, and many checkpoints lack it
         self.module = model
@@ -100,37 +110,63 @@ class EncoderNetwork(Network):
 
 
 def encoder_state(pretrained: Pretrained) -> dict[str, Array]:
-    """Return the encoder's weights under its own names, whatever head the file was saved with."""
-    module: Any = EncoderNetwork(pretrained.config).module
-    prefix = f"{module.base_model_prefix}."
-    wanted = set(module.state_dict())
-    loaded = load_file(pretrained.weights)
-    named = {name.removeprefix(prefix): array for name, array in loaded.items()}
-    return {name: array for name, array in named.items() if name in wanted}
+    """Return the encoder's weights in float32 under its own names, whatever head they were saved with."""
+    torch = prepare_torch()
+    from safetensors.torch import load_file  # NumPy has no bfloat16
+
+    with torch.device("meta"):  # names alone: nothing is allocated or drawn
+        module: Any = EncoderNetwork(pretrained.config).module
+    prefix, wanted = f"{module.base_model_prefix}.", set(module.state_dict())
+    state: dict[str, Array] = {}
+    for saved_name, tensor in load_file(pretrained.weights).items():
+        name = saved_name if saved_name in wanted else _present_name(saved_name.removeprefix(prefix))
+        if name in wanted:
+            state[name] = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    return state
+
+
+def _present_name(name: str) -> str:
+    """Return a weight's name of today: BERT's own checkpoints have TensorFlow's for LayerNorm."""
+    for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name
 
 
 def _pooling(folder: Path, kind: str) -> str:
     """Return how the model's own sentence vectors are made: the mean unless it says otherwise."""
     own = folder / "1_Pooling" / "config.json"
-    if own.is_file() and _json(own).get("pooling_mode_cls_token"):
-        return "first"
+    if own.is_file():
+        stated = _json(own)
+        modes = stated.get("pooling_mode") or [
+            mode
+            for mode, key in (("cls", "cls_token"), ("mean", "mean_tokens"), ("lasttoken", "lasttoken"))
+            if stated.get(f"pooling_mode_{key}")
+        ]
+        listed = [modes] if isinstance(modes, str) else modes
+        return next((_POOLINGS[mode] for mode in listed if mode in _POOLINGS), "mean")
     return "last" if kind in _DECODERS else "mean"
 
 
 def _positions(config: Mapping[str, Any]) -> int:
     positions = int(config.get("max_position_embeddings") or config.get("n_positions") or _LONGEST)
-    # RoBERTa's family counts positions from the padding id on.
-    return (
-        positions - 2
-        if config.get("model_type") in {"roberta", "xlm-roberta", "camembert", "mpnet"}
-        else positions
-    )
+    if config.get("model_type") in _OFFSET_POSITIONS:  # they count from behind the padding id on
+        padding = config.get("pad_token_id")
+        return positions - 1 - (1 if padding is None else int(padding))
+    return positions
 
 
 def _max_length(folder: Path, config: Mapping[str, Any]) -> int:
-    own = folder / "sentence_bert_config.json"
-    stated = _json(own).get("max_seq_length") if own.is_file() else None
-    return min(int(stated or _LONGEST), _positions(config))
+    """Return how many tokens the model was trained on at a time, 512 where it does not say."""
+    stated = None
+    for name, key in (
+        ("sentence_bert_config.json", "max_seq_length"),
+        ("tokenizer_config.json", "model_max_length"),
+    ):
+        file = folder / name
+        stated = stated or (_json(file).get(key) if file.is_file() else None)
+    # A tokenizer without a limit states 10 to the 30.
+    return int(min(stated or _LONGEST, _LONGEST, _positions(config)))
 
 
 def _json(path: Path) -> dict[str, Any]:

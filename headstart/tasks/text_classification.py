@@ -1,5 +1,7 @@
 """Text classification: one text in, one of K classes out."""
 
+import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,12 +9,15 @@ from typing import Any, final
 
 from headstart.contracts import Array, Example, Prepared, Pretrained, Rows
 from headstart.core.errors import BadExample, UserError
-from headstart.data import tokens
-from headstart.data.text import read_text
+from headstart.data import listing, tables, tokens
+from headstart.data.rows import SUFFIXES
+from headstart.data.text import read_text, refusal
 from headstart.maths import tfidf
 from headstart.tasks._classes import Classification, LinearBaseline, MajorityBaseline
 
 _SHOWN_CHARACTERS = 400
+
+log = logging.getLogger(__name__)
 
 
 @final
@@ -44,21 +49,21 @@ class TextClassification(Classification):
     baselines = (MajorityBaseline(), TfidfBaseline())
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:
-        """Yield texts: whole files, every .txt below a folder, or the lines of standard input."""
+        """Yield texts: files, all below a folder, a table's rows, or the lines of standard input."""
         for name in names:
             path = Path(name)
             if name == "-":
                 for number, line in enumerate(sys.stdin, start=1):
-                    yield Example(key=f"line {number}", label="", path=path, text=line.rstrip("\n"))
+                    yield Example(key=f"line {number}", label="", path=path, text=line.rstrip("\r\n"))
             elif path.is_dir():
-                yield from (
-                    Example(key=str(file), label="", path=file) for file in sorted(path.rglob("*.txt"))
-                )
+                yield from _below(path)
+            elif path.is_file() and path.suffix.lower() in SUFFIXES:
+                yield from tables.texts(path)
             elif path.exists():
                 yield Example(key=name, label="", path=path)
             else:
                 raise UserError(
-                    f"{name} does not exist", "a text file, a folder of them, or -", "check the path"
+                    f"{name} does not exist", "a text file, a table, a folder, or -", "check the path"
                 )
 
     def content(self, example: Example) -> bytes:
@@ -77,6 +82,22 @@ class TextClassification(Classification):
         except BadExample:  # the file went away since its features were computed
             return {}
         return {"text": text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."}
+
+
+def _below(folder: Path) -> Iterator[Example]:
+    """Yield every file below a folder that may be a text: one that proves none gets a reason later."""
+    others = listing.Collector("")
+
+    def refuse(entry: os.DirEntry[str]) -> str | None:
+        reason = refusal(entry)
+        return reason if reason is not None and reason.startswith("not a") else None
+
+    files = sorted(listing.files(folder, str(folder), others, refuse))
+    if not files:
+        raise UserError(f"{folder} holds no text", "a folder with text files", "name another folder")
+    if others.dropped:
+        log.info("%s: %d files that are no texts left out", folder, len(others.dropped))
+    yield from (Example(key=key, label="", path=Path(file)) for file, key in files)
 
 
 def _text(example: Example) -> str:

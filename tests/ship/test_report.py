@@ -6,12 +6,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import invented
 import pytest
 
 from headstart.core.errors import UserError
 from headstart.ship import charts, words
 from headstart.ship.report import best_per_layers, render, write_report
+from tests.ship import invented
 
 VOID = {"meta", "img", "br", "hr", "input", "link"}
 SVG_LEAVES = {"line", "path", "rect", "circle"}

@@ -48,13 +48,14 @@ class Done:
         return last
 
 
-def run(*words: object, **environment: str) -> Done:
+def run(*words: object, timeout_s: float = 120.0, **environment: str) -> Done:
     """Run ``python -m headstart`` in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "headstart", *map(str, words)],
         capture_output=True,
         text=True,
         check=False,
+        timeout=timeout_s,
         env={**os.environ, **environment},
     )
     return Done(done.returncode, done.stdout, done.stderr)

@@ -18,7 +18,7 @@ DESIGNED = {"run", "task", "base", "strategy", "split", "metrics", "baselines", 
 METRICS = {"accuracy", "precision_macro", "recall_macro", "f1_macro", "log_loss", "ece"}
 RUN_FILES = {
     *("run.json", "split.json", "evaluation.json", "report.html", "log.jsonl", "looks.jsonl"),
-    *("model/config.json", "model/model.safetensors", "model/head.safetensors"),
+    *("model/headstart.json", "model/config.json", "model/model.safetensors", "model/head.safetensors"),
 }
 
 

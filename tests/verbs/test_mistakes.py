@@ -158,7 +158,7 @@ def test_a_pack_that_is_not_installed(
 def test_a_run_that_cannot_be_written_there(
     place: str, code: int, emoji: Path, tmp_path: Path, call: Call
 ) -> None:
-    # Root may write into a read-only folder, so a file stands where a folder is needed, and /proc for another.
+    # Root may write into a read-only folder: a file stands where a folder is needed, and /proc for another.
     (tmp_path / "file").write_text("mine")
     (tmp_path / "there").mkdir()
     done = call("fit", emoji, "--out", tmp_path / place, *SMALL)
@@ -233,7 +233,7 @@ def test_a_damaged_model_is_refused(file: str, how: str, emoji: Path, finished: 
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe"], ids=repr)
-@pytest.mark.parametrize("file", ["model/config.json", "run.json", "split.json"])
+@pytest.mark.parametrize("file", ["model/headstart.json", "run.json", "split.json"])
 def test_a_damaged_record_is_refused(
     file: str, content: bytes, emoji: Path, finished: Path, call: Call
 ) -> None:
@@ -247,16 +247,16 @@ def test_a_damaged_record_is_refused(
 def test_a_model_of_somebody_else_is_refused(
     content: dict[str, object], emoji: Path, finished: Path, call: Call
 ) -> None:
-    (finished / "model" / "config.json").write_text(json.dumps(content))
+    (finished / "model" / "headstart.json").write_text(json.dumps(content))
     done = call("predict", finished, emoji)
     assert done.code in (1, 2)
     assert str(finished) in done.complaint
 
 
 def test_a_run_of_a_later_format_is_refused(emoji: Path, finished: Path, call: Call) -> None:
-    path = finished / "model" / "config.json"
+    path = finished / "model" / "headstart.json"
     config = json.loads(path.read_text())
-    config["headstart"]["format"] = 99
+    config["format"] = 99
     path.write_text(json.dumps(config))
     done = call("predict", finished, emoji / "animals" / "bat.png")
     assert done.code == 2

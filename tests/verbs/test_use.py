@@ -1,4 +1,4 @@
-"""``evaluate``, ``predict`` and ``cache``: a run answers the same wherever it lies and however it is asked."""
+"""``evaluate``, ``predict``, ``cache``: a run answers the same wherever it lies, however it is asked."""
 
 import io
 import json
@@ -161,18 +161,16 @@ def test_a_single_string_is_one_input(finished: Path, emoji: Path, monkeypatch: 
     assert [one.input for one in headstart.predict(str(finished), "bat.png")] == ["bat.png"]
 
 
-@pytest.mark.timeout(60)
-def test_nothing_but_regular_files_is_opened(finished: Path, emoji: Path, tmp_path: Path, call: Call) -> None:
+def test_nothing_but_regular_files_is_opened(finished: Path, emoji: Path, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     shutil.copy(emoji / "animals" / "bat.png", folder)
     os.mkfifo(folder / "pipe.png")  # opening it would wait for a writer for ever
     (folder / "gone.png").symlink_to(folder / "nowhere.png")
-    done = call("predict", finished, folder, "--json")
+    done = run("predict", finished, folder, "--json", timeout_s=30)
     answers = {line["input"]: line["prediction"] for line in map(json.loads, done.out.splitlines())}
     assert answers.pop(str(folder / "bat.png")) is not None
     assert set(answers.values()) <= {None}
-    assert call("predict", finished, folder / "pipe.png").code == 2
 
 
 def test_every_engine_gives_the_same_answers(finished: Path, emoji: Path, call: Call) -> None:
@@ -188,7 +186,7 @@ def test_the_cache_is_listed_and_shrunk(own_home: Path, emoji: Path, tmp_path: P
     assert call("cache", "--json").json == {"tables": [], "bytes": 0}
     call("fit", emoji, "--out", tmp_path / "run", "--image-size", 64)
     listed = call("cache", "--json").json
-    assert [(table["rows"], table["about"]["image_size"]) for table in listed["tables"]] == [(42, 64)]
+    assert [(table["rows"], table["about"]["preprocess"]["size"]) for table in listed["tables"]] == [(42, 64)]
     on_disk = sum(file.stat().st_size for file in (own_home / "features").rglob("*") if file.is_file())
     assert listed["bytes"] == on_disk > 42 * 4 * 1280
     assert "pack:efficientnet-lite0" in call("cache").out

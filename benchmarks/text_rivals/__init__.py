@@ -1,0 +1,1 @@
+"""The rivals on texts, each one process, each printing one JSON line."""

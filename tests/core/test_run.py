@@ -1,0 +1,121 @@
+"""A run folder appears whole or not at all, and belongs to one process at a time."""
+
+import fcntl
+import multiprocessing
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from headstart.core.errors import MachineError, UserError
+from headstart.core.run import claim, count_look, read_run
+
+
+def test_a_run_appears_when_it_is_whole(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "one"
+    with claim(run) as staging:
+        (staging / "run.json").write_text('{"a": 1}')
+        assert not run.exists()
+    assert read_run(run) == {"a": 1}
+    assert [file.name for file in run.parent.iterdir()] == ["one"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), UserError("a", "b", "c"), SystemExit()], ids=repr)
+def test_a_run_that_fails_leaves_nothing(error: BaseException, tmp_path: Path) -> None:
+    def fail() -> None:
+        with claim(tmp_path / "run") as staging:
+            (staging / "half").write_text("x")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
+    (tmp_path / ".run.partial").mkdir()
+    (tmp_path / ".run.partial" / "half").write_text("x")
+    (tmp_path / ".run.lock").write_text("")
+    with claim(tmp_path / "run") as staging:
+        assert list(staging.iterdir()) == []
+    assert [file.name for file in tmp_path.iterdir()] == ["run"]
+
+
+def test_what_is_there_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(UserError, match="exists already"), claim(tmp_path / "run"):
+        pass
+    assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_the_second_is_told_why(tmp_path: Path) -> None:
+    with claim(tmp_path / "run") as staging:
+        (staging / "mine").write_text("x")
+        with pytest.raises(UserError, match="another headstart process"), claim(tmp_path / "run"):
+            pass
+        assert (staging / "mine").exists()
+
+
+def test_a_lock_that_was_removed_meanwhile_locks_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One opens the lock, its holder fails and removes it, a third makes a new one: two may not go on."""
+    run, third = tmp_path / "run", ExitStack()
+    holder = ExitStack()
+    holder.enter_context(claim(run))
+    flock = fcntl.flock
+
+    def late(handle: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        with pytest.raises(KeyboardInterrupt), holder:
+            raise KeyboardInterrupt
+        staging = third.enter_context(claim(run))
+        (staging / "thirds").write_text("x")
+        flock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with third:
+        with pytest.raises(UserError, match="another headstart process"), claim(run):
+            pass
+        assert (tmp_path / ".run.partial" / "thirds").exists()
+
+
+def _race(run: Path, number: int, told: "multiprocessing.Queue[tuple[int, str]]") -> None:
+    try:
+        with claim(run) as staging:
+            for place in range(20):
+                (staging / str(place)).write_text(str(number))
+            time.sleep(0.005)
+    except UserError as error:
+        told.put((number, str(error)))
+    else:
+        told.put((number, ""))
+
+
+def test_races(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    told: multiprocessing.Queue[tuple[int, str]] = context.Queue()
+    rounds = 4
+    for attempt in range(rounds):
+        run = tmp_path / str(attempt)
+        racers = [context.Process(target=_race, args=(run, number, told)) for number in range(3)]
+        for racer in racers:
+            racer.start()
+        said = [told.get(timeout=60) for _ in racers]
+        for racer in racers:
+            racer.join()
+        (winner,) = [number for number, why in said if not why]
+        assert {file.read_text() for file in run.iterdir()} == {str(winner)}
+        assert len(list(run.iterdir())) == 20
+    assert len(list(tmp_path.iterdir())) == rounds
+
+
+def test_no_folder_can_be_made_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(MachineError, match="file"), claim(tmp_path / "file" / "run"):
+        pass
+
+
+def test_looks_are_counted_by_data(tmp_path: Path) -> None:
+    assert [count_look(tmp_path, "test", data) for data in ("a", "a", "b", "a")] == [1, 2, 1, 3]

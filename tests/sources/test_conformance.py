@@ -1,0 +1,178 @@
+"""The one suite that every source of pretrained models passes."""
+
+import inspect
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.contracts import Pretrained, Source
+from headstart.core import plugins
+from headstart.core.errors import UserError
+from headstart.model.trunk import FrozenModel, find_model
+from headstart.sources.pack import PACKS
+
+SIZES = {"image_size": None, "max_length": None}
+
+
+def minilm_folder() -> str:
+    """Return a folder as Transformers writes it: the one that a pack brings."""
+    return str(plugins.load("source", "pack").find("minilm-l6").weights.parent)
+
+
+CASES = {"pack": tuple(PACKS), "hf": ("a folder",)}
+EVERY = [(source, name) for source, names in CASES.items() for name in names]
+every_model = pytest.mark.parametrize(("source", "name"), EVERY, ids=[":".join(one) for one in EVERY])
+
+
+def found(source: str, name: str) -> Pretrained:
+    described: Pretrained = plugins.load("source", source).find(real_name(name))
+    return described
+
+
+def real_name(name: str) -> str:
+    return minilm_folder() if name == "a folder" else name
+
+
+def frozen(source: str, name: str, seed: int | None = None) -> FrozenModel:
+    return find_model(f"{source}:{real_name(name)}", SIZES, seed)
+
+
+@cache
+def state(source: str, name: str) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    read: dict[str, np.ndarray] = plugins.load("source", source).state(found(source, name))  # type: ignore[type-arg]
+    return read
+
+
+def test_every_source_is_tested() -> None:
+    assert set(CASES) == set(plugins.names("source"))
+
+
+@pytest.mark.parametrize("source", CASES)
+def test_a_source_is_a_final_class_of_its_name(source: str) -> None:
+    one = plugins.load("source", source)
+    assert isinstance(one, Source)
+    assert one.name == source
+    assert getattr(type(one), "__final__", False)
+    assert set(one.names()) <= set(CASES[source])
+    assert len(inspect.getmro(type(one))) <= 4  # itself, Source, ABC, object
+
+
+@every_model
+def test_a_description_is_whole(source: str, name: str) -> None:
+    one = found(source, name)
+    assert one.base == f"{source}:{real_name(name)}"
+    assert one.licence
+    assert one.revision
+    assert one.weights.is_file()
+    assert len(one.weights_digest) == 64
+    assert one.architecture.count("/") == 1
+    assert one.preprocess.modality in plugins.names("modality")
+    assert all(path.is_file() for path in one.assets.values())
+    json.dumps(plugins.load("source", source).own_files(one))
+    assert found(source, name) == one
+
+
+def test_describing_imports_no_framework() -> None:
+    code = (
+        "import sys\nfrom headstart.core import plugins\nimport json\n"
+        "for source, name in json.loads(sys.argv[1]):\n    plugins.load('source', source).find(name)\n"
+        "heavy = {'torch', 'timm', 'torchvision', 'transformers', 'openvino', 'onnxruntime', 'onnx'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    cases = [(source, real_name(name)) for source, name in EVERY]
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(cases)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@every_model
+def test_weights_fit_the_architecture_exactly(source: str, name: str) -> None:
+    network = plugins.load("source", source).network(found(source, name))
+    expected = {key: tuple(tensor.shape) for key, tensor in network.module.state_dict().items()}
+    # torchvision counts batches in a tensor that some checkpoints lack; nothing else may be missing.
+    assert {key: array.shape for key, array in state(source, name).items()} == expected
+    for key, array in state(source, name).items():
+        assert np.isfinite(array).all(), key
+
+
+@every_model
+def test_no_weight_is_left_as_drawn(source: str, name: str) -> None:
+    network = plugins.load("source", source).network(found(source, name))
+    drawn = {key: tensor.numpy() for key, tensor in network.module.state_dict().items()}
+    for key, array in state(source, name).items():
+        if key.endswith(".weight") and array.ndim > 1:
+            assert not np.array_equal(array, drawn[key]), key
+
+
+@every_model
+def test_every_block_has_an_output(source: str, name: str) -> None:
+    import torch
+
+    model = frozen(source, name)
+    network = model.source.network(model.pretrained)
+    assert len(set(network.blocks)) == len(network.blocks) > 3
+    columns = model.columns()
+    sample = [
+        torch.from_numpy(array) for array in model.modality.sample(model.pretrained.preprocess).values()
+    ]
+    with torch.inference_mode():
+        features_ND = model.module(*sample)
+    assert features_ND.shape == (2, columns[-1].stop)
+    assert features_ND.dtype == torch.float32
+    assert {"last", "all"} <= set(model.modality.layer_sets(columns))
+    assert all(columns for columns in model.modality.layer_sets(columns).values())
+
+
+SMALL_MODELS = [("pack", "squeezenet1_1"), ("pack", "efficientnet-lite0"), ("pack", "minilm-l6")]
+
+
+@pytest.mark.parametrize(("source", "name"), SMALL_MODELS)
+def test_random_weights_are_drawn_from_the_seed_alone(source: str, name: str) -> None:
+    import torch
+
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = frozen(source, name, seed=0).state
+    again = frozen(source, name, seed=0).state
+    other = frozen(source, name, seed=1).state
+    assert torch.equal(torch.get_rng_state(), before)
+    pretrained = state(source, name)
+    assert set(first) == set(pretrained)
+    matrices = [key for key, array in first.items() if array.ndim > 1 and key.endswith(".weight")]
+    assert matrices
+    for key in matrices:
+        np.testing.assert_array_equal(first[key], again[key])
+        assert not np.array_equal(first[key], other[key]), key
+        assert not np.array_equal(first[key], pretrained[key]), key
+
+
+@every_model
+def test_the_smallest_size_that_may_be_asked_for_works(source: str, name: str) -> None:
+    text = found(source, name).preprocess.modality == "text"
+    sizes = {"image_size": None, "max_length": 4} if text else {"image_size": 32, "max_length": None}
+    columns = find_model(f"{source}:{real_name(name)}", sizes, None).columns()
+    assert columns[-1].stop > 0
+
+
+@every_model
+def test_the_key_names_the_function(source: str, name: str) -> None:
+    keys = [frozen(source, name).key, frozen(source, name, 0).key, frozen(source, name, 1).key]
+    assert len(set(keys)) == 3
+    assert frozen(source, name).key == keys[0]
+
+
+@pytest.mark.parametrize("source", CASES)
+@pytest.mark.parametrize("name", ["", "no-such-model", "../..", "a\0b", "/nowhere/at/all"])
+def test_what_is_not_there_is_one_sentence(
+    source: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError):
+        plugins.load("source", source).find(name)
