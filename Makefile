@@ -9,6 +9,7 @@ TASK ?= image-classification
 DATA_image-classification := examples/emoji/noto
 DATA_text-classification := examples/mail/mails.csv
 DATA_segmentation := runs/data/segmentation
+DATA_summarization := examples/docstrings/pairs.jsonl
 MAKE_segmentation := examples/segmentation/make.py
 
 .PHONY: setup demo test lint clean

@@ -18,7 +18,9 @@ def repeats(features: Features, roles: Mapping[str, Array]) -> tuple[Note, ...]:
             seen[features.digests[index]].append((role, int(index)))
     groups = [group for group in seen.values() if len(group) > 1]
     leaks = [group for group in groups if len({role == "test" for role, _ in group}) > 1]
-    quarrels = [group for group in groups if len({features.examples[index].label for _, index in group}) > 1]
+    quarrels = [
+        group for group in groups if len({features.examples[index].target_bytes() for _, index in group}) > 1
+    ]
     notes = (
         _note(
             "same content in the reported split and in training or selection: it flatters", leaks, features

@@ -35,7 +35,7 @@ def evaluate(
     baselines = {baseline.name: baseline for baseline in task.baselines}
 
     def says(piece: Array) -> Outputs:
-        return head.outputs(features.read(piece, head.columns))
+        return head.outputs(features.read(features.places(piece), head.columns), features.units(piece))
 
     compared_nM = compared(says)
     examples = [features.examples[index] for index in indices_n]

@@ -21,12 +21,14 @@ from headstart.contracts.learning import (
     Learner,
     Learnt,
     Outputs,
+    Parts,
     Prepared,
     Rows,
     Solve,
     Task,
     Trained,
     Training,
+    Units,
 )
 from headstart.contracts.model import (
     Column,
@@ -62,6 +64,7 @@ __all__ = [
     "Modality",
     "Network",
     "Outputs",
+    "Parts",
     "PicturePreprocess",
     "Prepared",
     "Preprocess",
@@ -77,4 +80,5 @@ __all__ = [
     "Training",
     "Trunk",
     "Truth",
+    "Units",
 ]

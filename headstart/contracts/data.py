@@ -33,10 +33,11 @@ class Truth(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled input: ``key`` names it to people, ``label`` is its class's name.
+    """One labelled input: ``key`` names it to people.
 
-    The content is the file ``path``; or, where many examples share one file, ``row`` of ``pixels``,
-    or ``text``. Where no class's name says what is right, ``truth`` does, and ``label`` is empty.
+    What is right of it is ``label``, its class's name; or ``target``, a text; or ``truth``, where it is
+    more than that. The content is the file ``path``; or, where many examples share one file, ``row`` of
+    ``pixels``, or ``text``. ``title`` is the content's own heading, where it has one.
     """
 
     key: str
@@ -46,10 +47,14 @@ class Example:
     pixels: Array | None = None
     text: str | None = None
     truth: Truth | None = None
+    target: str | None = None
+    title: str | None = None
 
     def target_bytes(self) -> bytes:
         """Return bytes that differ where what is right of the example differs. Raises BadExample."""
-        return self.label.encode() if self.truth is None else self.truth.digest()
+        if self.truth is not None:
+            return self.truth.digest()
+        return (self.label if self.target is None else self.target).encode()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,15 +27,43 @@ class Prepared:
     length: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of an example gets a row of features each, with what had to be done to find it.
+
+    A picture is one unit: itself. A document may be many: its sentences.
+    """
+
+    units: Sequence[Example]
+    notes: tuple[str, ...] = ()
+
+
+Units = Sequence[Sequence[Example]]
+"""The units of each of n examples, m in all."""
+
+
 class Rows(ABC):
-    """Examples with their features, as heads and baselines see them."""
+    """Examples with their features, as heads and baselines see them: a row of features a unit.
+
+    The units of example i are the places ``starts_N1[i]`` to ``starts_N1[i + 1]``. Where every example
+    is one unit, a unit's place is its example's.
+    """
 
     examples: Sequence[Example]
     columns: Sequence[Column]
+    starts_N1: Array
 
     @abstractmethod
-    def read(self, indices_n: Array, columns: Sequence[Column]) -> Floats:
-        """Return features float32 [n, d] of some examples, the columns side by side."""
+    def read(self, places_m: Array, columns: Sequence[Column]) -> Floats:
+        """Return features float32 [m, d] of some units, the columns side by side."""
+
+    @abstractmethod
+    def places(self, indices_n: Array) -> Array:
+        """Return the places [m] of the units of some examples, one example after another."""
+
+    @abstractmethod
+    def units(self, indices_n: Array) -> Units:
+        """Return the units of some examples."""
 
 
 Outputs = Any
@@ -54,8 +82,8 @@ class Head(ABC):
     columns: tuple[Column, ...]
 
     @abstractmethod
-    def outputs(self, seen_nD: Floats) -> Outputs:
-        """Return what the head says of n examples, from its columns of their features."""
+    def outputs(self, seen_mD: Floats, units: Units) -> Outputs:
+        """Return what the head says of n examples, from its columns of their m units' features."""
 
     @abstractmethod
     def parameters(self) -> int:
@@ -124,8 +152,11 @@ class Baseline(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def learn(self, rows: Rows, indices_n: Array, classes: Sequence[str], solve: Solve) -> Learnt:
-        """Learn from the training examples; ``solve`` fits a linear layer as the head's is fitted."""
+    def learn(self, rows: Rows, indices_n: Array, classes: Sequence[str], solve: Solve) -> Learnt | None:
+        """Learn from the training examples; ``solve`` fits a linear layer as the head's is fitted.
+
+        Returns None where the examples lack what the baseline needs: then there is no such baseline.
+        """
 
     @abstractmethod
     def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> Outputs:
@@ -145,12 +176,16 @@ class Answer:
 
 
 class Task(ABC):
-    """What is to be learnt: how examples are read, scored and shown."""
+    """What is to be learnt: how examples are read, scored and shown.
+
+    ``unit`` is what an example is called in the plural, ``row`` what has a row of features.
+    """
 
     name: ClassVar[str]
     layouts: ClassVar[tuple[str, ...]]
     modality: ClassVar[str]
     unit: ClassVar[str]
+    row: ClassVar[str]
     default_base: ClassVar[str]
     learner: ClassVar[str]
     baselines: ClassVar[tuple[Baseline, ...]]
@@ -160,12 +195,16 @@ class Task(ABC):
         """Yield unlabelled examples from files, folders or ``-`` (standard input). Raises UserError."""
 
     @abstractmethod
+    def parts(self, example: Example) -> Parts:
+        """Return the example's units, at least one; the same each time. Raises BadExample."""
+
+    @abstractmethod
     def content(self, example: Example) -> bytes:
-        """Return the bytes that identify the example's input. Raises BadExample."""
+        """Return the bytes that identify a unit's input. Raises BadExample."""
 
     @abstractmethod
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
-        """Decode one example for a trunk. Raises BadExample with the reason."""
+        """Decode one unit for a trunk. Raises BadExample with the reason."""
 
     @abstractmethod
     def answers(

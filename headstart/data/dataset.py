@@ -60,7 +60,7 @@ def check_path(path: Path) -> None:
 
 def _check_two_classes(path: Path, found: Listing) -> None:
     # A lone test split may hold one class only; its run says what the classes are.
-    if len(found.classes) > 1 or not {"train", listing.UNSPLIT} & set(found.splits):
+    if len(found.classes) != 1 or not {"train", listing.UNSPLIT} & set(found.splits):
         return
     only = found.classes[0]
     inner = path / only

@@ -15,6 +15,7 @@ from headstart.data import listing, text
 from headstart.data.listing import Refuse
 
 _FOLDERS, _FILES = 16, 16
+_DOCUMENTS = ("news articles", "articles", "documents")
 
 
 @dataclass(slots=True)
@@ -52,6 +53,18 @@ def census(path: Path) -> Census:
         for _ in islice(listing.files(path / name, "", listing.Collector(""), count.look), _FILES):
             pass
     return count
+
+
+def paired(path: Path) -> tuple[Path, Path] | None:
+    """Return the folders of documents and of their summaries, side by side as BBC News Summary has them.
+
+    They are no classes, although they look like two.
+    """
+    if not path.is_dir():
+        return None
+    names = {name.casefold(): path / name for name in listing.subfolders(path)}
+    documents = next((names[name] for name in _DOCUMENTS if name in names), None)
+    return None if documents is None or "summaries" not in names else (documents, names["summaries"])
 
 
 def read(path: Path, layout: str, refuse: Refuse) -> Listing:

@@ -63,7 +63,7 @@ class Collector:
         splits = {name: sorted(self.splits[name], key=_key) for name in SPLITS if self.splits.get(name)}
         if not splits:
             raise _nothing(self.layout, self.dropped)
-        labels = in_order({example.label for examples in splits.values() for example in examples})
+        labels = in_order({example.label for examples in splits.values() for example in examples} - {""})
         classes = labels if classes is None else tuple(classes)
         check_classes(splits)
         for name in in_order(set(declared) - set(classes)):

@@ -66,8 +66,8 @@ def arrange(listing: Listing, seed: int) -> Dataset:
     if not drawn:
         _check_given(train)
     labelled = all(example.truth is None for example in train)
-    classes = in_order(example.label for example in train) if labelled else listing.classes
-    if len(classes) < 2:
+    classes = in_order({example.label for example in train} - {""}) if labelled else listing.classes
+    if len(classes) == 1:
         raise UserError(f"a single class, {classes[0]!r}, to train on", "two or more", "add a second class")
     return Dataset(
         layout=listing.layout,

@@ -19,7 +19,7 @@ def problem_of(training: Training) -> Problem:
     return Problem(rows=training.rows, targets_N=targets_N, num_classes=len(training.classes))
 
 
-def train_baseline(training: Training, baseline: Baseline) -> Learnt:
+def train_baseline(training: Training, baseline: Baseline) -> Learnt | None:
     """Train what the model has to beat; a linear one has its lambda chosen like the head's."""
 
     def solve(read: Callable[[Array], Any]) -> tuple[Array, Array]:

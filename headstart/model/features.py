@@ -1,4 +1,4 @@
-"""Runs a trunk over examples once: decoding beside the engine, results into the store."""
+"""Runs a trunk over the units of examples once: decoding beside the engine, results into the store."""
 
 import itertools
 import logging
@@ -13,7 +13,7 @@ from typing import Self
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Example, Floats, Prepared, Rows, Task
+from headstart.contracts import Array, Column, Example, Floats, Prepared, Rows, Task, Units
 from headstart.core.errors import BadExample, MachineError
 from headstart.core.files import digest_bytes
 from headstart.core.progress import progress
@@ -31,39 +31,66 @@ _SEGMENT_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Decoded:
-    """One example read: its digest, and what the trunk takes, or why there is nothing.
+class Unit:
+    """One row of features to be: its digest, and what the trunk takes; None where the store has it."""
 
-    ``prepared`` is None without a reason where the store has the example already.
-    """
+    digest: bytes
+    prepared: Prepared | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoded:
+    """One example read: its units, or the reason why there are none, with what had to be done."""
 
     example: Example
-    digest: bytes
-    prepared: Prepared | None = None
+    units: tuple[Unit, ...] = ()
+    notes: tuple[str, ...] = ()
     reason: str = ""
+
+    @property
+    def digest(self) -> bytes:
+        """Identify the content: its only unit's digest, else one of them all."""
+        digests = [unit.digest for unit in self.units]
+        return digests[0] if len(digests) == 1 else bytes.fromhex(digest_bytes(*digests))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Features(Rows):
-    """Rows of a table of the store, one per usable example, in the examples' order."""
+    """Rows of a table of the store: one per unit of each usable example, in the examples' order.
 
+    ``rows_M`` are the units' row numbers.
+    """
+
+    task: Task
     table: Table
     examples: Sequence[Example]
     digests: Sequence[bytes]
-    rows_N: Array
+    rows_M: Array
+    starts_N1: Array
     columns: Sequence[Column]
     dropped: Sequence[Dropped]
     noted: Sequence[tuple[str, str]]
     choice: Choice | None = None
     computed: int = 0
 
-    def read(self, indices_n: Array, columns: Sequence[Column]) -> Floats:
-        """Return features float32 [n, d] of some examples, the columns side by side."""
+    def read(self, places_m: Array, columns: Sequence[Column]) -> Floats:
+        """Return features float32 [m, d] of some units, the columns side by side."""
         first, last = columns[0].start, columns[-1].stop
         if sum(column.stop - column.start for column in columns) == last - first:
-            return self.table.read(self.rows_N[indices_n], slice(first, last))
+            return self.table.read(self.rows_M[places_m], slice(first, last))
         wanted = np.concatenate([np.arange(column.start, column.stop) for column in columns])
-        return self.table.read(self.rows_N[indices_n], wanted)
+        return self.table.read(self.rows_M[places_m], wanted)
+
+    def places(self, indices_n: Array) -> Array:
+        """Return the places [m] of the units of some examples."""
+        if len(self.rows_M) == len(self.examples):
+            return indices_n
+        starts, stops = self.starts_N1[indices_n], self.starts_N1[np.asarray(indices_n) + 1]
+        return np.concatenate([np.arange(a, b) for a, b in zip(starts, stops, strict=True)])
+
+    def units(self, indices_n: Array) -> Units:
+        """Return the units of some examples, found again: memory need not hold them all."""
+        return [self.task.parts(self.examples[index]).units for index in indices_n]
 
 
 def decode_all(
@@ -71,16 +98,19 @@ def decode_all(
 ) -> Iterator[Decoded]:
     """Read and decode examples on threads, in order, a bounded number ahead of whoever consumes."""
 
+    def prepare(part: Example) -> Unit:
+        content = task.content(part)
+        digest = bytes.fromhex(digest_bytes(content))
+        prepared = None if known(digest) else task.prepare(part, content, model.pretrained)
+        return Unit(digest=digest, prepared=prepared)
+
     def decode(example: Example) -> Decoded:
         try:
-            content = task.content(example)
-            digest = bytes.fromhex(digest_bytes(content))
-            if known(digest):
-                return Decoded(example=example, digest=digest)
-            prepared = task.prepare(example, content, model.pretrained)
+            parts = task.parts(example)
+            units = tuple(map(prepare, parts.units))
         except BadExample as error:
-            return Decoded(example=example, digest=b"", reason=str(error))
-        return Decoded(example=example, digest=digest, prepared=prepared)
+            return Decoded(example=example, reason=str(error))
+        return Decoded(example=example, units=units, notes=parts.notes)
 
     workers = min(8, len(os.sched_getaffinity(0)) + 1)
     pending: deque[Future[Decoded]] = deque()
@@ -106,19 +136,18 @@ class _Runner:
     wanted: str | None
     say: Callable[[Choice], None]
     choice: Choice | None = None
-    waiting: list[Decoded] = field(default_factory=list)
+    waiting: list[Prepared] = field(default_factory=list)
 
     def full(self) -> bool:
         """Say whether enough is waiting: a batch, or a window of batches where lengths differ."""
         if not self.waiting:
             return False
-        varies = self.waiting[0].prepared is not None and self.waiting[0].prepared.length > 0
+        varies = self.waiting[0].length > 0
         return len(self.waiting) >= (BATCH * _WINDOW if varies else BATCH)
 
-    def run(self) -> tuple[list[Decoded], Floats]:
-        """Return what was waiting, in its order, with features; examples of like length share batches."""
-        window, self.waiting = self.waiting, []
-        prepared = [decoded.prepared for decoded in window if decoded.prepared is not None]
+    def run(self) -> Floats:
+        """Return the features of what was waiting, in its order; units of like length share batches."""
+        prepared, self.waiting = self.waiting, []
         order = sorted(range(len(prepared)), key=lambda place: prepared[place].length)
         parts = [
             self._batch([prepared[place] for place in order[s : s + BATCH]])
@@ -127,7 +156,7 @@ class _Runner:
         sorted_ND = np.concatenate(parts)
         features_ND = np.empty_like(sorted_ND)
         features_ND[order] = sorted_ND
-        return window, features_ND
+        return features_ND
 
     def _batch(self, prepared: Sequence[Prepared]) -> Floats:
         batch = {name: _stack([one.inputs[name] for one in prepared]) for name in prepared[0].inputs}
@@ -155,19 +184,23 @@ def stream(
     engine: str | None,
     say: Callable[[Choice], None],
 ) -> Iterator[tuple[list[Decoded], Floats]]:
-    """Yield batches of examples with their features [n, D]; unusable ones come alone, without rows."""
+    """Yield batches of n examples with their units' features [m, D]; unusable ones alone, without rows."""
     runner = _Runner(model, engine, say)
+    batch: list[Decoded] = []
     for decoded in decode_all(task, examples, model, lambda digest: False):
-        if decoded.prepared is None:
-            if runner.waiting:
-                yield runner.run()
+        if decoded.reason:
+            if batch:
+                yield batch, runner.run()
+                batch = []
             yield [decoded], np.empty((0, 0), np.float32)
             continue
-        runner.waiting.append(decoded)
+        batch.append(decoded)
+        runner.waiting += [unit.prepared for unit in decoded.units if unit.prepared is not None]
         if runner.full():
-            yield runner.run()
-    if runner.waiting:
-        yield runner.run()
+            yield batch, runner.run()
+            batch = []
+    if batch:
+        yield batch, runner.run()
 
 
 def extract(
@@ -193,24 +226,29 @@ def extract(
 
         runner = _Runner(model, engine, chosen)
 
+        begun = 0  # examples with units that are waiting
+
         def compute() -> None:
-            window, features_ND = runner.run()
-            writer.add(window, features_ND)
-            advance(len(window))
+            nonlocal begun
+            writer.add(runner.run())
+            advance(begun)
+            begun = 0
 
         with writer:
             for decoded in decode_all(task, examples, model, writer.knows):
                 # The list keeps the answer, not the input: memory stays flat.
-                seen.append(replace(decoded, prepared=None))
-                if decoded.prepared is None:
+                seen.append(replace(decoded, units=tuple(replace(u, prepared=None) for u in decoded.units)))
+                wanted = writer.wanted(decoded)
+                if not wanted:
                     advance(1)
                     continue
-                runner.waiting.append(decoded)
+                runner.waiting += wanted
+                begun += 1
                 if runner.full():
                     compute()
             if runner.waiting:
                 compute()
-    return _gathered(writer, seen, runner.choice)
+    return _gathered(task, writer, seen, runner.choice)
 
 
 class _Writer:
@@ -221,7 +259,9 @@ class _Writer:
         self.table = store.table(model.key)
         self.lock = threading.Lock()
         self.computed = 0
-        self.waiting: list[tuple[list[Decoded], Floats]] = []
+        self.running: list[tuple[bytes, tuple[str, ...], str]] = []
+        self.waiting: list[Floats] = []
+        self.begun: set[bytes] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -245,30 +285,41 @@ class _Writer:
         with self.lock:
             return bool(self.table.find([digest])[0] >= 0)
 
-    def add(self, batch: list[Decoded], features_ND: Floats) -> None:
-        """Take one batch; publish a segment when enough is waiting."""
-        if not np.isfinite(features_ND).all():
+    def wanted(self, decoded: Decoded) -> list[Prepared]:
+        """Return what is to be computed of an example's units: what was begun already is not begun again."""
+        found = []
+        for unit in decoded.units:
+            if unit.prepared is not None and unit.digest not in self.begun:
+                self.begun.add(unit.digest)
+                self.running.append((unit.digest, unit.prepared.notes, decoded.example.key))
+                found.append(unit.prepared)
+        return found
+
+    def add(self, features_MD: Floats) -> None:
+        """Take the features of the units wanted since; publish a segment when enough is waiting."""
+        finite_M = np.isfinite(features_MD).all(axis=1)
+        if not finite_M.all():
+            first = len(self.running) - len(features_MD) + int(np.argmin(finite_M))
             raise MachineError(
-                f"{self.model.pretrained.base} gave features that are not finite for {batch[0].example.key} "
-                "or one of the examples after it; its weights or its preprocessing do not fit."
+                f"{self.model.pretrained.base} gave features that are not finite for "
+                f"{self.running[first][2]}; its weights or its preprocessing do not fit."
             )
-        self.waiting.append((batch, features_ND))
-        if sum(part.nbytes for _, part in self.waiting) >= _SEGMENT_BYTES:
+        self.waiting.append(features_MD)
+        if sum(part.nbytes for part in self.waiting) >= _SEGMENT_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Publish what is waiting as one segment."""
         if not self.waiting:
             return
-        waiting, self.waiting = self.waiting, []
-        batch = [decoded for part, _ in waiting for decoded in part]
+        features_MD, self.waiting = np.concatenate(self.waiting), []
+        done, self.running = self.running[: len(features_MD)], self.running[len(features_MD) :]
         with self.lock:
             self.open().append(
-                [decoded.digest for decoded in batch],
-                np.concatenate([part for _, part in waiting]),
-                [decoded.prepared.notes for decoded in batch if decoded.prepared is not None],
+                [digest for digest, _, _ in done], features_MD, [notes for _, notes, _ in done]
             )
-        self.computed += len(batch)
+        self.begun.difference_update(digest for digest, _, _ in done)
+        self.computed += len(done)
 
     def open(self) -> Table:
         """Return the table, made if it is not there yet."""
@@ -280,22 +331,28 @@ class _Writer:
         return self.table
 
 
-def _gathered(writer: _Writer, seen: Sequence[Decoded], choice: Choice | None) -> Features:
+def _gathered(task: Task, writer: _Writer, seen: Sequence[Decoded], choice: Choice | None) -> Features:
     usable = [decoded for decoded in seen if not decoded.reason]
     table = writer.open()
-    rows_N = table.find([decoded.digest for decoded in usable])
+    rows_M = table.find([unit.digest for decoded in usable for unit in decoded.units])
     for repair in table.repairs:
         log.warning("%s", repair)
+    starts_N1 = np.cumsum([0, *(len(decoded.units) for decoded in usable)])
+    notes_M = table.notes(rows_M)
     noted = [
         (what, decoded.example.key)
-        for decoded, notes in zip(usable, table.notes(rows_N), strict=True)
-        for what in notes
+        for decoded, start in zip(usable, starts_N1, strict=False)
+        for what in dict.fromkeys(
+            itertools.chain(decoded.notes, *notes_M[start : start + len(decoded.units)])
+        )
     ]
     return Features(
+        task=task,
         table=table,
         examples=[decoded.example for decoded in usable],
         digests=[decoded.digest for decoded in usable],
-        rows_N=rows_N,
+        rows_M=rows_M,
+        starts_N1=starts_N1,
         columns=[Column(*column) for column in table.columns],
         dropped=[Dropped(file=d.example.key, reason=d.reason) for d in seen if d.reason],
         noted=noted,

@@ -6,7 +6,7 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Head
+from headstart.contracts import Array, Column, Head, Units
 from headstart.maths import softmax
 
 
@@ -23,12 +23,12 @@ class DenseHead(Head):
         """Make a head of float32 layers, as it is saved, so that it predicts the same when loaded."""
         return DenseHead(tuple(columns), tuple(one.as_float32() for one in layers))
 
-    def outputs(self, seen_nD: Array) -> Array:
-        """Return probabilities float64 [n, K].
+    def outputs(self, seen_mD: Array, units: Units = ()) -> Array:
+        """Return probabilities float64 [n, K]: every example is one unit.
 
         Each example is multiplied in float64, so that it gets the same answer in any batch.
         """
-        hidden_nH = seen_nD.astype(np.float64)
+        hidden_nH = seen_mD.astype(np.float64)
         for index, layer in enumerate(self.layers):
             if index:
                 hidden_nH = np.maximum(hidden_nH, 0.0)

@@ -13,7 +13,7 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Head
+from headstart.contracts import Array, Column, Head, Units
 from headstart.maths import bilinear
 
 
@@ -53,13 +53,13 @@ class MapHead(Head):
     bias_K: Array
     side: int
 
-    def outputs(self, seen_nD: Array) -> Array:
+    def outputs(self, seen_mD: Array, units: Units) -> Array:
         """Return logits float64 [n, K, G, G].
 
         Each example is multiplied by itself, so that it gets the same answer in any batch; in float64,
         because a feature may vary little about a large mean, which the bias takes away again.
         """
-        maps = unpacked(self.columns, seen_nD)
+        maps = unpacked(self.columns, seen_mD)
         weights = [weight.astype(np.float64) for weight in self.weights]
         return logits(maps, weights, self.bias_K.astype(np.float64), self.side)
 

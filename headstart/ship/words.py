@@ -13,7 +13,11 @@ _BASELINES = {
     "pixels": "a linear model on raw pixels",
     "colour": "a linear model on colour and place",
     "tfidf": "a linear model on word counts",
+    "lead-1": "taking the first sentence",
     "lead-3": "taking the first three sentences",
+    "title": "copying the title",
+    "oracle": "the best whole sentences, chosen knowing the answer",
+    "oracle-cut": "the best parts of the best sentences, chosen knowing the answer",
     "copy": "copying the input",
 }
 _LAYERS = {
@@ -41,14 +45,15 @@ _METRICS = {
     "rouge1": ("ROUGE-1", "higher is better"),
     "rouge2": ("ROUGE-2", "higher is better"),
     "rougeL": ("ROUGE-L", "higher is better"),
+    "rougeLsum": ("ROUGE-L, line by line", "higher is better"),
     "bleu": ("BLEU", "higher is better"),
     "chrf": ("chrF", "higher is better"),
 }
 
 
 def noun(fitted: Json) -> str:
-    """Return what the examples are, in the plural: the engine's unit without its "/s"."""
-    unit = str(fitted.get("engine", {}).get("unit") or "")
+    """Return what the examples are, in the plural: else the engine's unit without its "/s"."""
+    unit = str(fitted.get("split", {}).get("unit") or fitted.get("engine", {}).get("unit") or "")
     return unit.partition("/")[0] or "examples"
 
 

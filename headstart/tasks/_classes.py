@@ -6,7 +6,19 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Again, Answer, Array, Baseline, Example, Learnt, Outputs, Rows, Solve, Task
+from headstart.contracts import (
+    Again,
+    Answer,
+    Array,
+    Baseline,
+    Example,
+    Learnt,
+    Outputs,
+    Parts,
+    Rows,
+    Solve,
+    Task,
+)
 from headstart.core.records import Exhibit, Gallery, Matrix, Metric, Reliability, Section, Table
 from headstart.maths import classification, softmax
 
@@ -63,6 +75,10 @@ class Classification(Task):
     @abstractmethod
     def show(self, example: Example) -> Mapping[str, str]:
         """Return an example's ``image`` (a data URI) or ``text`` for the report; empty if it is gone."""
+
+    def parts(self, example: Example) -> Parts:
+        """Return the example itself: it is one unit."""
+        return Parts((example,))
 
     def answers(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> list[Answer]:
         """Return the most probable class and every class's probability."""

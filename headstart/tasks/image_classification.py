@@ -46,6 +46,7 @@ class ImageClassification(Classification):
     baselines = (MajorityBaseline(), PixelBaseline())
     layouts = ("imagenet", "cifar10", "idx", "image-table", "class-folders")
     unit = "pictures"
+    row = "pictures"
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:
         """Yield pictures: files, every picture below a folder, or paths on standard input, one a line."""

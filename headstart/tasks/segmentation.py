@@ -14,6 +14,7 @@ from headstart.contracts import (
     Array,
     Example,
     Outputs,
+    Parts,
     PicturePreprocess,
     Prepared,
     Pretrained,
@@ -48,6 +49,10 @@ class Segmentation(Task):
     def content(self, example: Example) -> bytes:
         """Return the picture's bytes."""
         return _pictures.content(example)
+
+    def parts(self, example: Example) -> Parts:
+        """Return the picture itself: it is one unit."""
+        return Parts((example,))
 
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Decode, turn upright, squash to a square: uint8 [size, size, 3]."""

@@ -4,22 +4,16 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, final
+from typing import Any, final
 
-import numpy as np
-
-from headstart.contracts import Array, Example, Prepared, Pretrained, Rows, TextPreprocess
+from headstart.contracts import Array, Example, Prepared, Pretrained, Rows
 from headstart.core.errors import BadExample, UserError
-from headstart.data import listing, tables
+from headstart.data import listing, tables, tokens
 from headstart.data.rows import SUFFIXES
 from headstart.data.text import read_text, refusal
 from headstart.maths import tfidf
 from headstart.tasks._classes import Classification, LinearBaseline, MajorityBaseline
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 _SHOWN_CHARACTERS = 400
 
@@ -49,6 +43,7 @@ class TextClassification(Classification):
     modality = "text"
     layouts = ("hf-dataset", "orange-tab", "text-table", "text-folders")
     unit = "texts"
+    row = "texts"
     default_base = "pack:minilm-l6"
     learner = "classes"
     baselines = (MajorityBaseline(), TfidfBaseline())
@@ -77,20 +72,8 @@ class TextClassification(Classification):
 
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Cut the text into at most ``max_length`` tokens: ids and mask, int64 [T]."""
-        preprocess = cast(TextPreprocess, pretrained.preprocess)
-        text = content.decode("utf-8", "surrogatepass")
-        if not text.strip():
-            raise BadExample("empty text")
-        tokenizer = _tokenizer(pretrained.assets[preprocess.tokenizer], preprocess.max_length)
-        encoding = tokenizer.encode(text)
-        if not encoding.ids:
-            raise BadExample("no token is left of the text")
-        cut = (f"cut to {preprocess.max_length} tokens",) if encoding.overflowing else ()
-        notes = cut if example.text is not None else (*read_text(example.path)[1], *cut)
-        ids = np.asarray(encoding.ids, dtype=np.int64)
-        return Prepared(
-            inputs={"input_ids": ids, "attention_mask": np.ones_like(ids)}, notes=notes, length=len(ids)
-        )
+        notes = () if example.text is not None else read_text(example.path)[1]
+        return tokens.encode(content.decode("utf-8", "surrogatepass"), pretrained, notes)
 
     def show(self, example: Example) -> dict[str, str]:
         """Return the text's beginning."""
@@ -119,13 +102,3 @@ def _below(folder: Path) -> Iterator[Example]:
 
 def _text(example: Example) -> str:
     return example.text if example.text is not None else read_text(example.path)[0]
-
-
-@cache
-def _tokenizer(path: Path, max_length: int) -> "Tokenizer":
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.enable_truncation(max_length)
-    tokenizer.no_padding()
-    return tokenizer

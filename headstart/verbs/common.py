@@ -44,7 +44,7 @@ def engine_record(features: Features, unit: str) -> dict[str, Any]:
     record: dict[str, Any] = {
         "unit": f"{unit}/s",
         "computed": features.computed,
-        "from_store": len(features.examples) - features.computed,
+        "from_store": len(features.rows_M) - features.computed,
     }
     if choice is None:
         return {"name": "none", "why": "every feature was in the store already", "rates": {}, **record}

@@ -68,7 +68,7 @@ def _check_classes(listing: Listing, examples: Sequence[Example], model: Model) 
     named = {example.label for example in examples if example.truth is None}
     if any(example.truth is not None for example in examples):
         named |= set(listing.classes)
-    unknown = sorted(named - set(model.classes))
+    unknown = sorted(named - {"", *model.classes})
     if unknown:
         raise UserError(
             f"{len(unknown)} classes that the run does not know, the first {unknown[0]!r}",

@@ -62,7 +62,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
         everything = (*data.train, *data.val, *data.test)
         features = extract(task, everything, model, store, spec.engine, say_engine)
     with features.table:
-        roles = _roles(data, features)
+        roles = _roles(task, data, features)
         with stages.timed("head"):
             trained, fitted = _train(spec, task, data, model, features, roles)
         with stages.timed("evaluate"):
@@ -83,7 +83,8 @@ def _read(spec: FitSpec, task: Task) -> Dataset:
     for note in data.notes:
         log.info("%s (%d)", note.what, note.count)
     sizes = f"{len(data.train):,} to train, {len(data.val):,} to select, {len(data.test):,} to test"
-    log.info("%s: %s in %d classes; %s", spec.data, sizes, len(data.classes), data.made)
+    kinds = f" in {len(data.classes)} classes" if data.classes else ""
+    log.info("%s: %s%s; %s", spec.data, sizes, kinds, data.made)
     return data
 
 
@@ -108,22 +109,22 @@ def _model(spec: FitSpec, task: Task) -> FrozenModel:
     return model
 
 
-def _roles(data: Dataset, features: Features) -> dict[str, Array]:
+def _roles(task: Task, data: Dataset, features: Features) -> dict[str, Array]:
     """Return the places of the usable examples by role. Raises UserError where a role or class lost all."""
     role_of = {example.key: role for role in ("train", "val", "test") for example in getattr(data, role)}
     names = np.array([role_of[example.key] for example in features.examples])
     roles = {role: np.flatnonzero(names == role) for role in ("train", "val", "test")}
     left = {example.label for example, name in zip(features.examples, names, strict=True) if name == "train"}
-    lost = [name for name in in_order(example.label for example in data.train) if name not in left]
-    if lost or not len(roles["test"]):
-        where = "the train split" if lost else f"the {data.reported} split"
-        what = f"class {lost[0]!r}" if any(lost) else where
+    lost = [name for name in in_order(example.label for example in data.train) if name and name not in left]
+    empty = [name for name, role in (("train", "train"), (data.reported, "test")) if not len(roles[role])]
+    if lost or empty:
+        what = f"class {lost[0]!r}" if lost else f"the {empty[0]} split"
         first = (
             f"{features.dropped[0].file}: {features.dropped[0].reason}" if features.dropped else "none given"
         )
         raise UserError(
-            f"no picture of {what} could be read ({len(features.dropped)} refused, the first {first})",
-            "at least one usable picture of each class and split",
+            f"no {task.row} of {what} could be read ({len(features.dropped)} refused, the first {first})",
+            "at least one usable example of each class and split",
             "mend or remove those files",
         )
     return roles
@@ -154,12 +155,13 @@ def _train(
     )
     learner: Learner = plugins.load("learner", task.learner)
     trained = learner.train(training, model.modality.layer_sets(features.columns))
+    learnt_by_name = {one.name: train_baseline(training, one) for one in task.baselines}
     return trained, Model(
         task=task.name,
         classes=data.classes,
         frozen=model,
         head=trained.head,
-        baselines={one.name: train_baseline(training, one) for one in task.baselines},
+        baselines={name: learnt for name, learnt in learnt_by_name.items() if learnt is not None},
     )
 
 
@@ -184,10 +186,11 @@ def _record(
             "made": data.made,
             "reported": data.reported,
             "layout": data.layout,
+            "unit": plugins.load("task", model.task).unit,
             **{role: len(indices) for role, indices in roles.items()},
         },
         objective=trained.objective,
-        engine=engine_record(features, plugins.load("task", model.task).unit),
+        engine=engine_record(features, plugins.load("task", model.task).row),
         metrics=evaluation.metrics,
         baselines=evaluation.baselines,
         dropped=(*data.dropped, *features.dropped),

@@ -25,12 +25,13 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
     task: Task = plugins.load("task", model.task)
     examples = task.inputs(spec.inputs)
     folder = None if spec.out is None else _Folder(Path(spec.out), spec.run)
-    for batch, features_ND in stream(task, examples, model.frozen, spec.engine, say_engine):
-        if not len(features_ND):
+    for batch, features_MD in stream(task, examples, model.frozen, spec.engine, say_engine):
+        if not len(features_MD):
             for decoded in batch:
                 yield Prediction(input=decoded.example.key, prediction=None, scores={}, error=decoded.reason)
             continue
-        outputs = model.head.outputs(seen(model.head.columns, features_ND))
+        units = [task.parts(decoded.example).units for decoded in batch]
+        outputs = model.head.outputs(seen(model.head.columns, features_MD), units)
         answers = task.answers(outputs, [decoded.example for decoded in batch], model.classes)
         for decoded, answer in zip(batch, answers, strict=True):
             yield Prediction(

@@ -31,7 +31,7 @@ def model(name: str) -> FrozenModel:
         "lite0": ("pack:efficientnet-lite0", {"image_size": 96, "max_length": None}, None),
         "minilm": ("pack:minilm-l6", {"image_size": None, "max_length": 32}, None),
     }[name]
-    return find_model(base, sizes, seed)
+    return find_model(base, "text" if name == "minilm" else "picture", sizes, seed)
 
 
 @cache

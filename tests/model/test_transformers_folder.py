@@ -109,7 +109,7 @@ def folder_of(make: Make) -> Callable[[str], Path]:
 
 
 def frozen(folder: Path, max_length: int | None = None) -> FrozenModel:
-    return find_model(f"hf:{folder}", {"image_size": None, "max_length": max_length}, None)
+    return find_model(f"hf:{folder}", "text", {"image_size": None, "max_length": max_length}, None)
 
 
 def prepared(model: FrozenModel, texts: tuple[str, ...] = TEXTS) -> list[Any]:
@@ -315,12 +315,12 @@ def test_a_model_that_is_not_here_is_told(name: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError) as told:
-        find_model(f"hf:{name}", {"image_size": None, "max_length": None}, None)
+        find_model(f"hf:{name}", "text", {"image_size": None, "max_length": None}, None)
     assert "\n" not in str(told.value)
 
 
 def test_minilm_gives_the_sentence_vectors_of_its_authors_library() -> None:
-    model = find_model("pack:minilm-l6", {"image_size": None, "max_length": None}, None)
+    model = find_model("pack:minilm-l6", "text", {"image_size": None, "max_length": None}, None)
     folder = model.pretrained.weights.parent
     run = plugins.load("engine", "torch").compile(model.trunk())
     found = run(batch(prepared(model)))[:, model.columns()[-1].start :]

@@ -39,7 +39,8 @@ def real_name(name: str) -> str:
 
 
 def frozen(source: str, name: str, seed: int | None = None) -> FrozenModel:
-    return find_model(f"{source}:{real_name(name)}", SIZES, seed)
+    modality = found(source, name).preprocess.modality
+    return find_model(f"{source}:{real_name(name)}", modality, SIZES, seed)
 
 
 @cache
@@ -156,7 +157,8 @@ def test_random_weights_are_drawn_from_the_seed_alone(source: str, name: str) ->
 def test_the_smallest_size_that_may_be_asked_for_works(source: str, name: str) -> None:
     text = found(source, name).preprocess.modality == "text"
     sizes = {"image_size": None, "max_length": 4} if text else {"image_size": 32, "max_length": None}
-    columns = find_model(f"{source}:{real_name(name)}", sizes, None).columns()
+    modality = "text" if text else "picture"
+    columns = find_model(f"{source}:{real_name(name)}", modality, sizes, None).columns()
     assert columns[-1].stop > 0
 
 

@@ -26,7 +26,7 @@ PALACE, MONASTERY, STUPA = 698, 663, 832
 
 @cache
 def model(name: str) -> FrozenModel:
-    return find_model(f"pack:{name}", {"image_size": None, "max_length": None}, None)
+    return find_model(f"pack:{name}", "picture", {"image_size": None, "max_length": None}, None)
 
 
 @cache

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import NOTO, Call, Done
 from PIL import Image
 
 from headstart.core import plugins
 from headstart.maths import segmentation
+from tests.verbs.conftest import NOTO, Call, Done
 
 COUNT = 24
 SMALL = ("--image-size", "64", "--engine", "torch")

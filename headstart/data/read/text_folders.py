@@ -22,7 +22,7 @@ class TextFolders(Reader):
     def recognises(self, path: Path) -> bool:
         """Say whether a folder has subfolders that hold mostly texts."""
         try:
-            return path.is_dir() and folders.census(path).of_texts
+            return path.is_dir() and folders.paired(path) is None and folders.census(path).of_texts
         except (UserError, OSError):
             return False
 

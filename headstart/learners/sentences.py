@@ -1,0 +1,76 @@
+"""Heads that take sentences out of a document: an extractive summarizer on cached sentence features.
+
+As BertSumExt (Liu and Lapata, arXiv 1908.08345), with the encoder frozen and the layer above it convex.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, final
+
+from headstart.contracts import Array, Column, Head, Learner, Trained, Training
+from headstart.core.errors import UserError
+from headstart.fitting import sentences
+from headstart.model.extract import SentenceHead
+
+
+@final
+class Sentences(Learner):
+    """Logistic regression on sentences that the oracle takes; the rest is chosen by ROUGE."""
+
+    name = "sentences"
+
+    def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
+        """Choose layers and lambda by log loss, length and cut by ROUGE, then solve on all the examples."""
+        if training.spec.head_hidden is not None:
+            raise UserError(
+                "--head-hidden for sentences", "the convex head, which has no hidden layer", "leave it out"
+            )
+        wanted = training.spec.layers
+        if wanted != "auto" and not sets.get(wanted):
+            raise UserError(
+                f"--layers {wanted} of a model without them", f"one of {', '.join(sets)}", "choose one"
+            )
+        names = [name for name in sets if sets[name]] if wanted == "auto" else [wanted]
+        labelled = sentences.label(training, sets[names[0]][-1])
+        views = {name: labelled.view(sets[name]) for name in names}
+        chosen, l2 = sentences.choose_layer(labelled, views)
+        fit_n, validate_n = training.folds[0]
+        columns = sets[chosen[0].layers]
+        head, scaled = sentences.solve(labelled, columns, fit_n, l2)
+        cuts = sentences.learn_shorteners(training, fit_n)
+        head, forms = sentences.choose_form(head, training, validate_n, cuts)
+        if len(fit_n) != len(training.indices_n):
+            head, scaled = sentences.again(head, labelled, l2, forms[0]["cut"])
+        return Trained(head=head, objective=_objective(training, head, scaled, (chosen, forms)))
+
+    def restore(
+        self, columns: Sequence[Column], tensors: Mapping[str, Array], facts: Mapping[str, Any]
+    ) -> Head:
+        """Rebuild a head."""
+        return SentenceHead.restore(columns, tensors, facts)
+
+
+def _objective(
+    training: Training,
+    head: SentenceHead,
+    l2: float,
+    tried: tuple[Sequence[Any], Sequence[Mapping[str, Any]]],
+) -> dict[str, Any]:
+    layers, forms = tried
+    return {
+        "loss": "cross-entropy",
+        "penalty": "l2",
+        "lambda": l2,
+        "layers": layers[0].layers,
+        "features": len(head.weight_D),
+        "examples": len(training.indices_n),
+        "parameters": head.parameters(),
+        "formula": "min over w, b of 1/N Σ −log p(yᵢ|xᵢ) + λ/2 ‖w‖²",
+        "solver": "L-BFGS on standardised features of sentences; labels by greedy ROUGE",
+        "length": forms[0]["length"],
+        "cut": "each sentence to its likeliest run of words"
+        if head.shortener is not None
+        else "whole sentences",
+        "chosen": [asdict(one) for one in layers],
+        "forms": list(forms),
+    }
