@@ -40,7 +40,7 @@ class Segmentation(Task):
     learner = "pixels"
     baselines = (CommonestBaseline(), ColourBaseline())
     layouts = ("voc", "cityscapes", "ade20k", "mask-folders")
-    unit = "pictures"
+    unit = row = "pictures"
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:
         """Yield pictures: files, every picture below a folder, or paths on standard input, one a line."""

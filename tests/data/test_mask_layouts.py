@@ -157,7 +157,7 @@ def test_a_colour_of_no_class_drops_the_mask(tmp_path: Path) -> None:
 def test_masks_in_colour_and_in_numbers_are_refused(tmp_path: Path) -> None:
     folder(tmp_path)
     colour_mask(tmp_path / "masks" / "0.png", [(0, 0, 0), (128, 0, 0)])
-    with pytest.raises(UserError, match="masks in colour .* and masks in numbers"):
+    with pytest.raises(UserError, match=r"masks in colour .* and masks in numbers"):
         read(tmp_path)
 
 
@@ -204,7 +204,7 @@ def test_nothing_usable_is_one_sentence(tmp_path: Path) -> None:
     folder(tmp_path, values=(0, 1))
     for number in range(4):
         mask(tmp_path / "masks" / f"{number}.png", (0, 1), (3, 3))
-    with pytest.raises(UserError, match="no usable example .*mask of 3 x 3"):
+    with pytest.raises(UserError, match=r"no usable example .*mask of 3 x 3"):
         read(tmp_path)
 
 
