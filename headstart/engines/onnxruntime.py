@@ -1,13 +1,13 @@
 """ONNX Runtime: the trunk's ONNX graph on the CPU, in float32."""
 
 import importlib.metadata
-import os
 from typing import final
 
 import numpy as np
 
 from headstart.contracts import Compiled, Engine, Floats, Inputs, Trunk
 from headstart.core.errors import EngineUnavailable
+from headstart.core.threads import cores
 
 
 @final
@@ -29,7 +29,7 @@ class OnnxRuntimeEngine(Engine):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = cores()
         options.log_severity_level = 3
         try:
             session = onnxruntime.InferenceSession(

@@ -6,7 +6,6 @@ versions and trunk.
 """
 
 import json
-import os
 import platform
 import time
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from headstart.contracts import Compiled, Engine, Floats, Inputs, Trunk
 from headstart.core import plugins
 from headstart.core.errors import EngineUnavailable
 from headstart.core.files import digest_json, home, write_json
+from headstart.core.threads import cores
 
 REFERENCE = "torch"
 TOLERANCE = 1e-4
@@ -149,5 +149,4 @@ def _machine() -> str:
         model = next((line for line in lines if line.startswith("model name")), model)
     except OSError:
         pass
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{model} x {cores}"
+    return f"{model} x {cores()}"

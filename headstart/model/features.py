@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from headstart.core.progress import progress
 from headstart.core.records import Dropped
 from headstart.core.store import Store
 from headstart.core.table import Table
+from headstart.core.threads import cores
 from headstart.model.fastest import Choice, fastest
 from headstart.model.trunk import FrozenModel
 
@@ -112,7 +112,7 @@ def decode_all(
             return Decoded(example=example, reason=str(error))
         return Decoded(example=example, units=units, notes=parts.notes)
 
-    workers = min(8, len(os.sched_getaffinity(0)) + 1)
+    workers = min(8, cores() + 1)
     pending: deque[Future[Decoded]] = deque()
     upcoming = iter(examples)
     with ThreadPoolExecutor(workers) as pool:
