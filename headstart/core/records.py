@@ -79,11 +79,12 @@ class Exhibit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gallery:
-    """A report section: things to look at, worst first."""
+    """A report section: things to look at, worst first; ``wide`` ones are several times as wide as high."""
 
     title: str
     note: str
     items: tuple[Exhibit, ...]
+    wide: bool = False
     kind: str = "gallery"
 
 

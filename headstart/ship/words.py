@@ -23,7 +23,7 @@ _BASELINES = {
 _LAYERS = {
     "last": "the last block only",
     "all": "every block",
-    "deep": "the deeper blocks, on a 2×2 grid",
+    "deep": "the deeper blocks",
 }
 _SCRIPTS = {
     "²": "<sup>2</sup>",
@@ -119,8 +119,9 @@ def together(first: Sequence[Json], second: Sequence[Json]) -> list[Json]:
 def headline(fitted: Json, evaluation: Json) -> str:
     """Return the run in one sentence: what it does, how well, on how many examples it never saw."""
     base, kinds, things = _base(fitted), len(fitted.get("classes", ())), noun(fitted)
-    does = f"{base} tells {kinds} kinds of {things} apart" if kinds else f"{base}, fine-tuned on {things}"
     metrics = evaluation.get("metrics", {})
+    sorts = kinds and "accuracy" in metrics
+    does = f"{base} tells {kinds} kinds of {things} apart" if sorts else f"{base}, fine-tuned on {things}"
     if "accuracy" in metrics:
         right = metrics["accuracy"]
         spread = percent_range(right["low"], right["high"])

@@ -50,7 +50,7 @@ def gallery(
             )
         )
     note = "Picture, truth, prediction; light grey is ignored. The lowest share of right pixels first."
-    return Gallery(title="Worst masks", note=note, items=tuple(items))
+    return Gallery(title="Worst masks", note=note, items=tuple(items), wide=True)
 
 
 def legend(classes: Sequence[str]) -> Gallery:

@@ -99,7 +99,7 @@ def test_it_says_what_the_records_say(page: Page) -> None:
         "efficientnet-lite0 tells 8 kinds of pictures apart: 91% right on 105 pictures it never saw (86–96%)",
         "Always guessing the commonest would get 11%, a linear model on raw pixels 81%.",
         "490 to learn from, 105 to choose by, 105 to report on.",
-        "the deeper blocks, on a 2×2 grid (chosen)",
+        "the deeper blocks (chosen)",
         "people/empty.png",
         "the file ends in the middle of the picture",
         "transparent pixels shown on white: 412",
