@@ -106,9 +106,14 @@ def best_per_layers(tried: Sequence[Json]) -> list[Json]:
     """Return the best candidate of each layer set by log loss, best first."""
     best: dict[str, Json] = {}
     for one in tried:
-        if one["layers"] not in best or one["log_loss"] < best[one["layers"]]["log_loss"]:
+        if one["layers"] not in best or _promise(one) < _promise(best[one["layers"]]):
             best[one["layers"]] = one
-    return sorted(best.values(), key=lambda one: float(one["log_loss"]))
+    return sorted(best.values(), key=_promise)
+
+
+def _promise(one: Json) -> tuple[int, float]:
+    """Order candidates: those tried on more folds first, then by log loss."""
+    return -int(one.get("folds", 1)), float(one["log_loss"])
 
 
 def _share(row: charts.Row) -> bool:
