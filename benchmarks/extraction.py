@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.fashion_mnist import prepare
 from benchmarks.measure import machine, print_table, write_result
-from headstart.contracts import Array, Example, Task
+from headstart.contracts import Example, Inputs, Task
 from headstart.core import plugins
 from headstart.core.errors import EngineUnavailable
 from headstart.core.frameworks import prepare_torch
@@ -25,7 +25,7 @@ from headstart.core.store import Store
 from headstart.data import dataset
 from headstart.model.fastest import fastest
 from headstart.model.features import BATCH, extract
-from headstart.model.trunk import FrozenModel, resized
+from headstart.model.trunk import FrozenModel, find_model
 
 TARGET = 0.75
 _BATCHES = 12
@@ -38,11 +38,10 @@ def main() -> int:
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    kind, _, name = options.base.partition(":")
-    source = plugins.load("source", kind)
     with tempfile.TemporaryDirectory() as home:
         os.environ["HEADSTART_HOME"] = home
-        model = FrozenModel(source=source, pretrained=resized(source.find(name), options.image_size))
+        sizes = {"image_size": options.image_size, "max_length": None}
+        model = find_model(options.base, "picture", sizes, None)
         examples = _examples()
         batch = _batch(examples, model)
         engines = {name: _median(options.repeats, run) for name, run in _engine_runs(model, batch).items()}
@@ -75,13 +74,13 @@ def _examples() -> list[Example]:
     return [example for examples in listing.splits.values() for example in examples]
 
 
-def _batch(examples: list[Example], model: FrozenModel) -> Array:
+def _batch(examples: list[Example], model: FrozenModel) -> Inputs:
     task: Task = plugins.load("task", "image-classification")
-    preprocess = model.pretrained.preprocess
-    return np.stack([task.prepare(one, task.content(one), preprocess).pixels for one in examples[:BATCH]])
+    prepared = [task.prepare(one, task.content(one), model.pretrained) for one in examples[:BATCH]]
+    return {"pixels": np.stack([one.inputs["pixels"] for one in prepared])}
 
 
-def _engine_runs(model: FrozenModel, batch: Array) -> dict[str, Callable[[], int]]:
+def _engine_runs(model: FrozenModel, batch: Inputs) -> dict[str, Callable[[], int]]:
     runs: dict[str, Callable[[], int]] = {}
     for name in plugins.names("engine"):
         try:
@@ -111,12 +110,12 @@ def _median(repeats: int, run: Callable[[], int]) -> float:
     return round(statistics.median(rates), 1)
 
 
-def _roof(model: FrozenModel, batch: Array) -> float:
+def _roof(model: FrozenModel, batch: Inputs) -> float:
     torch = prepare_torch()
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        model.module(torch.from_numpy(batch[:1]))
+        model.module(torch.from_numpy(batch["pixels"][:1]))
     a = torch.randn(2048, 2048)
     best_s = min(_timed(lambda: a @ a) for _ in range(8))
     return round(2 * 2048**3 / best_s / counter.get_total_flops(), 1)
