@@ -129,6 +129,7 @@ def slow(folder: Path, how: str, max_length: int = 10**6) -> np.ndarray[Any, Any
     theirs = transformers.AutoModel.from_pretrained(folder).eval()
     own = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     own.enable_truncation(max_length)
+    own.no_padding()  # some folders pad every text to one length
     rows = []
     for text in TEXTS:
         ids = torch.tensor([own.encode(text).ids])
