@@ -21,6 +21,7 @@ from headstart.contracts import (
 )
 from headstart.core.records import Exhibit, Gallery, Matrix, Metric, Reliability, Section, Table
 from headstart.maths import classification, softmax
+from headstart.tasks._figures import with_interval
 
 _WORST = 12
 
@@ -170,7 +171,7 @@ def _per_class(probabilities_NK: Array, targets_N: Array, classes: Sequence[str]
         (
             name,
             str(score.support),
-            *(_with_interval(figure) for figure in (score.precision, score.recall, score.f1)),
+            *(with_interval(figure, "undefined") for figure in (score.precision, score.recall, score.f1)),
         )
         for name, score in zip(classes, scores, strict=True)
     ]
@@ -180,11 +181,3 @@ def _per_class(probabilities_NK: Array, targets_N: Array, classes: Sequence[str]
         header=("class", unit, "precision", "recall", "F1"),
         rows=tuple(rows),
     )
-
-
-def _with_interval(metric: Metric) -> str:
-    if not np.isfinite(metric.value):
-        return "undefined"
-    if metric.low is None or metric.high is None:
-        return f"{metric.value:.2f} (no interval)"
-    return f"{metric.value:.2f} ({metric.low:.2f}-{metric.high:.2f})"

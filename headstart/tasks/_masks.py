@@ -8,10 +8,11 @@ from PIL import Image
 
 from headstart.contracts import Array, Example
 from headstart.core.errors import BadExample
-from headstart.core.records import Exhibit, Gallery, Matrix, Metric, Table
+from headstart.core.records import Exhibit, Gallery, Matrix, Table
 from headstart.data.mask import Mask
 from headstart.maths import segmentation
 from headstart.tasks import _pictures
+from headstart.tasks._figures import with_interval
 
 SHOWN = 12
 _SIDE_PX = 112
@@ -70,8 +71,8 @@ def class_table(counts_NKK: Array, classes: Sequence[str]) -> Table:
             name,
             str(int((counts_NKK[:, place].sum(axis=1) > 0).sum())),
             f"{pixels_K[place] / max(pixels_K.sum(), 1):.1%}",
-            _with_interval(found["iou"]),
-            _with_interval(found["dice"]),
+            with_interval(found["iou"], "in neither"),
+            with_interval(found["dice"], "in neither"),
         )
         for place, (name, found) in enumerate(zip(classes, segmentation.per_class(counts_NKK), strict=True))
     ]
@@ -113,11 +114,3 @@ def _coloured(labels_HW: Array, size: tuple[int, int]) -> Image.Image:
         [palette(int(labels_HW.max(initial=0)) + 1), np.full((1, 3), _IGNORED_GREY, np.uint8)]
     )
     return Image.fromarray(colours[labels_HW]).resize(size, Image.Resampling.NEAREST)
-
-
-def _with_interval(metric: Metric) -> str:
-    if not np.isfinite(metric.value):
-        return "in neither"
-    if metric.low is None or metric.high is None:
-        return f"{metric.value:.2f} (no interval)"
-    return f"{metric.value:.2f} ({metric.low:.2f}-{metric.high:.2f})"
