@@ -91,6 +91,7 @@ class FitSpec(Spec):
     out: str | None = option("the run folder to write (default: runs/DATA-BASE)")
     task: str | None = option("what to learn (default: guessed where the data makes it certain)")
     base: str | None = option("the pretrained model, SOURCE:NAME (default: the task's own)")
+    head: str | None = option("the kind of head, where the task has several (default: what suits the model)")
     strategy: str = option(
         "where the freeze line lies: head trains a head on the frozen model", "head", choices=("head",)
     )

@@ -1,9 +1,9 @@
 """Heads that sort into classes: the convex one, and a dense one trained by gradient steps."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import final
 
-from headstart.contracts import Array, Column, Head, Learner, Trained, Training
+from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.fitting import dense
 from headstart.fitting.linear import choose_and_solve, problem_of
@@ -16,6 +16,11 @@ class Classes(Learner):
     """Softmax regression on cached features; with ``head_hidden``, one hidden layer below it."""
 
     name = "classes"
+    modalities = ("picture", "text")
+
+    def suits(self, pretrained: Pretrained) -> bool:
+        """Say that any model will do."""
+        return True
 
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose layers and lambda on the folds, then train on all the given examples."""
@@ -33,11 +38,9 @@ class Classes(Learner):
         head = DenseHead.of(sets[objective["layers"]], [layer])
         return Trained(head=head, objective={**objective, "parameters": head.parameters()})
 
-    def restore(
-        self, columns: Sequence[Column], tensors: Mapping[str, Array], facts: Mapping[str, Any]
-    ) -> Head:
+    def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""
-        return DenseHead.restore(columns, tensors)
+        return DenseHead.restore(columns, kept.tensors)
 
 
 def _dense(training: Training, layers: str, columns: Sequence[Column]) -> Trained:

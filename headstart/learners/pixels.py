@@ -5,7 +5,7 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Fold, Head, Learner, Trained, Training
+from headstart.contracts import Array, Column, Fold, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.core.progress import progress
 from headstart.fitting import maps
@@ -22,6 +22,11 @@ class Pixels(Learner):
     """Softmax regression for every cell of the finest map, on maps of all strides."""
 
     name = "pixels"
+    modalities = ("picture-maps",)
+
+    def suits(self, pretrained: Pretrained) -> bool:
+        """Say that any model will do."""
+        return True
 
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose layers and lambda on the folds, then train on all the given pictures."""
@@ -53,11 +58,9 @@ class Pixels(Learner):
         head = MapHead(columns, weights, layer.bias_K.astype(np.float32), finest)
         return Trained(head=head, objective=_objective(training, tried, head, l2))
 
-    def restore(
-        self, columns: Sequence[Column], tensors: Mapping[str, Array], facts: Mapping[str, Any]
-    ) -> Head:
+    def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""
-        return MapHead.restore(columns, tensors, facts)
+        return MapHead.restore(columns, kept.tensors, kept.facts)
 
 
 def _reader(training: Training, columns: Sequence[Column]) -> Read:
