@@ -24,12 +24,14 @@ from headstart.contracts.learning import (
     Outputs,
     Parts,
     Prepared,
+    Reading,
     Rows,
     Solve,
     Task,
     Trained,
     Training,
     Units,
+    Written,
 )
 from headstart.contracts.model import (
     Column,
@@ -74,6 +76,7 @@ __all__ = [
     "Preprocess",
     "Pretrained",
     "Reader",
+    "Reading",
     "Rows",
     "Solve",
     "Source",
@@ -85,4 +88,5 @@ __all__ = [
     "Trunk",
     "Truth",
     "Units",
+    "Written",
 ]
