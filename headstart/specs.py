@@ -93,7 +93,9 @@ class FitSpec(Spec):
     base: str | None = option("the pretrained model, SOURCE:NAME (default: the task's own)")
     head: str | None = option("the kind of head, where the task has several (default: what suits the model)")
     strategy: str = option(
-        "where the freeze line lies: head trains a head on the frozen model", "head", choices=("head",)
+        "what trains: the head on the frozen model, the full model, or first the one and then the other",
+        "head",
+        choices=("head", "full", "head-then-full"),
     )
     seed: int = option("seeds the split and everything else that is drawn", 0, least=0)
     layers: str = option(

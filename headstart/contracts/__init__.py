@@ -13,6 +13,7 @@ from headstart.contracts.data import (
     Truth,
 )
 from headstart.contracts.learning import (
+    Above,
     Again,
     Answer,
     Baseline,
@@ -50,6 +51,7 @@ from headstart.contracts.model import (
 )
 
 __all__ = [
+    "Above",
     "Again",
     "Answer",
     "Array",
