@@ -8,9 +8,12 @@ from headstart.contracts.data import (
     Example,
     Floats,
     Inputs,
+    Languages,
     Listing,
+    PairReader,
     Reader,
     Truth,
+    Unfit,
 )
 from headstart.contracts.learning import (
     Again,
@@ -29,6 +32,7 @@ from headstart.contracts.learning import (
     Trained,
     Training,
     Units,
+    Written,
 )
 from headstart.contracts.model import (
     Column,
@@ -58,12 +62,14 @@ __all__ = [
     "Fold",
     "Head",
     "Inputs",
+    "Languages",
     "Learner",
     "Learnt",
     "Listing",
     "Modality",
     "Network",
     "Outputs",
+    "PairReader",
     "Parts",
     "PicturePreprocess",
     "Prepared",
@@ -80,5 +86,7 @@ __all__ = [
     "Training",
     "Trunk",
     "Truth",
+    "Unfit",
     "Units",
+    "Written",
 ]

@@ -69,6 +69,15 @@ class Rows(ABC):
 Outputs = Any
 """What a model says of n examples, the first axis the examples: for classes, probabilities [n, K]."""
 
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a model that writes says of one example: a text, and scores by name (``log_probability`` ...)."""
+
+    text: str
+    scores: Mapping[str, float]
+
+
 Again = Callable[[Array], Outputs]
 """Given places among the examples that were scored: what the model says of those."""
 

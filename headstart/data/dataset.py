@@ -41,7 +41,7 @@ def _of_tables(path: Path, layouts: Sequence[str]) -> str | None:
     if path.is_file() and path.suffix.lower() not in SUFFIXES:
         return None
     # A stray table beside class folders is no data set.
-    if (path.is_dir() and listing.subfolders(path)) or not tables.tables(path):
+    if (path.is_dir() and listing.subfolders(path)) or not tables.pieces(path):
         return None
     return next((name for name in layouts if name.endswith("-table")), None)
 
