@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headstart.contracts import Example, Languages, Listing
+from headstart.core.errors import UserError
 from headstart.data.listing import Collector
 
 LONGEST_WORDS = 200
@@ -24,6 +25,17 @@ class Pairs:
 
     languages: Languages
     collector: Collector
+
+    def begin(self, found: Languages, where: object) -> None:
+        """Take over the languages of one more table. Raises UserError where another one had others."""
+        if self.collector.splits and found != self.languages:
+            here, before = (" to ".join(code or "?" for code in one) for one in (found, self.languages))
+            raise UserError(
+                f"{where} goes from {here}, what was read before from {before}",
+                "one direction",
+                "name the same two languages in each",
+            )
+        self.languages = found
 
     def add(self, split: str, key: str, file: Path, pair: tuple[str, str]) -> None:
         """Take a source with its translation into a split, or list why they cannot be used."""

@@ -49,8 +49,10 @@ pt ro rs ru se sg si sk th tr tw ua uk us uy vn xx za
 """
 """Regions that names have in small letters too."""
 
-_TWO = {code: group.split()[0] for group in _CODES.split(",") for code in group.split()}
-_TWO.update(group.split() for group in _STANDARDS.split(","))
+_TWO = {
+    **{code: group.split()[0] for group in _CODES.split(",") for code in group.split()},
+    **{group.split()[0]: group.split()[1] for group in _STANDARDS.split(",")},
+}
 _FORM = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2}|\d{3}))?(?:@([a-z]+))?")
 _MODIFIERS = {"latin": "Latn", "cyrillic": "Cyrl"}
 _PAIR = re.compile(r"(?<![A-Za-z])([A-Za-z]{2,3})(?:[-_2]|to)?([A-Za-z]{2,3})(?![A-Za-z])")

@@ -1,13 +1,15 @@
 """Which columns of a table are a text and its translation: told by codes of languages, or by their names."""
 
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.contracts import Languages
 from headstart.core.errors import UserError
 from headstart.data import columns, languages, tables
+from headstart.data.listing import Collector
 from headstart.data.rows import SUFFIXES, cell_text, read_rows
 
 TRANSLATIONS = ("translation", "translations")
@@ -18,17 +20,18 @@ TARGETS = (
     *("translation", "reference", "ref"),
 )
 
+log = logging.getLogger(__name__)
+
 _AROUND = re.compile(
     r"(?:translation\.|(?:sentence|text|sent|segment|line)[_.])|[_.](?:sentence|text|sent|segment)$"
 )
 _SELDOM = ("id", "no")
 """Indonesian and Norwegian, but columns of that name seldom hold either."""
-_LOOKED_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Where a row's two sides are: two columns' places, or one column's twice, and the keys of its objects."""
+    """Where a row's two sides are: two columns' places, or one column's twice, and its objects' keys."""
 
     places: tuple[int, int]
     keys: Languages | None
@@ -43,6 +46,17 @@ class Sides:
                 raise UserError(found, "an object from language to text", "mend that row")
             first, second = ((first or {}).get(key) for key in self.keys)
         return cell_text(first, f"{where}, source"), cell_text(second, f"{where}, target")
+
+    def note(self, names: Sequence[str], file: str, collector: Collector, split: int | None = None) -> None:
+        """Say which columns were read as what, and which were not."""
+        for part, place, key in zip(("source", "target"), self.places, self.keys or ("", ""), strict=True):
+            column = names[place] + (f".{key}" if key else "")
+            collector.note(f"read column {column!r} as the {part}", file)
+        if split is not None:
+            collector.note(f"read column {names[split]!r} as the split", file)
+        for place, column in enumerate(names):
+            if place not in (*self.places, split):
+                collector.note("columns left out", column or f"column {place + 1}, without a name")
 
 
 def choose(
@@ -69,6 +83,20 @@ def choose(
     return None if source is None or target is None else Sides((source, target), None, wanted)
 
 
+def by_name(names: Sequence[str]) -> bool:
+    """Say whether two columns are called source and target, or something of that meaning."""
+    return columns.find(names, SOURCES) is not None and columns.find(names, TARGETS) is not None
+
+
+def lacking(names: Sequence[str], where: object) -> UserError:
+    """Return what to say where there are no such columns."""
+    return UserError(
+        f"{where} has no two columns of texts (it has {', '.join(map(repr, names))})",
+        "two called after languages (en, fr), or source and target",
+        "rename the columns that hold the text and its translation",
+    )
+
+
 def coded(names: Sequence[str], rows: Sequence[Sequence[object]], wanted: Languages) -> dict[str, int]:
     """Return the places of the columns that are called after a language and hold texts, by its code.
 
@@ -85,6 +113,24 @@ def coded(names: Sequence[str], rows: Sequence[Sequence[object]], wanted: Langua
     return found
 
 
+def sources(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield each row's number and the text to translate. Raises UserError where it is not clear which it is."""
+    table = read_rows(file)
+    rows = tables.head(tables.look(file))
+    place = columns.find(table.columns, SOURCES)
+    if place is None:
+        by_code = coded(table.columns, rows, ("", ""))
+        if len(by_code) > 1:
+            found = f"{file} has several languages ({', '.join(by_code)})"
+            raise UserError(found, "one that is to be translated", "call that column source")
+        place = next(iter(by_code.values()), None)
+    if place is None:
+        place = columns.text(table.columns, lambda: rows, file)
+    log.info("%s: read column %r as the source", file, table.columns[place])
+    for number, cells in table.rows:
+        yield number, cell_text(cells[place], f"{file}, row {number}, source")
+
+
 def certain(file: Path) -> bool:
     """Say whether a table certainly holds texts and translations; never raises.
 
@@ -93,7 +139,7 @@ def certain(file: Path) -> bool:
     if file.suffix.lower() not in SUFFIXES:
         return False
     try:
-        table = read_rows(file, _LOOKED_BYTES)
+        table = tables.look(file)
         return certain_rows(table.columns, tables.head(table))
     except (UserError, OSError):
         return False
@@ -120,7 +166,8 @@ def _of_object(place: int, codes: Mapping[str, str], wanted: Languages, where: o
 
 
 def _texts(rows: Sequence[Sequence[object]], place: int) -> list[str]:
-    return [cells[place].strip() for cells in rows if isinstance(cells[place], str) and cells[place].strip()]
+    texts = (cells[place] for cells in rows)
+    return [text.strip() for text in texts if isinstance(text, str) and text.strip()]
 
 
 def _holds_texts(rows: Sequence[Sequence[object]], place: int, code: str) -> bool:

@@ -96,7 +96,7 @@ def texts(file: Path) -> Iterator[Example]:
     table = read_rows(file)
     for note in table.notes:
         log.info("%s: %s", file, note)
-    place = columns.text(table.columns, lambda: head(read_rows(file, _LOOKED_BYTES)), file)
+    place = columns.text(table.columns, lambda: head(look(file)), file)
     log.info("%s: read column %r as the text", file, table.columns[place])
     for number, cells in table.rows:
         text = cell_text(cells[place], f"{file}, row {number}, text")
@@ -116,7 +116,7 @@ def kind(file: Path) -> Literal["pictures", "texts"] | None:
     if file.suffix.lower() not in SUFFIXES:
         return None
     try:
-        table = read_rows(file, _LOOKED_BYTES)
+        table = look(file)
     except (UserError, OSError):
         return None
     rows = head(table)
@@ -128,6 +128,11 @@ def kind(file: Path) -> Literal["pictures", "texts"] | None:
     except UserError:
         return None
     return "texts"
+
+
+def look(file: Path) -> Rows:
+    """Open a table for a look at its first rows. Raises UserError for what is none."""
+    return read_rows(file, _LOOKED_BYTES)
 
 
 def head(table: Rows) -> list[Sequence[object]]:

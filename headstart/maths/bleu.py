@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
 
 Array = NDArray[np.float64]
 
@@ -93,11 +94,13 @@ def chrf(sums_BM: Array) -> Array:
     )
     weighted_B = _BETA_SQUARED * precision_B + recall_B
     product_B = (1 + _BETA_SQUARED) * precision_B * recall_B
-    return 100 * np.divide(product_B, weighted_B, out=np.zeros_like(product_B), where=weighted_B > 0)
+    f2_B: Array = np.divide(product_B, weighted_B, out=np.zeros_like(product_B), where=weighted_B > 0)
+    return 100 * f2_B
 
 
 def _metrics(language: str) -> "tuple[BLEU, CHRF]":
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
 
     # force: no warning about sentences that look tokenized; they are the user's own
     return BLEU(tokenize=tokenizer(language), force=True), CHRF()

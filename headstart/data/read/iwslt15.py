@@ -2,8 +2,8 @@
 
 ``train.tags.en-vi.en`` beside ``train.tags.en-vi.vi``, whose tagged lines (``<url>``, ``<title>`` ...) are
 left out and counted; ``IWSLT15.TED.tst2012.en-vi.en.xml`` beside ``....vi.xml``, segments paired by document
-and number; or ``train.en``, ``tst2012.en``, ``tst2013.en`` beside their ``.vi`` (M. Cettolo et al., IWSLT 2015).
-The newest set is the test, earlier ones are to select on.
+and number; or ``train.en``, ``tst2012.en``, ``tst2013.en`` beside their ``.vi`` (M. Cettolo et al., IWSLT
+2015). The newest set is the test, earlier ones are to select on.
 """
 
 import re

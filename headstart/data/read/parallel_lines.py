@@ -1,8 +1,8 @@
 """Texts line by line, a file a language: Moses pairs and their like.
 
 ``corpus.en-fr.en`` beside ``corpus.en-fr.fr``, or ``train.en``, ``train.fr``, ``val.en`` ..., in one folder
-or in several; one of two such files; or ``train.src`` beside ``train.tgt``. The direction is the one in a name
-(``en-fr``) of the files, else of the folder.
+or in several; one of two such files; or ``train.src`` beside ``train.tgt``. The direction is the one in a
+name (``en-fr``) of the files, else of the folder.
 """
 
 from pathlib import Path

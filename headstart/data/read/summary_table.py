@@ -39,27 +39,11 @@ class SummaryTable(Reader):
                 if found is None:
                     documents.document_column(table, file)
                     raise columns.unclear(table.columns, "summary", documents.SUMMARIES, file)
-                _note(table, found, file, collector)
+                for note in table.notes:
+                    collector.note(note, file.name)
+                documents.note(table.columns, found, file, collector)
                 _read_table(table, found, (split, file), collector)
         return collector.listing()
-
-
-def _note(table: Rows, found: documents.Roles, file: Path, collector: listing.Collector) -> None:
-    """Say how the table was read, and what of it was not."""
-    for note in table.notes:
-        collector.note(note, file.name)
-    places = {
-        "document": found.document,
-        "summary": found.summary,
-        "title": found.title,
-        "split": found.split,
-    }
-    for part, place in places.items():
-        if place is not None:
-            collector.note(f"read column {table.columns[place]!r} as the {part}", file.name)
-    for place, column in enumerate(table.columns):
-        if place not in places.values():
-            collector.note("columns left out", column or f"column {place + 1}, without a name")
 
 
 def _read_table(
