@@ -114,7 +114,7 @@ def coded(names: Sequence[str], rows: Sequence[Sequence[object]], wanted: Langua
 
 
 def sources(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield each row's number and the text to translate. Raises UserError where it is not clear which it is."""
+    """Yield each row's number and the text to translate. Raises UserError where the columns don't tell it."""
     table = read_rows(file)
     rows = tables.head(tables.look(file))
     place = columns.find(table.columns, SOURCES)

@@ -1,9 +1,9 @@
 """A table that holds a text and its translation in each row.
 
 CSV, TSV, JSON Lines, Parquet or Arrow: one file, a folder with exactly one, or ``train.csv``, ``val.csv``
-..., each perhaps in pieces. Columns are called after languages (``en`` and ``fr``), ``source`` and ``target``,
-``src`` and ``tgt`` ...; or a column ``translation`` holds objects such as ``{"en": ..., "fr": ...}``. The first
-language is translated into the second unless the user says otherwise.
+..., each perhaps in pieces. Columns are called after languages (``en`` and ``fr``), ``source`` and
+``target``, ``src`` and ``tgt`` ...; or a column ``translation`` holds objects such as
+``{"en": ..., "fr": ...}``. The first language is translated into the second unless the user says otherwise.
 """
 
 from pathlib import Path
