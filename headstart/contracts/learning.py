@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from headstart.contracts.data import Array, Example, Floats, Inputs
-from headstart.contracts.model import Column, Pretrained
+from headstart.contracts.model import Column, Frozen, Pretrained
 from headstart.core.records import Metric, Section
 from headstart.specs import FitSpec
 
@@ -43,10 +43,10 @@ Units = Sequence[Sequence[Example]]
 
 
 class Rows(ABC):
-    """Examples with their features, as heads and baselines see them: a row of features a unit.
+    """Examples with their features, as heads and baselines see them: a row of features a unit, or several.
 
-    The units of example i are the places ``starts_N1[i]`` to ``starts_N1[i + 1]``. Where every example
-    is one unit, a unit's place is its example's.
+    The rows of example i are the places ``starts_N1[i]`` to ``starts_N1[i + 1]``. Where every example
+    has one row, a row's place is its example's.
     """
 
     examples: Sequence[Example]
@@ -55,11 +55,11 @@ class Rows(ABC):
 
     @abstractmethod
     def read(self, places_m: Array, columns: Sequence[Column]) -> Floats:
-        """Return features float32 [m, d] of some units, the columns side by side."""
+        """Return features float32 [m, d] of some rows, the columns side by side."""
 
     @abstractmethod
     def places(self, indices_n: Array) -> Array:
-        """Return the places [m] of the units of some examples, one example after another."""
+        """Return the places [m] of the rows of some examples, one example after another."""
 
     @abstractmethod
     def units(self, indices_n: Array) -> Units:
@@ -92,7 +92,7 @@ class Head(ABC):
 
     @abstractmethod
     def outputs(self, seen_mD: Floats, units: Units) -> Outputs:
-        """Return what the head says of n examples, from its columns of their m units' features."""
+        """Return what the head says of n examples, from its columns of their m rows of features."""
 
     @abstractmethod
     def parameters(self) -> int:
@@ -107,12 +107,22 @@ class Head(ABC):
         """Return, as JSON, what else it takes to restore the head, its columns apart."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """What a run keeps of a head, its columns apart, and the model below it; ``facts`` are JSON."""
+
+    tensors: Mapping[str, Array]
+    facts: Mapping[str, Any]
+    frozen: Frozen
+
+
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them."""
 
     spec: FitSpec
     task: "Task"
+    frozen: Frozen
     rows: Rows
     classes: Sequence[str]
     indices_n: Array
@@ -121,26 +131,36 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
-    """A head and the objective that was minimised, as JSON, with what was tried on the way."""
+    """A head and the objective that was minimised, as JSON, with what was tried on the way.
+
+    ``moved`` are the pretrained model's own weights that were trained, by name; none where it stayed frozen.
+    """
 
     head: Head
     objective: Mapping[str, Any]
+    moved: Mapping[str, Array] = field(default_factory=dict)
 
 
 class Learner(ABC):
-    """A kind of head: how it is trained on cached features and restored from disk."""
+    """A kind of head: which features it reads, how it is trained on them and restored from disk.
+
+    ``modalities`` are what can make those features; a task has the first that takes its kind of input.
+    """
 
     name: ClassVar[str]
+    modalities: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def suits(self, pretrained: Pretrained) -> bool:
+        """Say whether this is the head of choice above a model, where the user names none."""
 
     @abstractmethod
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose among the layer sets and train. Raises UserError for options without meaning here."""
 
     @abstractmethod
-    def restore(
-        self, columns: Sequence[Column], tensors: Mapping[str, Array], facts: Mapping[str, Any]
-    ) -> Head:
-        """Rebuild a head from ``tensors`` and ``facts``."""
+    def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
+        """Rebuild a head from what was kept of it."""
 
 
 Solve = Callable[[Callable[[Array], Any]], tuple[Array, Array]]
@@ -187,16 +207,18 @@ class Answer:
 class Task(ABC):
     """What is to be learnt: how examples are read, scored and shown.
 
-    ``unit`` is what an example is called in the plural, ``row`` what has a row of features.
+    ``takes`` is the kind of input: picture or text. ``unit`` is what an example is called in the plural,
+    ``row`` what has a row of features; ``learners``
+    are the heads that can learn it, the first one that suits a model is its default.
     """
 
     name: ClassVar[str]
     layouts: ClassVar[tuple[str, ...]]
-    modality: ClassVar[str]
+    takes: ClassVar[str]
     unit: ClassVar[str]
     row: ClassVar[str]
     default_base: ClassVar[str]
-    learner: ClassVar[str]
+    learners: ClassVar[tuple[str, ...]]
     baselines: ClassVar[tuple[Baseline, ...]]
 
     @abstractmethod

@@ -64,7 +64,8 @@ class Pretrained:
     """A pretrained model before any framework is imported: what it is and which weights it has.
 
     ``config`` is what the source needs to build the architecture; ``assets`` are files that belong
-    to the model beside its weights, by the name they are saved under.
+    to the model beside its weights, by the name they are saved under. ``writes`` says that it has a
+    pretrained decoder: it can write text.
     """
 
     base: str
@@ -74,6 +75,7 @@ class Pretrained:
     weights: Path
     weights_digest: str
     preprocess: Preprocess
+    writes: bool = False
     config: Mapping[str, Any] = field(default_factory=dict)
     assets: Mapping[str, Path] = field(default_factory=dict)
 
@@ -90,6 +92,21 @@ class Network(ABC):
     @abstractmethod
     def outputs(self, *inputs: "Tensor") -> "Sequence[Tensor]":
         """Return every block's output for a preprocessed batch, the first axis the batch."""
+
+
+class Frozen(ABC):
+    """A pretrained model that is at hand: what it is, and its weights and architecture when asked for."""
+
+    pretrained: Pretrained
+
+    @property
+    @abstractmethod
+    def state(self) -> Mapping[str, Array]:
+        """The weights under the architecture's names."""
+
+    @abstractmethod
+    def network(self) -> Network:
+        """Build the architecture with these weights, in evaluation mode."""
 
 
 class Source(ABC):
@@ -163,7 +180,19 @@ class Modality(ABC):
 
     @abstractmethod
     def trunk(self, preprocess: Preprocess, network: Network, taps: Sequence[Tap]) -> "nn.Module":
-        """Return the module from a raw batch to features [N, D], the taps side by side."""
+        """Return the module from a raw batch to features: [N, D], the taps side by side, or [N, T, C]."""
+
+    @abstractmethod
+    def columns(self, shapes: Mapping[str, tuple[int, ...]]) -> list[Column]:
+        """Return the layout of a row of features, from the shape of one example's part of each tap."""
+
+    @abstractmethod
+    def rows(self, features: Floats, inputs: Sequence[Inputs]) -> list[Floats]:
+        """Return the rows of features [r, D] of each example of a batch that the trunk has run on."""
+
+    @abstractmethod
+    def rows_column(self, columns: Sequence[Column]) -> Column | None:
+        """Return the column that tells how many rows an example has, None where each has one."""
 
     @abstractmethod
     def sample(self, preprocess: Preprocess) -> Inputs:
@@ -171,7 +200,7 @@ class Modality(ABC):
 
     @abstractmethod
     def varying_axes(self) -> Mapping[str, Mapping[int, str]]:
-        """Return the axes of each input whose size varies, by name."""
+        """Return the axes of each input, and of the ``features`` that come out, whose size varies."""
 
     @abstractmethod
     def layer_sets(self, columns: Sequence[Column]) -> Mapping[str, Sequence[Column]]:
@@ -194,7 +223,7 @@ class Trunk:
 
 
 Compiled = Callable[[Inputs], Floats]
-"""A trunk made ready: a raw batch in, features [N, D] out."""
+"""A trunk made ready: a raw batch in, features [N, D] or [N, T, C] out."""
 
 
 class Engine(ABC):

@@ -5,11 +5,12 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Fold, Head, Learner, Trained, Training
+from headstart.contracts import Array, Column, Fold, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.core.progress import progress
 from headstart.fitting import maps
 from headstart.fitting.maps import Pieces, Read, Samples
+from headstart.fitting.recipe import refuse_gradient_options
 from headstart.model.maps import MapHead, side_of, unpacked
 
 L2_GRID = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -22,6 +23,11 @@ class Pixels(Learner):
     """Softmax regression for every cell of the finest map, on maps of all strides."""
 
     name = "pixels"
+    modalities = ("picture-maps",)
+
+    def suits(self, pretrained: Pretrained) -> bool:
+        """Say that any model will do."""
+        return True
 
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose layers and lambda on the folds, then train on all the given pictures."""
@@ -30,6 +36,7 @@ class Pixels(Learner):
             raise UserError(
                 "--head-hidden for masks", "the linear head of each pixel", "leave --head-hidden out"
             )
+        refuse_gradient_options(spec, "for the linear head of each pixel", "leave it out")
         if spec.layers != "auto" and not sets.get(spec.layers):
             known = [name for name in sets if sets[name]]
             raise UserError(
@@ -53,11 +60,9 @@ class Pixels(Learner):
         head = MapHead(columns, weights, layer.bias_K.astype(np.float32), finest)
         return Trained(head=head, objective=_objective(training, tried, head, l2))
 
-    def restore(
-        self, columns: Sequence[Column], tensors: Mapping[str, Array], facts: Mapping[str, Any]
-    ) -> Head:
+    def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""
-        return MapHead.restore(columns, tensors, facts)
+        return MapHead.restore(columns, kept.tensors, kept.facts)
 
 
 def _reader(training: Training, columns: Sequence[Column]) -> Read:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, final
 
-from headstart.contracts import Array, Column, Head, Learner, Trained, Training
+from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.fitting import sentences
+from headstart.fitting.recipe import refuse_gradient_options
 from headstart.model.extract import SentenceHead
 
 
@@ -18,6 +19,11 @@ class Sentences(Learner):
     """Logistic regression on sentences that the oracle takes; the rest is chosen by ROUGE."""
 
     name = "sentences"
+    modalities = ("text",)
+
+    def suits(self, pretrained: Pretrained) -> bool:
+        """Say that it does for a model that cannot write."""
+        return not pretrained.writes
 
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose layers and lambda by log loss, length and cut by ROUGE, then solve on all the examples."""
@@ -25,6 +31,7 @@ class Sentences(Learner):
             raise UserError(
                 "--head-hidden for sentences", "the convex head, which has no hidden layer", "leave it out"
             )
+        refuse_gradient_options(training.spec, "for a head of sentences", "leave it out")
         wanted = training.spec.layers
         if wanted != "auto" and not sets.get(wanted):
             raise UserError(
@@ -43,11 +50,9 @@ class Sentences(Learner):
             head, scaled = sentences.again(head, labelled, l2, forms[0]["cut"])
         return Trained(head=head, objective=_objective(training, head, scaled, (chosen, forms)))
 
-    def restore(
-        self, columns: Sequence[Column], tensors: Mapping[str, Array], facts: Mapping[str, Any]
-    ) -> Head:
+    def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""
-        return SentenceHead.restore(columns, tensors, facts)
+        return SentenceHead.restore(columns, kept.tensors, kept.facts)
 
 
 def _objective(

@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
-from headstart.contracts import Column, Inputs, Modality, Network, PicturePreprocess, Preprocess, Tap
+from headstart.contracts import (
+    Column,
+    Floats,
+    Inputs,
+    Modality,
+    Network,
+    PicturePreprocess,
+    Preprocess,
+    Tap,
+)
 from headstart.core.errors import UserError
+from headstart.model import rows
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,6 +66,18 @@ class Pictures(Modality):
 
         return PooledPictures(cast(PicturePreprocess, preprocess), network, taps)
 
+    def columns(self, shapes: Mapping[str, tuple[int, ...]]) -> list[Column]:
+        """Return the taps side by side."""
+        return rows.side_by_side({name: shape[0] for name, shape in shapes.items()})
+
+    def rows(self, features: Floats, inputs: Sequence[Inputs]) -> list[Floats]:
+        """Return one row for each example."""
+        return list(features[:, None])
+
+    def rows_column(self, columns: Sequence[Column]) -> Column | None:
+        """Return that each example has one row."""
+        return None
+
     def sample(self, preprocess: Preprocess) -> Inputs:
         """Return two black pictures."""
         size = cast(PicturePreprocess, preprocess).size
@@ -63,7 +85,7 @@ class Pictures(Modality):
 
     def varying_axes(self) -> Mapping[str, Mapping[int, str]]:
         """Return that only the batch varies."""
-        return {"pixels": {0: "n"}}
+        return {"pixels": {0: "n"}, "features": {0: "n"}}
 
     def layer_sets(self, columns: Sequence[Column]) -> dict[str, Sequence[Column]]:
         """Return the last block, every block, and the deeper blocks on a grid."""

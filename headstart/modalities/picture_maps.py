@@ -11,10 +11,20 @@ from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
-from headstart.contracts import Column, Inputs, Modality, Network, PicturePreprocess, Preprocess, Tap
+from headstart.contracts import (
+    Column,
+    Floats,
+    Inputs,
+    Modality,
+    Network,
+    PicturePreprocess,
+    Preprocess,
+    Tap,
+)
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
+from headstart.model import rows
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,6 +68,18 @@ class PictureMaps(Modality):
     def trunk(self, preprocess: Preprocess, network: Network, taps: Sequence[Tap]) -> "nn.Module":
         """Return the module from pixels to features: a mean over a grid as fine as the map is the map."""
         return _pictures().trunk(preprocess, network, taps)
+
+    def columns(self, shapes: Mapping[str, tuple[int, ...]]) -> list[Column]:
+        """Return the taps side by side."""
+        return rows.side_by_side({name: shape[0] for name, shape in shapes.items()})
+
+    def rows(self, features: Floats, inputs: Sequence[Inputs]) -> list[Floats]:
+        """Return one row for each example."""
+        return list(features[:, None])
+
+    def rows_column(self, columns: Sequence[Column]) -> Column | None:
+        """Return that each example has one row."""
+        return None
 
     def sample(self, preprocess: Preprocess) -> Inputs:
         """Return two black pictures."""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
-from headstart.contracts import Column, Inputs, Modality, Network, Preprocess, Tap, TextPreprocess
+from headstart.contracts import Column, Floats, Inputs, Modality, Network, Preprocess, Tap, TextPreprocess
 from headstart.core.errors import UserError
+from headstart.model import rows
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,6 +52,18 @@ class Texts(Modality):
 
         return PooledTexts(network, taps)
 
+    def columns(self, shapes: Mapping[str, tuple[int, ...]]) -> list[Column]:
+        """Return the taps side by side."""
+        return rows.side_by_side({name: shape[0] for name, shape in shapes.items()})
+
+    def rows(self, features: Floats, inputs: Sequence[Inputs]) -> list[Floats]:
+        """Return one row for each example."""
+        return list(features[:, None])
+
+    def rows_column(self, columns: Sequence[Column]) -> Column | None:
+        """Return that each example has one row."""
+        return None
+
     def sample(self, preprocess: Preprocess) -> Inputs:
         """Return two texts of eight tokens, the second one shorter."""
         mask = np.ones((2, 8), dtype=np.int64)
@@ -59,7 +72,7 @@ class Texts(Modality):
 
     def varying_axes(self) -> Mapping[str, Mapping[int, str]]:
         """Return that the batch and its length vary."""
-        return {"input_ids": {0: "n", 1: "t"}, "attention_mask": {0: "n", 1: "t"}}
+        return {"input_ids": {0: "n", 1: "t"}, "attention_mask": {0: "n", 1: "t"}, "features": {0: "n"}}
 
     def layer_sets(self, columns: Sequence[Column]) -> dict[str, Sequence[Column]]:
         """Return the last layer, every layer, and the upper half."""

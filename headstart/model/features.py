@@ -56,9 +56,9 @@ class Decoded:
 
 @dataclass(frozen=True, kw_only=True)
 class Features(Rows):
-    """Rows of a table of the store: one per unit of each usable example, in the examples' order.
+    """Rows of a table of the store, those of each usable example's units in the examples' order.
 
-    ``rows_M`` are the units' row numbers.
+    ``rows_M`` are their numbers in the table.
     """
 
     task: Task
@@ -145,25 +145,22 @@ class _Runner:
         varies = self.waiting[0].length > 0
         return len(self.waiting) >= (BATCH * _WINDOW if varies else BATCH)
 
-    def run(self) -> Floats:
-        """Return the features of what was waiting, in its order; units of like length share batches."""
+    def run(self) -> list[Floats]:
+        """Return each waiting unit's rows of features, in order; units of like length share batches."""
         prepared, self.waiting = self.waiting, []
         order = sorted(range(len(prepared)), key=lambda place: prepared[place].length)
-        parts = [
-            self._batch([prepared[place] for place in order[s : s + BATCH]])
-            for s in range(0, len(order), BATCH)
-        ]
-        sorted_ND = np.concatenate(parts)
-        features_ND = np.empty_like(sorted_ND)
-        features_ND[order] = sorted_ND
-        return features_ND
+        found: dict[int, Floats] = {}
+        for start in range(0, len(order), BATCH):
+            places = order[start : start + BATCH]
+            found |= zip(places, self._batch([prepared[place] for place in places]), strict=True)
+        return [found[place] for place in range(len(prepared))]
 
-    def _batch(self, prepared: Sequence[Prepared]) -> Floats:
+    def _batch(self, prepared: Sequence[Prepared]) -> list[Floats]:
         batch = {name: _stack([one.inputs[name] for one in prepared]) for name in prepared[0].inputs}
         if self.choice is None:
             self.choice = fastest(self.model.trunk(), batch, self.wanted)
             self.say(self.choice)
-        return self.choice.run(batch)
+        return self.model.modality.rows(self.choice.run(batch), [one.inputs for one in prepared])
 
 
 def _stack(arrays: Sequence[Array]) -> Array:
@@ -184,23 +181,23 @@ def stream(
     engine: str | None,
     say: Callable[[Choice], None],
 ) -> Iterator[tuple[list[Decoded], Floats]]:
-    """Yield batches of n examples with their units' features [m, D]; unusable ones alone, without rows."""
+    """Yield batches of n examples with their rows of features [m, D]; unusable ones alone, without rows."""
     runner = _Runner(model, engine, say)
     batch: list[Decoded] = []
     for decoded in decode_all(task, examples, model, lambda digest: False):
         if decoded.reason:
             if batch:
-                yield batch, runner.run()
+                yield batch, np.concatenate(runner.run())
                 batch = []
             yield [decoded], np.empty((0, 0), np.float32)
             continue
         batch.append(decoded)
         runner.waiting += [unit.prepared for unit in decoded.units if unit.prepared is not None]
         if runner.full():
-            yield batch, runner.run()
+            yield batch, np.concatenate(runner.run())
             batch = []
     if batch:
-        yield batch, runner.run()
+        yield batch, np.concatenate(runner.run())
 
 
 def extract(
@@ -295,29 +292,30 @@ class _Writer:
                 found.append(unit.prepared)
         return found
 
-    def add(self, features_MD: Floats) -> None:
-        """Take the features of the units wanted since; publish a segment when enough is waiting."""
-        finite_M = np.isfinite(features_MD).all(axis=1)
-        if not finite_M.all():
-            first = len(self.running) - len(features_MD) + int(np.argmin(finite_M))
-            raise MachineError(
-                f"{self.model.pretrained.base} gave features that are not finite for "
-                f"{self.running[first][2]}; its weights or its preprocessing do not fit."
-            )
-        self.waiting.append(features_MD)
+    def add(self, features: Sequence[Floats]) -> None:
+        """Take the rows [r, D] of each unit wanted since; publish a segment when enough is waiting."""
+        for rows_RD, (_, _, key) in zip(features, self.running[-len(features) :], strict=True):
+            if not np.isfinite(rows_RD).all():
+                raise MachineError(
+                    f"{self.model.pretrained.base} gave features that are not finite for "
+                    f"{key}; its weights or its preprocessing do not fit."
+                )
+        self.waiting += features
         if sum(part.nbytes for part in self.waiting) >= _SEGMENT_BYTES:
             self.flush()
 
     def flush(self) -> None:
-        """Publish what is waiting as one segment."""
+        """Publish what is waiting as one segment: all rows of a unit, or none."""
         if not self.waiting:
             return
-        features_MD, self.waiting = np.concatenate(self.waiting), []
-        done, self.running = self.running[: len(features_MD)], self.running[len(features_MD) :]
+        features, self.waiting = self.waiting, []
+        done, self.running = self.running[: len(features)], self.running[len(features) :]
+        digests, notes = list[bytes](), list[tuple[str, ...]]()
+        for rows_RD, (digest, told, _) in zip(features, done, strict=True):
+            digests += row_digests(digest, len(rows_RD))
+            notes += [told, *[()] * (len(rows_RD) - 1)]
         with self.lock:
-            self.open().append(
-                [digest for digest, _, _ in done], features_MD, [notes for _, notes, _ in done]
-            )
+            self.open().append(digests, np.concatenate(features), notes)
         self.begun.difference_update(digest for digest, _, _ in done)
         self.computed += len(done)
 
@@ -331,20 +329,37 @@ class _Writer:
         return self.table
 
 
+def row_digests(digest: bytes, count: int) -> list[bytes]:
+    """Return the digests that a unit's rows are kept under: its own for the first one."""
+    numbered = (bytes.fromhex(digest_bytes(digest, number.to_bytes(4, "big"))) for number in range(1, count))
+    return [digest, *numbered]
+
+
+def _rows(table: Table, model: FrozenModel, digests: Sequence[bytes]) -> tuple[Array, Array]:
+    """Return the numbers of all rows [M] of some units, and how many rows each unit has."""
+    first_N = table.find(digests)
+    told = model.modality.rows_column([Column(*column) for column in table.columns])
+    if told is None:
+        return first_N, np.ones(len(first_N), dtype=np.int64)
+    counts_N = table.read(first_N, slice(told.start, told.stop))[:, 0].astype(np.int64)
+    every = [one for pair in zip(digests, counts_N, strict=True) for one in row_digests(*pair)]
+    return table.find(every), counts_N
+
+
 def _gathered(task: Task, writer: _Writer, seen: Sequence[Decoded], choice: Choice | None) -> Features:
     usable = [decoded for decoded in seen if not decoded.reason]
     table = writer.open()
-    rows_M = table.find([unit.digest for decoded in usable for unit in decoded.units])
+    digests = [unit.digest for decoded in usable for unit in decoded.units]
+    rows_M, counts_U = _rows(table, writer.model, digests)
     for repair in table.repairs:
         log.warning("%s", repair)
-    starts_N1 = np.cumsum([0, *(len(decoded.units) for decoded in usable)])
+    row_starts = np.cumsum([0, *counts_U])
+    starts_N1 = row_starts[np.cumsum([0, *(len(decoded.units) for decoded in usable)])]
     notes_M = table.notes(rows_M)
     noted = [
         (what, decoded.example.key)
-        for decoded, start in zip(usable, starts_N1, strict=False)
-        for what in dict.fromkeys(
-            itertools.chain(decoded.notes, *notes_M[start : start + len(decoded.units)])
-        )
+        for decoded, start, stop in zip(usable, starts_N1, starts_N1[1:], strict=False)
+        for what in dict.fromkeys(itertools.chain(decoded.notes, *notes_M[start:stop]))
     ]
     return Features(
         task=task,

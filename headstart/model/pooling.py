@@ -57,6 +57,23 @@ class PooledTexts(nn.Module):
         return [over_tokens(states[tap.block], attention_mask_NT, tap.how) for tap in self.taps]
 
 
+class TokenStates(nn.Module):
+    """Runs the blocks on tokens [N, T] and gives one block's states as they are."""
+
+    def __init__(self, network: Network, taps: Sequence[Tap]) -> None:
+        super().__init__()
+        self.taps, self.network, self.inner = tuple(taps), network, network.module
+
+    def forward(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> Tensor:
+        """Return states float32 [N, T, C]."""
+        return self.parts(input_ids_NT, attention_mask_NT)[0]
+
+    def parts(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> list[Tensor]:
+        """Return the only tap's states [N, T, C]."""
+        outputs = self.network.outputs(input_ids_NT, attention_mask_NT)
+        return [outputs[self.network.blocks.index(tap.block)] for tap in self.taps]
+
+
 def on_grid(x_NCHW: Tensor, grid: int) -> Tensor:
     """Average over ``grid`` x ``grid`` cells that together cover the whole map: [N, C, G, G].
 

@@ -13,14 +13,14 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from headstart.contracts import Array, Column, Head, Learner, Learnt, Modality, Pretrained, Task
+from headstart.contracts import Array, Column, Head, Kept, Learner, Learnt, Modality, Pretrained
 from headstart.core import plugins
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import digest_file, write_bytes, write_json
 from headstart.model.trunk import FrozenModel
 
 CONFIG = "headstart.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +28,7 @@ class Model:
     """Everything prediction needs: the trunk, the head, the classes, and what the baselines learnt."""
 
     task: str
+    learner: str
     classes: tuple[str, ...]
     frozen: FrozenModel
     head: Head
@@ -54,7 +55,11 @@ def save_model(folder: Path, model: Model) -> None:
         "classes": list(model.classes),
         "pretrained": _described(pretrained),
         "random_seed": model.frozen.random_seed,
-        "head": {"columns": [asdict(column) for column in model.head.columns], "facts": model.head.facts()},
+        "head": {
+            "learner": model.learner,
+            "columns": [asdict(column) for column in model.head.columns],
+            "facts": model.head.facts(),
+        },
         "baselines": {name: learnt.facts for name, learnt in model.baselines.items()},
         "sha256": {name: digest_file(folder / name) for name in files},
     }
@@ -86,20 +91,21 @@ def load_model(run: Path) -> Model:
         name: Learnt(facts=facts, arrays=_named(tensors, name))
         for name, facts in described["baselines"].items()
     }
+    frozen = _frozen(folder, described)
     return Model(
         task=described["task"],
+        learner=described["head"]["learner"],
         classes=tuple(described["classes"]),
-        frozen=_frozen(folder, described),
-        head=_head(described, _named(tensors, "head")),
+        frozen=frozen,
+        head=_head(described["head"], _named(tensors, "head"), frozen),
         baselines=baselines,
     )
 
 
-def _head(described: Mapping[str, Any], tensors: Mapping[str, Array]) -> Head:
-    task: Task = plugins.load("task", described["task"])
-    learner: Learner = plugins.load("learner", task.learner)
-    columns = [Column(**column) for column in described["head"]["columns"]]
-    return learner.restore(columns, tensors, described["head"]["facts"])
+def _head(described: Mapping[str, Any], tensors: Mapping[str, Array], frozen: FrozenModel) -> Head:
+    learner: Learner = plugins.load("learner", described["learner"])
+    columns = [Column(**column) for column in described["columns"]]
+    return learner.restore(columns, Kept(tensors=tensors, facts=described["facts"], frozen=frozen))
 
 
 def _read_config(run: Path, folder: Path) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """Trunks: a pretrained model below the freeze line, named by what it computes, built only when needed."""
 
-import itertools
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from headstart.contracts import Array, Column, Inputs, Modality, Network, Pretrained, Source, Trunk
+from headstart.contracts import Array, Column, Frozen, Inputs, Modality, Network, Pretrained, Source, Trunk
 from headstart.core import plugins
 from headstart.core.errors import EngineUnavailable, MachineError, UserError
 from headstart.core.files import atomic_file, digest_bytes, digest_file, digest_json, home, write_bytes
@@ -24,17 +23,19 @@ _FORMAT = 1  # raised when the same weights would give other features
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrozenModel:
+class FrozenModel(Frozen):
     """A pretrained model as a trunk: knows its key at once, imports torch only when it must run.
 
     ``random_seed`` starts the same architecture from random weights instead, as a control.
-    ``saved`` is a safetensors file that holds the weights already.
+    ``saved`` is a safetensors file that holds the weights already; ``moved`` are weights that were
+    trained since, by name.
     """
 
     source: Source
     pretrained: Pretrained
     random_seed: int | None = None
     saved: Path | None = None
+    moved: Mapping[str, Array] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
@@ -55,13 +56,22 @@ class FrozenModel:
     def state(self) -> Mapping[str, Array]:
         """The weights under the architecture's names; random where ``random_seed`` says so."""
         if self.saved is not None:
-            return dict(load_file(self.saved))
+            return {**load_file(self.saved), **self.moved}
         if self.random_seed is None:
-            return self._converted()
-        network = self._network(self.random_seed)
-        return {name: tensor.numpy() for name, tensor in network.module.state_dict().items()}
+            return {**self._converted(), **self.moved}
+        network = self._built(self.random_seed)
+        drawn = {name: tensor.numpy() for name, tensor in network.module.state_dict().items()}
+        return {**drawn, **self.moved}
 
-    def _network(self, seed: int) -> Network:
+    def trained(self, moved: Mapping[str, Array]) -> "FrozenModel":
+        """Return the model with some of its weights trained: another function, so under another key."""
+        if not moved:
+            return self
+        parts = [name.encode() + np.ascontiguousarray(moved[name]).tobytes() for name in sorted(moved)]
+        digest = digest_bytes(self.pretrained.weights_digest.encode(), *parts)
+        return replace(self, pretrained=replace(self.pretrained, weights_digest=digest), moved=dict(moved))
+
+    def _built(self, seed: int) -> Network:
         """Build the architecture; the user's own random state stays as it is."""
         torch = prepare_torch()
         with torch.random.fork_rng(devices=[]):
@@ -83,11 +93,10 @@ class FrozenModel:
         write_bytes(folder / f"{digest_bytes(content)}.safetensors", content)
         return state
 
-    @cached_property
-    def module(self) -> "nn.Module":
-        """The trunk in torch, in evaluation mode."""
+    def network(self) -> Network:
+        """Build the architecture with the model's weights. Raises MachineError where they don't fit."""
         torch = prepare_torch()
-        network = self._network(0)
+        network = self._built(0)
         state = {name: torch.from_numpy(array.copy()) for name, array in self.state.items()}
         unfit = network.module.load_state_dict(state, strict=False)
         names = [*unfit.unexpected_keys, *unfit.missing_keys]
@@ -96,6 +105,13 @@ class FrozenModel:
                 f"{self.pretrained.base} and {self.pretrained.architecture} differ in {', '.join(names[:3])}"
             )
             raise MachineError(f"{what} ({len(names)} tensors); the weights belong to another architecture.")
+        network.module.eval()
+        return network
+
+    @cached_property
+    def module(self) -> "nn.Module":
+        """The trunk in torch, in evaluation mode."""
+        network = self.network()
         taps = self.modality.taps(self.pretrained.preprocess, network)
         return self.modality.trunk(self.pretrained.preprocess, network, taps).eval()
 
@@ -105,12 +121,10 @@ class FrozenModel:
         module: Any = self.module
         sample = [torch.from_numpy(array) for array in self._sample.values()]
         with torch.inference_mode():
-            widths = [part.shape[1] for part in module.parts(*sample)]
-        stops = list(itertools.accumulate(widths))
-        names = [tap.name for tap in module.taps]
-        return [
-            Column(name, stop - width, stop) for name, width, stop in zip(names, widths, stops, strict=True)
-        ]
+            parts = module.parts(*sample)
+        return self.modality.columns(
+            {tap.name: tuple(part.shape[1:]) for tap, part in zip(module.taps, parts, strict=True)}
+        )
 
     @property
     def modality(self) -> Modality:
@@ -132,7 +146,7 @@ class FrozenModel:
         if not path.exists():
             torch = prepare_torch()
             example = tuple(torch.from_numpy(array) for array in self._sample.values())
-            axes = {**self.modality.varying_axes(), "features": {0: "n"}}
+            axes = self.modality.varying_axes()
             with atomic_file(path) as file, warnings.catch_warnings():
                 # The TorchScript exporter is deprecated, and twenty times as fast as its successor.
                 warnings.simplefilter("ignore")
@@ -146,16 +160,21 @@ class FrozenModel:
         return path
 
 
+def find(base: str) -> tuple[Source, Pretrained]:
+    """Find a pretrained model, SOURCE:NAME. Raises UserError where it is not here."""
+    kind, colon, rest = base.partition(":")
+    if not colon:
+        raise UserError(f"--base is {base!r}", "SOURCE:NAME", "write for instance pack:efficientnet-lite0")
+    source: Source = plugins.load("source", kind)
+    return source, source.find(rest)
+
+
 def find_model(base: str, name: str, sizes: Mapping[str, int | None], random_seed: int | None) -> FrozenModel:
     """Find a pretrained model, and let the modality called ``name`` apply the user's sizes.
 
     Raises UserError where the model is not here or takes another kind of input.
     """
-    kind, colon, rest = base.partition(":")
-    if not colon:
-        raise UserError(f"--base is {base!r}", "SOURCE:NAME", "write for instance pack:efficientnet-lite0")
-    source: Source = plugins.load("source", kind)
-    found = source.find(rest)
+    source, found = find(base)
     modality: Modality = plugins.load("modality", name)
     if found.preprocess.modality != modality.takes:
         raise UserError(

@@ -40,9 +40,9 @@ class ImageClassification(Classification):
     """Tells pictures apart."""
 
     name = "image-classification"
-    modality = "picture"
     default_base = "pack:efficientnet-lite0"
-    learner = "classes"
+    takes = "picture"
+    learners = ("classes",)
     baselines = (MajorityBaseline(), PixelBaseline())
     layouts = ("imagenet", "cifar10", "idx", "image-table", "class-folders")
     unit = "pictures"

@@ -35,9 +35,9 @@ class Segmentation(Task):
     """Tells which class each pixel shows: outputs are logits [n, K, G, G] over the whole picture."""
 
     name = "segmentation"
-    modality = "picture-maps"
     default_base = "pack:efficientnet-lite0"
-    learner = "pixels"
+    takes = "picture"
+    learners = ("pixels",)
     baselines = (CommonestBaseline(), ColourBaseline())
     layouts = ("voc", "cityscapes", "ade20k", "mask-folders")
     unit = row = "pictures"

@@ -109,12 +109,12 @@ class Summarization(Task):
     """Says in a few sentences of a document what it is about."""
 
     name = "summarization"
-    modality = "text"
-    layouts = ("bbc-summary", "story-files", "summary-table")
+    layouts = ("hf-summaries", "bbc-summary", "story-files", "summary-table")
     unit = "documents"
     row = "sentences"
     default_base = "pack:minilm-l6"
-    learner = "sentences"
+    takes = "text"
+    learners = ("sentences",)
     baselines = (LeadBaseline(1), LeadBaseline(3), TitleBaseline(), Oracle(cut=False), Oracle(cut=True))
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:

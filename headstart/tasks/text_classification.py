@@ -40,12 +40,12 @@ class TextClassification(Classification):
     """Tells texts apart."""
 
     name = "text-classification"
-    modality = "text"
     layouts = ("hf-dataset", "orange-tab", "text-table", "text-folders")
     unit = "texts"
     row = "texts"
     default_base = "pack:minilm-l6"
-    learner = "classes"
+    takes = "text"
+    learners = ("classes",)
     baselines = (MajorityBaseline(), TfidfBaseline())
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:

@@ -58,12 +58,12 @@ class Translation(Task):
     """Says in another language what a sentence says."""
 
     name = "translation"
-    modality = "text-states"
     layouts = ("hf-translations", "wmt14", "iwslt15", "parallel-lines", "po-files", "pair-table")
     unit = "sentences"
     row = "sentences"
     default_base = "pack:minilm-l6"
-    learner = "writer"
+    takes = "text"
+    learners = ("writer",)
     baselines = (CopyBaseline(),)
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:

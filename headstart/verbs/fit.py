@@ -22,7 +22,7 @@ from headstart.data.split import Dataset, arrange, folds
 from headstart.fitting.linear import train_baseline
 from headstart.model.features import Features, extract
 from headstart.model.saved import Model, save_model
-from headstart.model.trunk import FrozenModel, find_model
+from headstart.model.trunk import FrozenModel, find, find_model
 from headstart.scoring import count_notes, evaluate
 from headstart.ship.report import write_report
 from headstart.specs import FitSpec, command
@@ -56,7 +56,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
         if spec.engine is not None:
             plugins.load("engine", spec.engine)  # a wrong name is told before any work
         task: Task = plugins.load("task", spec.task or _guess_task(Path(spec.data)))
-        model = _model(spec, task)
+        model, learner = _model(spec, task)
         data = _read(spec, task)
     with stages.timed("features"):
         everything = (*data.train, *data.val, *data.test)
@@ -64,7 +64,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
     with features.table:
         roles = _roles(task, data, features)
         with stages.timed("head"):
-            trained, fitted = _train(spec, task, data, model, features, roles)
+            trained, fitted = _train((spec, task, learner), data, model, features, roles)
         with stages.timed("evaluate"):
             save_model(staging / "model", fitted)
             write_json(staging / "split.json", split_record(features, roles))
@@ -102,12 +102,22 @@ def _guess_task(path: Path) -> str:
     return able[0] if able else plugins.names("task")[0]  # whose reader then says what is missing
 
 
-def _model(spec: FitSpec, task: Task) -> FrozenModel:
+def _model(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
+    """Find the pretrained model, and the kind of head: as asked, else the first that suits the model."""
+    if spec.head is not None and spec.head not in task.learners:
+        raise UserError(
+            f"--head {spec.head} for {task.name}", f"one of {', '.join(task.learners)}", "choose one"
+        )
+    base = spec.base or task.default_base
+    _, found = find(base)
+    able = [plugins.load("learner", name) for name in ([spec.head] if spec.head else task.learners)]
+    learner: Learner = next((one for one in able if one.suits(found)), able[0])
     sizes = {"image_size": spec.image_size, "max_length": spec.max_length}
     seed = spec.seed if spec.random_init else None
-    model = find_model(spec.base or task.default_base, task.modality, sizes, seed)
+    fit_for = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
+    model = find_model(base, fit_for[0], sizes, seed)
     log.info("%s, licence %s", model.pretrained.base, model.pretrained.licence)
-    return model
+    return model, learner
 
 
 def _roles(task: Task, data: Dataset, features: Features) -> dict[str, Array]:
@@ -144,23 +154,29 @@ def _folds(spec: FitSpec, roles: dict[str, Array], labels: Sequence[str]) -> lis
 
 
 def _train(
-    spec: FitSpec, task: Task, data: Dataset, model: FrozenModel, features: Features, roles: dict[str, Array]
+    asked: tuple[FitSpec, Task, Learner],
+    data: Dataset,
+    model: FrozenModel,
+    features: Features,
+    roles: dict[str, Array],
 ) -> tuple[Trained, Model]:
+    spec, task, learner = asked
     training = Training(
         spec=spec,
         task=task,
+        frozen=model,
         rows=features,
         classes=data.classes,
         indices_n=roles["train"],
         folds=_folds(spec, roles, [example.label for example in features.examples]),
     )
-    learner: Learner = plugins.load("learner", task.learner)
     trained = learner.train(training, model.modality.layer_sets(features.columns))
     learnt_by_name = {one.name: train_baseline(training, one) for one in task.baselines}
     return trained, Model(
         task=task.name,
+        learner=learner.name,
         classes=data.classes,
-        frozen=model,
+        frozen=model.trained(trained.moved),
         head=trained.head,
         baselines={name: learnt for name, learnt in learnt_by_name.items() if learnt is not None},
     )

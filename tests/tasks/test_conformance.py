@@ -11,8 +11,9 @@ def test_a_task_declares_all_that_others_ask_of_it(name: str) -> None:
     task: Task = plugins.load("task", name)
     assert task.name == name
     assert set(task.layouts) <= set(plugins.names("layout"))
-    assert task.modality in plugins.names("modality")
-    assert task.learner in plugins.names("learner")
+    for learner in task.learners:
+        modalities = [plugins.load("modality", one) for one in plugins.load("learner", learner).modalities]
+        assert task.takes in [modality.takes for modality in modalities]
     assert all(words.endswith("s") for words in (task.unit, task.row))
     kind, _, base = task.default_base.partition(":")
     assert base in plugins.load("source", kind).names()
