@@ -55,6 +55,7 @@ _TWO = {
 }
 _FORM = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2}|\d{3}))?(?:@([a-z]+))?")
 _MODIFIERS = {"latin": "Latn", "cyrillic": "Cyrl"}
+_SHOWN = 10
 _PAIR = re.compile(r"(?<![A-Za-z])([A-Za-z]{2,3})(?:[-_2]|to)?([A-Za-z]{2,3})(?![A-Za-z])")
 
 
@@ -98,10 +99,20 @@ def fits(one: str, other: str) -> bool:
     return language == same and len(scripts) < 2 and len(regions) < 2
 
 
+def matching(code: str, found: Sequence[str]) -> list[str]:
+    """Return the languages found that a code may mean: only itself where it is there."""
+    return [code] if code in found else [one for one in found if code and fits(code, one)]
+
+
+def listed(found: Sequence[str]) -> str:
+    """Write languages as a sentence can hold them: the first few."""
+    return ", ".join(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
+
+
 def direction(name: str, found: Sequence[str]) -> Languages | None:
     """Return the two of the languages found that a name joins, as ``en-fr``, ``en2fr`` or ``enfr`` do."""
     for match in _PAIR.finditer(name):
-        pair = [_match(named(part) or "", found) for part in match.groups()]
+        pair = [matching(named(part) or "", found) for part in match.groups()]
         if len(pair[0]) == len(pair[1]) == 1 and pair[0] != pair[1]:
             return pair[0][0], pair[1][0]
     return None
@@ -126,10 +137,10 @@ def choose(found: Sequence[str], wanted: Languages, told: Languages | None, wher
 
     Raises UserError where a wanted one is not there, and where it is not clear which are meant.
     """
-    there = ", ".join(found)
+    there = listed(found)
     chosen = []
     for code in wanted:
-        fitting = _match(code, found) if code else [""]
+        fitting = matching(code, found) if code else [""]
         if len(fitting) != 1:
             what = f"{len(fitting)} kinds of {code}" if fitting else f"no {code}"
             raise UserError(
@@ -151,11 +162,6 @@ def choose(found: Sequence[str], wanted: Languages, told: Languages | None, wher
         remedy = f"give {option} {others[0] if others else 'CODE'}, for instance"
         raise UserError(f"{where} has several languages besides {source or target} ({there})", option, remedy)
     return (source, others[0]) if source else (others[0], target)
-
-
-def _match(code: str, found: Sequence[str]) -> list[str]:
-    """Return the languages found that a code may mean: itself where it is there."""
-    return [code] if code in found else [one for one in found if code and fits(code, one)]
 
 
 def _unclear(what: str, found: Sequence[str]) -> UserError:

@@ -65,9 +65,9 @@ class PoFiles(PairReader):
         chosen = (way.translations, way.messages) if way.turned else (way.messages, way.translations)
         pairs = Pairs(chosen, collector)
         for one in files:
-            if one.translations and not languages.fits(one.translations, way.translations):
+            if one.translations not in ("", way.translations):
                 collector.note("files in other languages left out", one.key)
-            elif not one.translations and any(other.translations for other in files):
+            elif one.translations != way.translations and any(other.translations for other in files):
                 collector.drop(one.key, "neither its header nor its name says its language")
             else:
                 _take(one, way, pairs)
@@ -115,11 +115,11 @@ def _language_of(file: Path) -> str:
 def _direction(files: list[_File], wanted: Languages, path: Path) -> _Direction:
     """Return which language is which: one that is wanted and no file's translations' is the messages'."""
     targets = sorted({one.translations for one in files} - {""})
-    fitting = {code: [one for one in targets if languages.fits(code, one)] for code in wanted if code}
+    fitting = {code: languages.matching(code, targets) for code in wanted if code}
     into = [(code, found) for code, found in fitting.items() if found]
     if len(into) > 1 or (into and len(into[0][1]) > 1) or (not into and len(targets) > 1):
-        among = ", ".join(into[0][1] if len(into) == 1 else targets)
-        found = f"{path} has translations into {among}"
+        among = into[0][1] if len(into) == 1 else targets
+        found = f"{path} has translations into {languages.listed(among)}"
         raise UserError(found, "one of these, and the messages' own language", "give --target-language")
     if not into and targets and all(wanted):
         raise UserError(f"{path} has translations into {targets[0]} alone", targets[0], "name that language")
