@@ -82,9 +82,8 @@ def paired(
     """Return how far the first of two systems is ahead on the same examples, and the p-value of that.
 
     Both are scored on the same resamples (paired bootstrap: P. Koehn, "Statistical Significance Tests for
-    Machine Translation Evaluation", EMNLP 2004). The p-value is two-sided: how often a resample's
-    difference is as far from their mean as the difference is from 0 (S. Riezler and J. Maxwell, 2005).
-    Raises ValueError where there is no example.
+    Machine Translation Evaluation", EMNLP 2004). The p-value is two-sided: twice the share of resamples in
+    which the one that is behind is level or ahead. Raises ValueError where there is no example.
     """
     num_statistics = first_NM.shape[1]
 
@@ -100,8 +99,8 @@ def paired(
     for name, difference in differences.items():
         value = float(difference(column_sums(both_NM)[None, :])[0])
         low, high = percentile_interval(drawn[name], value, level) if len(both_NM) > 1 else (None, None)
-        as_far_B = np.abs(drawn[name] - drawn[name].mean()) >= abs(value)
-        p = (1 + int(as_far_B.sum())) / (1 + resamples) if len(both_NM) > 1 else 1.0
+        rarer = min(int((drawn[name] <= 0).sum()), int((drawn[name] >= 0).sum()))
+        p = min(1.0, 2 * (1 + rarer) / (1 + resamples)) if len(both_NM) > 1 else 1.0
         found[name] = Metric(value=value, low=low, high=high, n=len(both_NM)), p
     return found
 

@@ -214,14 +214,13 @@ def test_data_sets_saved_by_the_library(tmp_path: Path) -> None:
 def test_arrow_files_and_pieces_of_tables(tmp_path: Path) -> None:
     content = pa.Table.from_pylist(ROWS)
     for name, rows in (("train-00000-of-00002", content[:4]), ("train-00001-of-00002", content[4:])):
-        with pa.OSFile(str(tmp_path / f"cnn_dailymail-{name}.arrow"), "wb") as sink:
-            with pa.ipc.new_stream(sink, content.schema) as stream:
-                stream.write_table(rows, max_chunksize=3)
+        file = tmp_path / f"cnn_dailymail-{name}.arrow"
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, content.schema) as stream:
+            stream.write_table(rows, max_chunksize=3)
     found = read(tmp_path)
     assert (found.layout, len(found.splits["train"])) == ("summary-table", 6)
     assert certain(tmp_path) == ["summarization"]
-    file = tmp_path / "cnn_dailymail-train-00000-of-00002.arrow"
-    assert len(read(file).splits["all"]) == 4
+    assert len(read(file).splits["all"]) == 2
     file.write_bytes(file.read_bytes()[:-200])
     with pytest.raises(UserError, match="no readable Arrow stream"):
         read(tmp_path)

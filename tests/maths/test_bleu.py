@@ -15,26 +15,8 @@ from headstart.maths import bleu
 from headstart.maths.intervals import bootstrap, paired
 
 WORDS = (
-    *(
-        "the",
-        "a",
-        "of",
-        ".",
-        ",",
-        "!",
-        "cat",
-        "Cat",
-        "dog",
-        "été",
-        "où",
-        "naïve",
-        "(x)",
-        "3,000",
-        "it's",
-        "&",
-        "<",
-    ),
-    *("house", "houses", "x", "3.5", "U.S.", "中文", "。"),
+    *("the", "a", "of", ".", ",", "!", "cat", "Cat", "dog", "été", "où", "naïve", "(x)", "3,000", "it's"),
+    *("&", "<", "house", "houses", "x", "3.5", "U.S.", "中文", "。"),
 )
 SENTENCE = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
 
@@ -138,7 +120,7 @@ def test_intervals_are_of_resampled_corpora() -> None:
 
 
 def test_a_system_is_ahead_or_only_lucky() -> None:
-    rng = random.Random(2)
+    rng = random.Random(3)
 
     def spoilt(share: float) -> list[str]:
         return [" ".join(word if rng.random() > share else "x" for word in one.split()) for one in references]
@@ -155,7 +137,7 @@ def test_a_system_is_ahead_or_only_lucky() -> None:
     turned, again = paired(bad, good, measures)["bleu"]
     assert (turned.value, again) == (pytest.approx(-difference.value), p)
     close, luck = paired(good, alike, measures)["bleu"]
-    assert luck > 0.05
+    assert luck > 0.05  # and so the interval holds 0
     assert close.low is not None
     assert close.high is not None
     assert close.low < 0 < close.high
