@@ -50,7 +50,7 @@ class CopyBaseline(Baseline):
 
     def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> list[Written]:
         """Return each source as it is."""
-        return [Written(rows.examples[index].text or "", {}) for index in indices_n]
+        return [Written(rows.examples[index].text or "") for index in indices_n]
 
 
 @final
@@ -85,7 +85,7 @@ class Translation(Task):
                 expected = "a text file of a sentence a line, a folder of them, a table, or -"
                 raise UserError(f"{name} does not exist", expected, "check the path")
 
-    def parts(self, example: Example) -> Parts:
+    def parts(self, example: Example, whole: bool) -> Parts:
         """Return the sentence itself: it is one unit."""
         return Parts((example,))
 

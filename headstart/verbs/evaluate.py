@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.contracts import Array, Example, Listing, Task
+from headstart.contracts import Array, Example, Listing, Reading, Task
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.records import Evaluation, Note
@@ -34,7 +34,9 @@ def evaluate(spec: EvaluateSpec) -> Evaluation:
     listing = dataset.read(Path(spec.data), task.layouts, (languages[0], languages[1]))
     split, examples = _choose(listing, spec.split)
     _check_classes(listing, examples, model)
-    features = extract(task, examples, model.frozen, Store.default(), spec.engine, say_engine)
+    features = extract(
+        Reading(task, model.whole), examples, model.frozen, Store.default(), spec.engine, say_engine
+    )
     with features.table:
         indices, notes = _unseen(features, run, split)
         if not len(indices):

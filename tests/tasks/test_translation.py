@@ -145,5 +145,5 @@ def test_what_cannot_be_read_has_a_reason(tmp_path: Path) -> None:
 
 
 def test_a_sentence_is_one_unit_and_its_own_content() -> None:
-    assert TASK.parts(EXAMPLES[0]).units == (EXAMPLES[0],)
+    assert TASK.parts(EXAMPLES[0], whole=True).units == (EXAMPLES[0],)
     assert TASK.content(EXAMPLES[1]) == b"It rains."
