@@ -137,6 +137,10 @@ class FitSpec(Spec):
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
     )
     random_init: bool = option("start the same architecture from random weights, as a control", False)
+    source_language: str | None = option(
+        "the language to translate from, as a code: en, fr, pt_BR (default: as the data says)"
+    )
+    target_language: str | None = option("the language to translate into (default: as the data says)")
 
 
 @dataclass(frozen=True)

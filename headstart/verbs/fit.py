@@ -88,7 +88,8 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
 
 
 def _read(spec: FitSpec, task: Task) -> Dataset:
-    data = arrange(dataset.read(Path(spec.data), task.layouts), spec.seed)
+    wanted = spec.source_language or "", spec.target_language or ""
+    data = arrange(dataset.read(Path(spec.data), task.layouts, wanted), spec.seed)
     for note in data.notes:
         log.info("%s (%d)", note.what, note.count)
     sizes = f"{len(data.train):,} to train, {len(data.val):,} to select, {len(data.test):,} to test"
@@ -215,6 +216,7 @@ def _record(
             "reported": data.reported,
             "layout": data.layout,
             "unit": plugins.load("task", model.task).unit,
+            "languages": data.languages,
             **{role: len(indices) for role, indices in roles.items()},
         },
         objective=trained.objective,
