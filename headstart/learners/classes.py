@@ -56,7 +56,7 @@ def _dense(training: Training, layers: str, columns: Sequence[Column]) -> Traine
     spec, fold = training.spec, training.folds[0]
     recipe = Recipe.from_spec(spec)
     l2 = spec.l2 or 0.0
-    head, history = dense.train(problem_of(training), columns, fold, spec.head_hidden or 1, l2, recipe)
+    head, history = dense.train(training, columns, spec.head_hidden or 1, l2, recipe)
     return Trained(
         head=head,
         objective={
