@@ -16,6 +16,7 @@ from headstart.contracts.data import (
     Unfit,
 )
 from headstart.contracts.learning import (
+    Above,
     Again,
     Answer,
     Baseline,
@@ -53,6 +54,7 @@ from headstart.contracts.model import (
 )
 
 __all__ = [
+    "Above",
     "Again",
     "Answer",
     "Array",

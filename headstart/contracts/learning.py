@@ -6,6 +6,7 @@ Shape letters: N examples, M figures an example, D features, K classes.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from headstart.contracts.data import Array, Example, Floats, Inputs
@@ -118,15 +119,19 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them."""
+    """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them.
+
+    ``checkpoints`` is a folder for this very training: what it depends on is in the name.
+    """
 
     spec: FitSpec
-    task: "Task"
+    reading: "Reading"
     frozen: Frozen
     rows: Rows
     classes: Sequence[str]
     indices_n: Array
     folds: Sequence[Fold]
+    checkpoints: Path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,6 +144,23 @@ class Trained:
     head: Head
     objective: Mapping[str, Any]
     moved: Mapping[str, Array] = field(default_factory=dict)
+
+
+class Above(ABC):
+    """What is above the freeze line as it trains by gradient steps; ``module`` holds its weights.
+
+    Of n examples it sees the trunk's inputs and what its taps gave, by name: each [n, d] or [n, T, C].
+    """
+
+    module: Any
+
+    @abstractmethod
+    def loss(self, seen: Mapping[str, Any], inputs: Mapping[str, Any], places_n: Array) -> tuple[Any, float]:
+        """Return the sum of the losses over what some examples teach, and how much that is."""
+
+    @abstractmethod
+    def head(self) -> Head:
+        """Return the weights as they stand as a head."""
 
 
 class Learner(ABC):
@@ -159,6 +181,13 @@ class Learner(ABC):
     @abstractmethod
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose among the layer sets and train. Raises UserError for options without meaning here."""
+
+    @abstractmethod
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Return a head as it trains together with the ``trunk`` below it, a new one where there is none.
+
+        Raises UserError for a kind of head that is not trained so.
+        """
 
     @abstractmethod
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:

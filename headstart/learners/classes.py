@@ -1,9 +1,9 @@
 """Heads that sort into classes: the convex one, and a dense one trained by gradient steps."""
 
 from collections.abc import Mapping, Sequence
-from typing import final
+from typing import Any, cast, final
 
-from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.fitting import dense
 from headstart.fitting.linear import choose_and_solve, problem_of
@@ -43,6 +43,10 @@ class Classes(Learner):
         head = DenseHead.of(sets[objective["layers"]], [layer])
         return Trained(head=head, objective={**objective, "parameters": head.parameters()})
 
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Return the dense layers, from the solved ones or new."""
+        return dense.DenseAbove(problem_of(training), columns, cast(DenseHead | None, head), training.spec)
+
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""
         return DenseHead.restore(columns, kept.tensors)
@@ -52,7 +56,7 @@ def _dense(training: Training, layers: str, columns: Sequence[Column]) -> Traine
     spec, fold = training.spec, training.folds[0]
     recipe = Recipe.from_spec(spec)
     l2 = spec.l2 or 0.0
-    head, history = dense.train(problem_of(training), columns, fold, spec.head_hidden or 1, l2, recipe)
+    head, history = dense.train(training, columns, spec.head_hidden or 1, l2, recipe)
     return Trained(
         head=head,
         objective={

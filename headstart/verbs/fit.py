@@ -3,6 +3,7 @@
 import logging
 import shlex
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from headstart.data import dataset
 from headstart.data.listing import in_order
 from headstart.data.split import Dataset, arrange, folds
 from headstart.fitting.linear import train_baseline
+from headstart.fitting.tuning import tune
 from headstart.model.features import Features, extract
 from headstart.model.saved import Model, save_model
 from headstart.model.trunk import FrozenModel, find, find_model
@@ -27,7 +29,7 @@ from headstart.scoring import count_notes, evaluate
 from headstart.ship.report import write_report
 from headstart.specs import FitSpec, command
 from headstart.verbs.common import data_digest, engine_record, say_engine, split_record, versions
-from headstart.verbs.places import finished, run_folder
+from headstart.verbs.places import checkpoint_folder, finished, forget_checkpoints, run_folder
 
 _CROSS_VALIDATION_EXAMPLES = 1000
 
@@ -46,7 +48,9 @@ def fit(spec: FitSpec) -> Fitted:
         log.info("%s is finished already: nothing was changed", run)
         return done
     with claim(run) as staging:
-        return _fit(spec, run, staging)
+        record = _fit(spec, run, staging)
+    forget_checkpoints(run)
+    return record
 
 
 def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
@@ -60,11 +64,21 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
         data = _read(spec, task)
     with stages.timed("features"):
         everything = (*data.train, *data.val, *data.test)
-        features = extract(Reading(task, learner.whole), everything, model, store, spec.engine, say_engine)
-    with features.table:
+        reading = Reading(task, learner.whole)
+        features = extract(reading, everything, model, store, spec.engine, say_engine)
+    with ExitStack() as opened:
+        opened.enter_context(features.table)
         roles = _roles(task, data, features)
         with stages.timed("head"):
-            trained, fitted = _train((spec, task, learner), data, model, features, roles)
+            checkpoints = checkpoint_folder(
+                run, spec, data_digest(features, np.arange(len(features.examples)))
+            )
+            trained, fitted = _train((spec, task, learner), data, model, features, roles, checkpoints)
+        if spec.strategy != "head":  # the trunk is another function now
+            with stages.timed("features of the trained model"):
+                usable = features.examples
+                features = extract(reading, usable, fitted.frozen, store, spec.engine, say_engine)
+                opened.enter_context(features.table)
         with stages.timed("evaluate"):
             save_model(staging / "model", fitted)
             write_json(staging / "split.json", split_record(features, roles))
@@ -159,18 +173,23 @@ def _train(
     model: FrozenModel,
     features: Features,
     roles: dict[str, Array],
+    checkpoints: Path,
 ) -> tuple[Trained, Model]:
     spec, task, learner = asked
     training = Training(
         spec=spec,
-        task=task,
+        reading=Reading(task, learner.whole),
         frozen=model,
         rows=features,
         classes=data.classes,
         indices_n=roles["train"],
         folds=_folds(spec, roles, [example.label for example in features.examples]),
+        checkpoints=checkpoints,
     )
-    trained = learner.train(training, model.modality.layer_sets(features.columns))
+    sets = model.modality.layer_sets(features.columns)
+    trained = None if spec.strategy == "full" else learner.train(training, sets)
+    if trained is None or spec.strategy == "head-then-full":
+        trained = tune(training, learner, sets["last"], None if trained is None else trained.head)
     learnt_by_name = {one.name: train_baseline(training, one) for one in task.baselines}
     return trained, Model(
         task=task.name,

@@ -138,7 +138,7 @@ def test_interrupted_while_features_are_computed(
     process.stderr.close()
     assert process.wait(60) == 130
     assert "Traceback" not in "".join(said)
-    assert said[-1].startswith("headstart: interrupted; the features computed so far are kept")
+    assert said[-1].startswith("headstart: interrupted; what was computed is kept")
     assert [file.name for file in tmp_path.iterdir() if file != own_home] == []
     tables = call("cache", "--json").json["tables"]
     assert sum(table["rows"] for table in tables) >= 32
