@@ -9,6 +9,7 @@ from headstart.contracts.data import (
     Floats,
     Inputs,
     Listing,
+    Part,
     Reader,
     Truth,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "Modality",
     "Network",
     "Outputs",
+    "Part",
     "Parts",
     "PicturePreprocess",
     "Prepared",

@@ -11,6 +11,7 @@ from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained
 from headstart.core.errors import UserError
 from headstart.fitting import sentences
 from headstart.fitting.recipe import refuse_gradient_options
+from headstart.learners._options import layer_names, refuse_mask_options
 from headstart.model.extract import SentenceHead
 
 
@@ -33,12 +34,8 @@ class Sentences(Learner):
                 "--head-hidden for sentences", "the convex head, which has no hidden layer", "leave it out"
             )
         refuse_gradient_options(training.spec, "for a head of sentences", "leave it out")
-        wanted = training.spec.layers
-        if wanted != "auto" and not sets.get(wanted):
-            raise UserError(
-                f"--layers {wanted} of a model without them", f"one of {', '.join(sets)}", "choose one"
-            )
-        names = [name for name in sets if sets[name]] if wanted == "auto" else [wanted]
+        refuse_mask_options(training.spec, "a head of sentences")
+        names = layer_names(training.spec, sets)
         labelled = sentences.label(training, sets[names[0]][-1])
         views = {name: labelled.view(sets[name]) for name in names}
         chosen, l2 = sentences.choose_layer(labelled, views)

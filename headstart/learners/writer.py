@@ -13,6 +13,7 @@ from headstart.fitting import decoders
 from headstart.fitting.loop import minimise
 from headstart.fitting.recipe import Recipe
 from headstart.fitting.writing import Targets, Teaching
+from headstart.learners._options import refuse_mask_options
 from headstart.model import vocabulary
 from headstart.model.decoders import Decoder, Writing
 from headstart.model.vocabulary import Own, Subwords, Vocabulary
@@ -37,6 +38,7 @@ class Writer(Learner):
 
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Teach the decoder on the first fold; its epoch is chosen on what that fold holds out."""
+        refuse_mask_options(training.spec, "a head that writes")
         columns, used_n, kind = sets["last"], np.unique(np.concatenate(training.folds[0])), _kind(training)
         recipe = Recipe.from_spec(training.spec, **_ALL, **(_NEW if kind == "new" else _PRETRAINED))
         words = decoders.choose_vocabulary(training, kind, used_n)
