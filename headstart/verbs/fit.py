@@ -64,7 +64,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
         data = _read(spec, task)
     with stages.timed("features"):
         everything = (*data.train, *data.val, *data.test)
-        reading = Reading(task, learner.whole)
+        reading = Reading(task, learner.whole, model.pretrained)
         features = extract(reading, everything, model, store, spec.engine, say_engine)
     with ExitStack() as opened:
         opened.enter_context(features.table)
@@ -126,7 +126,7 @@ def _model(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
     _, found = find(base)
     able = [plugins.load("learner", name) for name in ([spec.head] if spec.head else task.learners)]
     learner: Learner = next((one for one in able if one.suits(found)), able[0])
-    sizes = {"image_size": spec.image_size, "max_length": spec.max_length}
+    sizes = {"image_size": spec.image_size, "max_length": spec.max_length, "tiles": spec.tiles}
     seed = spec.seed if spec.random_init else None
     fit_for = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
     model = find_model(base, fit_for[0], sizes, seed)
@@ -178,7 +178,7 @@ def _train(
     spec, task, learner = asked
     training = Training(
         spec=spec,
-        reading=Reading(task, learner.whole),
+        reading=features.reading,
         frozen=model,
         rows=features,
         classes=data.classes,
