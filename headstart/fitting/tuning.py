@@ -51,7 +51,7 @@ def tune(training: Training, learner: Learner, columns: Sequence[Column], head: 
         head=(trained := objective.above.head()),
         moved=moved,
         objective={
-            "loss": "the head's, through the whole model",
+            "loss": "the head's loss, through the whole model",
             "penalty": "none",
             "examples": len(training.folds[0][0]),
             "parameters": sum(array.size for array in moved.values()) + trained.parameters(),

@@ -75,9 +75,7 @@ def _objective(
         "formula": "min over w, b of 1/N Σ −log p(yᵢ|xᵢ) + λ/2 ‖w‖²",
         "solver": "L-BFGS on standardised features of sentences; labels by greedy ROUGE",
         "length": forms[0]["length"],
-        "cut": "each sentence to its likeliest run of words"
-        if head.shortener is not None
-        else "whole sentences",
+        "cut": "each whole" if head.shortener is None else "each cut to its likeliest run of words",
         "chosen": [asdict(one) for one in layers],
         "forms": list(forms),
     }
