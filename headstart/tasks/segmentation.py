@@ -21,6 +21,7 @@ from headstart.contracts import (
     Task,
 )
 from headstart.core.records import Metric, Section
+from headstart.data import picture
 from headstart.data.mask import Mask
 from headstart.maths import segmentation
 from headstart.maths.bilinear import matrix
@@ -57,9 +58,7 @@ class Segmentation(Task):
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Decode, turn upright, squash to a square: uint8 [size, size, 3]."""
         image, notes = _pictures.opened(example, content)
-        preprocess = cast(PicturePreprocess, pretrained.preprocess)
-        method = Image.Resampling[preprocess.interpolation.upper()]
-        pixels = np.asarray(image.resize((preprocess.size, preprocess.size), method))
+        pixels = picture.square(image, cast(PicturePreprocess, pretrained.preprocess))
         return Prepared(inputs={"pixels": pixels}, notes=notes)
 
     def answers(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> list[Answer]:
