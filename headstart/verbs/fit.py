@@ -123,7 +123,7 @@ def _model(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
             f"--head {spec.head} for {task.name}", f"one of {', '.join(task.learners)}", "choose one"
         )
     base = spec.base or task.default_base
-    _, found = find(base)
+    _, found = find(base, weights=not spec.random_init)
     able = [plugins.load("learner", name) for name in ([spec.head] if spec.head else task.learners)]
     learner: Learner = next((one for one in able if one.suits(found)), able[0])
     sizes = {"image_size": spec.image_size, "max_length": spec.max_length, "tiles": spec.tiles}
@@ -131,6 +131,8 @@ def _model(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
     fit_for = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
     model = find_model(base, fit_for[0], sizes, seed)
     log.info("%s, licence %s", model.pretrained.base, model.pretrained.licence)
+    for what in model.pretrained.adapted:
+        log.info("%s", what)
     return model, learner
 
 
@@ -241,6 +243,7 @@ def _record(
             "revision": pretrained.revision,
             "weights_sha256": pretrained.weights_digest,
             "preprocess": to_json(pretrained.preprocess),
+            "adapted": list(pretrained.adapted),
             "random_init": spec.random_init,
             "parameters_trained": model.head.parameters(),
         },
