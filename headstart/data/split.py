@@ -13,6 +13,7 @@ from headstart.contracts import Example, Listing
 from headstart.core.errors import UserError
 from headstart.core.records import Dropped, Note
 from headstart.data.listing import UNSPLIT, check_classes, in_order
+from headstart.data.stratify import deal
 
 SHARE = 0.15
 """The share of unsplit data that goes to validation, and again to test."""
@@ -38,6 +39,11 @@ class Dataset:
     made: str
     dropped: tuple[Dropped, ...]
     notes: tuple[Note, ...]
+
+    @property
+    def kind(self) -> str:
+        """Name the kind of truth (``Truth.kind``)."""
+        return self.train[0].kind
 
 
 def arrange(listing: Listing, seed: int) -> Dataset:
@@ -66,7 +72,7 @@ def arrange(listing: Listing, seed: int) -> Dataset:
     if not drawn:
         _check_given(train)
     labelled = all(example.truth is None for example in train)
-    classes = in_order({example.label for example in train} - {""}) if labelled else listing.classes
+    classes = in_order(name for example in train for name in example.names()) if labelled else listing.classes
     if len(classes) == 1:
         raise UserError(f"a single class, {classes[0]!r}, to train on", "two or more", "add a second class")
     return Dataset(
@@ -105,10 +111,45 @@ def folds(labels: Sequence[int] | Indices, seed: int, count: int = 5) -> list[tu
     return [(np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)) for fold in range(used)]
 
 
+def folds_of(examples: Sequence[Example], seed: int, count: int = 5) -> list[tuple[Indices, Indices]]:
+    """Divide labelled examples for cross-validation, each class or label in proportion; see ``folds``."""
+    if not _several(examples):
+        _, label_ids = np.unique([example.label for example in examples], return_inverse=True)
+        return folds(label_ids, seed, count)
+    order = np.random.default_rng(seed).permutation(len(examples))
+    used = min(count, len(examples))
+    fold_N = np.empty(len(examples), dtype=np.int64)
+    fold_N[order] = deal([examples[place].names() for place in order], [1 / used] * used)
+    return [(np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)) for fold in range(used)]
+
+
+def _several(examples: Sequence[Example]) -> bool:
+    """Say whether an example may have several labels."""
+    return any(example.truth is not None and example.names() for example in examples)
+
+
 def _drawn(examples: Sequence[Example], seed: int) -> tuple[tuple[Example, ...], ...]:
-    """Divide each class 70/15/15, at least one of it in each part."""
+    """Divide 70/15/15, each class or label in proportion."""
+    ranked = sorted(examples, key=lambda example: _rank(seed, example.key))
+    parts = (_by_label if _several(examples) else _by_class)(ranked)
+    return tuple(tuple(sorted(part, key=lambda example: example.key)) for part in parts)
+
+
+def _by_label(ranked: Sequence[Example]) -> tuple[list[Example], ...]:
+    """Divide examples of several labels, in the order of their ranks."""
+    dealt = deal([example.names() for example in ranked], [1 - 2 * SHARE, SHARE, SHARE])
+    parts = tuple(
+        [one for one, at in zip(ranked, dealt, strict=True) if at == part] for part in range(3)
+    )
+    if not all(parts):
+        raise UserError(f"only {len(ranked)} examples", "ten or more to divide", "add examples")
+    return parts
+
+
+def _by_class(ranked: Sequence[Example]) -> tuple[list[Example], ...]:
+    """Divide each class in the order of its examples' ranks, at least one of it in each part."""
     by_class: dict[str, list[Example]] = defaultdict(list)
-    for example in examples:
+    for example in ranked:
         by_class[example.label].append(example)
     few = {name: len(members) for name, members in by_class.items() if len(members) < 3}
     if few:
@@ -118,12 +159,11 @@ def _drawn(examples: Sequence[Example], seed: int) -> tuple[tuple[Example, ...],
         )
     train, val, test = list[Example](), list[Example](), list[Example]()
     for members in by_class.values():
-        ranked = sorted(members, key=lambda example: _rank(seed, example.key))
-        held = max(1, int(SHARE * len(ranked) + 0.5))
-        val += ranked[:held]
-        test += ranked[held : 2 * held]
-        train += ranked[2 * held :]
-    return tuple(tuple(sorted(part, key=lambda example: example.key)) for part in (train, val, test))
+        held = max(1, int(SHARE * len(members) + 0.5))
+        val += members[:held]
+        test += members[held : 2 * held]
+        train += members[2 * held :]
+    return train, val, test
 
 
 def _rank(seed: int, key: str) -> bytes:

@@ -104,7 +104,7 @@ def _batches(
     step = max(batch_size, _CHUNK // batch_size * batch_size)
     for start in range(0, len(order), step):
         part = order[start : start + step]
-        x_nD, y_n = problem.rows.read(part, columns), problem.targets_N[part]
+        x_nD, y_n = problem.rows.read(part, columns), problem.targets[part]
         for first in range(0, len(part), batch_size):
             yield x_nD[first : first + batch_size], y_n[first : first + batch_size]
 
@@ -140,7 +140,7 @@ def _validate(head: DenseHead, problem: Problem, validate: Array) -> dict[str, f
     loss, right = 0.0, 0
     view = View.of_columns(problem.rows, head.columns)
     for part in view.pieces(validate):
-        p_nK, y_n = head.outputs(view.read(part)), problem.targets_N[part]
+        p_nK, y_n = head.outputs(view.read(part)), problem.targets[part]
         loss -= float(np.log(np.maximum(p_nK[np.arange(len(y_n)), y_n], 1e-15)).sum())
         right += int((p_nK.argmax(axis=1) == y_n).sum())
     return {"log_loss": loss / len(validate), "accuracy": right / len(validate)}

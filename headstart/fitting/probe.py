@@ -18,18 +18,24 @@ from scipy import sparse
 from headstart.contracts import Array, Column, Fold, Rows
 from headstart.core.progress import progress
 from headstart.core.threads import one_blas_thread
-from headstart.maths import softmax
+from headstart.maths import logistic, softmax
+from headstart.maths.softmax import Loss
 
 L2_GRID = (1e-1, 1e-2, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 _SELECTION_EXAMPLES = 1200
 _IN_MEMORY_BYTES = 32 << 20
 _MANY_CLASSES = 100
 _FINALISTS = 4
+_SPANNED = 3_000
+"""Of so many examples at most the Gram matrix is factorised: 72 MB, a second."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tried:
-    """One candidate's mean figures over the validation folds it was tried on."""
+    """One candidate's mean figures over the validation folds it was tried on.
+
+    Where an example may have several labels, both are means over labels as well.
+    """
 
     layers: str
     l2: float
@@ -40,29 +46,64 @@ class Tried:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """Examples with their features, their targets [N] in K classes."""
+    """Examples with their features and targets.
+
+    Targets are places among K classes [N]; or, where an example may have any number of labels, 0 and 1 [N, K].
+    """
 
     rows: Rows
-    targets_N: Array
+    targets: Array
     num_classes: int
+
+    @property
+    def several(self) -> bool:
+        """Say whether an example may have any number of labels."""
+        return self.targets.ndim == 2
+
+    @property
+    def loss(self) -> Loss:
+        """What the head minimises."""
+        return logistic.cross_entropy if self.several else softmax.cross_entropy
+
+    def figures(self, logits_nK: Array, indices_n: Array) -> tuple[float, float]:
+        """Return the mean log loss of some examples, and the share of decisions that are right."""
+        truth = self.targets[indices_n]
+        if self.several:
+            p_nK = logistic.probabilities(logits_nK)
+            right = (p_nK >= logistic.DEFAULT_THRESHOLD) == truth
+            return float(logistic.losses(p_nK, truth).mean()), float(right.mean())
+        p_nK = softmax.probabilities(logits_nK)
+        loss = -np.log(np.maximum(p_nK[np.arange(len(truth)), truth], 1e-15)).mean()
+        return float(loss), float((p_nK.argmax(axis=1) == truth).mean())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class View:
-    """One representation of the examples: ``read`` gives [n, D] of some, dense or sparse float32."""
+    """One representation of the examples: ``read`` gives [n, D] of some, dense or sparse float32.
+
+    ``row_bytes`` is what an example takes in memory, about.
+    """
 
     read: Callable[[Array], Any]
     width: int
+    row_bytes: int
+
+    @staticmethod
+    def of(read: Callable[[Array], Any], some_n: Array) -> "View":
+        """Return what ``read`` gives, measured on some examples."""
+        x_nD = read(some_n)
+        size = 8 * x_nD.nnz if sparse.issparse(x_nD) else x_nD.nbytes
+        return View(read=read, width=x_nD.shape[1], row_bytes=max(1, -(-size // x_nD.shape[0])))
 
     @staticmethod
     def of_columns(rows: Rows, columns: Sequence[Column]) -> "View":
         """Return what a head sees that looks at some columns of the features."""
         width = sum(column.stop - column.start for column in columns)
-        return View(read=lambda indices_n: rows.read(indices_n, columns), width=width)
+        return View(read=lambda indices_n: rows.read(indices_n, columns), width=width, row_bytes=4 * width)
 
     def pieces(self, indices_n: Array) -> Iterator[Array]:
-        """Yield the indices in pieces whose dense features take bounded memory."""
-        step = max(1, _IN_MEMORY_BYTES // 4 // (4 * self.width))
+        """Yield the indices in pieces whose features take bounded memory."""
+        step = max(1, _IN_MEMORY_BYTES // 4 // self.row_bytes)
         for start in range(0, len(indices_n), step):
             yield indices_n[start : start + step]
 
@@ -105,19 +146,32 @@ def _path(problem: Problem, view: View, fold: Fold, grid: Sequence[float]) -> li
     """Return (log loss, accuracy) on the fold for each lambda, from the largest down, each from the last."""
     if not grid:
         return []
+    return [problem.figures(logits_mK, fold[1]) for logits_mK in _held_out(problem, view, fold, grid)]
+
+
+def _held_out(problem: Problem, view: View, fold: Fold, grid: Sequence[float]) -> Iterator[Array]:
+    """Yield the logits [m, K] of what a fold validates on, for each lambda in turn."""
     fit, validate = fold
-    scaling = _scaling([view.read(fit)])
-    reduced = softmax.reduce(scaling.apply(view.read(fit)))
+    x_nD = view.read(fit)
+    scaling = _scaling([x_nD])
+    reduced = softmax.reduce(scaling.apply(x_nD))
     held_out = reduced.project(scaling.apply(view.read(validate)))
-    y_n, truth_m = problem.targets_N[fit], problem.targets_N[validate]
+    y = problem.targets[fit]
     shape = (len(fit), reduced.z_NR.shape[1], problem.num_classes)
-    head, scores = None, []
+    head = None
     for l2 in grid:
-        head = softmax.solve(lambda: [(reduced.z_NR, y_n)], shape, l2, head, tolerance=1e-6)
-        p_mK = softmax.probabilities(head.logits(held_out))
-        loss = -np.log(np.maximum(p_mK[np.arange(len(truth_m)), truth_m], 1e-15)).mean()
-        scores.append((float(loss), float((p_mK.argmax(axis=1) == truth_m).mean())))
-    return scores
+        head = softmax.solve(lambda: [(reduced.z_NR, y)], shape, l2, head, 1e-6, problem.loss)
+        yield head.logits(held_out)
+
+
+def threshold(problem: Problem, view: View, folds: Sequence[Fold], l2: float) -> float:
+    """Return at which probability labels are given: the best over what the folds validate on."""
+    found = [
+        (logistic.probabilities(logits_mK), problem.targets[fold[1]])
+        for fold in folds
+        for logits_mK in _held_out(problem, view, fold, (l2,))
+    ]
+    return logistic.threshold(np.concatenate([p for p, _ in found]), np.concatenate([y for _, y in found]))
 
 
 def _scaling(chunks: Iterable[Array]) -> softmax.Scaling:
@@ -130,11 +184,14 @@ def _scaling(chunks: Iterable[Array]) -> softmax.Scaling:
 
 def solve(problem: Problem, view: View, indices_n: Array, l2: float) -> softmax.Linear:
     """Solve the convex problem on all the given examples; memory stays flat as they grow."""
+    if len(indices_n) * view.row_bytes <= _IN_MEMORY_BYTES:
+        x_nD = view.read(indices_n)
+        scaling = _scaling([x_nD])
+        return scaling.fold(_solve_in_memory(problem, scaling.apply(x_nD), indices_n, l2))
     scaling = _scaling(view.read(part) for part in view.pieces(indices_n))
-    if len(indices_n) * view.width * 4 <= _IN_MEMORY_BYTES:
-        return scaling.fold(_solve_in_memory(problem, view, scaling, indices_n, l2))
     few = indices_n[:: -(-len(indices_n) // _SELECTION_EXAMPLES)]
-    start = _solve_in_memory(problem, view, scaling, few, l2 * len(indices_n) / len(few))
+    larger = l2 * len(indices_n) / len(few)
+    start = _solve_in_memory(problem, scaling.apply(view.read(few)), few, larger)
     shape = (len(indices_n), view.width, problem.num_classes)
     # Chunks times a few classes are small products; with many classes more threads pay.
     threads = nullcontext() if problem.num_classes >= _MANY_CLASSES else one_blas_thread()
@@ -143,20 +200,19 @@ def solve(problem: Problem, view: View, indices_n: Array, l2: float) -> softmax.
         def passes() -> Iterator[tuple[Array, Array]]:
             advance(1)
             for part in view.pieces(indices_n):
-                yield scaling.apply(view.read(part)), problem.targets_N[part]
+                yield scaling.apply(view.read(part)), problem.targets[part]
 
-        return scaling.fold(softmax.solve(passes, shape, l2, start, tolerance=1e-6))
+        return scaling.fold(softmax.solve(passes, shape, l2, start, 1e-6, problem.loss))
 
 
-def _solve_in_memory(
-    problem: Problem, view: View, scaling: softmax.Scaling, indices_n: Array, l2: float
-) -> softmax.Linear:
-    """Solve on examples that fit in memory, in the coordinates of the scaled features."""
-    reduced = softmax.reduce(scaling.apply(view.read(indices_n)))
-    y_n = problem.targets_N[indices_n]
+def _solve_in_memory(problem: Problem, x_nD: Any, indices_n: Array, l2: float) -> softmax.Linear:
+    """Solve on scaled features that fit in memory, in the coordinates of their span where that pays."""
+    spanned = len(indices_n) <= _SPANNED
+    reduced = softmax.reduce(x_nD) if spanned else softmax.Reduced(x_nD, x_nD, None)
+    y = problem.targets[indices_n]
     shape = (len(indices_n), reduced.z_NR.shape[1], problem.num_classes)
     with one_blas_thread():
-        return reduced.expand(softmax.solve(lambda: [(reduced.z_NR, y_n)], shape, l2))
+        return reduced.expand(softmax.solve(lambda: [(reduced.z_NR, y)], shape, l2, loss=problem.loss))
 
 
 def subsample(fold: Fold, seed: int) -> Fold:

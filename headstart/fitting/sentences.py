@@ -51,11 +51,11 @@ class Labelled:
         def read(places_m: Array) -> Array:
             return np.hstack([self.rows.read(places_m, columns), self.surface_MS[places_m]])
 
-        return View(read=read, width=width)
+        return View(read=read, width=width, row_bytes=4 * width)
 
     def problem(self) -> Problem:
         """Return the targets: 1 for the sentences that the oracle takes."""
-        return Problem(rows=self.rows, targets_N=self.targets_M, num_classes=2)
+        return Problem(rows=self.rows, targets=self.targets_M, num_classes=2)
 
 
 def label(training: Training, last: Column) -> Labelled:
