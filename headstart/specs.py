@@ -108,28 +108,27 @@ class FitSpec(Spec):
         "train a dense hidden layer of this many units by gradient steps", least=1
     )
     optimizer: str | None = option(
-        "for --head-hidden: adamw, adam, rmsprop or sgd", choices=("adamw", "adam", "rmsprop", "sgd")
+        "adamw, adam, rmsprop or sgd, for heads that are stepped", choices=("adamw", "adam", "rmsprop", "sgd")
     )
-    epochs: int | None = option("for --head-hidden: passes over the training data (default 20)", least=1)
-    batch_size: int | None = option("for --head-hidden: examples a step (default 32)", least=1)
-    learning_rate: float | None = option(
-        "for --head-hidden: the step size (default 0.001; sgd 0.01)", above=0
+    epochs: int | None = option("at most so many passes over the training data", least=1)
+    batch_size: int | None = option("examples a step", least=1)
+    learning_rate: float | None = option("the largest step size", above=0)
+    schedule: str | None = option(
+        "how the learning rate goes on after its warm-up",
+        choices=("constant", "linear", "cosine", "inverse-sqrt"),
     )
+    warmup: int | None = option("steps until the learning rate is at its largest", least=0)
+    weight_decay: float | None = option("decay of weights, norms and biases spared", least=0)
+    clip: float | None = option("largest norm of the gradient", above=0)
+    accumulate: int | None = option("parts that a step is taken in, to save memory", least=1)
+    label_smoothing: float | None = option("share of the truth that is spread over all classes", least=0)
+    patience: int | None = option("epochs without a better one before training stops", least=1)
+    average: int | None = option("average the weights of so many best epochs, where that helps", least=1)
+    budget: str | None = option("time for the gradient steps, such as 90s, 10m or 2h")
     engine: str | None = option(
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
     )
     random_init: bool = option("start the same architecture from random weights, as a control", False)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        gradient_only = ("optimizer", "epochs", "batch_size", "learning_rate")
-        given = [flag(name) for name in gradient_only if getattr(self, name) is not None]
-        if given and self.head_hidden is None:
-            raise UserError(
-                f"{given[0]} without --head-hidden",
-                "no such option, because the default head is a convex problem that is solved, not stepped",
-                "add --head-hidden 1024 or leave it out",
-            )
 
 
 @dataclass(frozen=True)

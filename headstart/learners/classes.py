@@ -8,6 +8,7 @@ from headstart.core.errors import UserError
 from headstart.fitting import dense
 from headstart.fitting.linear import choose_and_solve, problem_of
 from headstart.fitting.probe import View
+from headstart.fitting.recipe import Recipe, refuse_gradient_options
 from headstart.model.head import DenseHead
 
 
@@ -32,6 +33,9 @@ class Classes(Learner):
         if training.spec.head_hidden is not None:
             layers = "last" if wanted == "auto" else wanted
             return _dense(training, layers, sets[layers])
+        refuse_gradient_options(
+            training.spec, "without --head-hidden", "add --head-hidden 1024 or leave it out"
+        )
         names = [name for name in sets if sets[name]] if wanted == "auto" else [wanted]
         views = {name: View.of_columns(training.rows, sets[name]) for name in names}
         layer, objective = choose_and_solve(training, views)
@@ -44,21 +48,21 @@ class Classes(Learner):
 
 
 def _dense(training: Training, layers: str, columns: Sequence[Column]) -> Trained:
-    recipe = dense.Recipe.from_spec(training.spec)
-    fit, _ = training.folds[0]
-    head, history = dense.train(problem_of(training), columns, training.folds[0], recipe, training.spec.seed)
+    spec, fold = training.spec, training.folds[0]
+    recipe = Recipe.from_spec(spec)
+    l2 = spec.l2 or 0.0
+    head, history = dense.train(problem_of(training), columns, fold, spec.head_hidden or 1, l2, recipe)
     return Trained(
         head=head,
         objective={
             "loss": "cross-entropy",
-            "penalty": "l2" if recipe.l2 else "none",
-            "lambda": recipe.l2,
+            "penalty": "l2" if l2 else "none",
+            "lambda": l2,
             "layers": layers,
             "features": sum(column.stop - column.start for column in columns),
-            "examples": len(fit),
+            "examples": len(fold[0]),
             "parameters": head.parameters(),
-            "formula": "min over W₁, b₁, W₂, b₂ of 1/N Σ −log p(yᵢ|xᵢ)"
-            + (" + λ/2 ‖W‖²" if recipe.l2 else ""),
+            "formula": "min over W₁, b₁, W₂, b₂ of 1/N Σ −log p(yᵢ|xᵢ)" + (" + λ/2 ‖W‖²" if l2 else ""),
             "solver": recipe.describe(),
             "epochs": history,
         },

@@ -10,6 +10,7 @@ from headstart.core.errors import UserError
 from headstart.core.progress import progress
 from headstart.fitting import maps
 from headstart.fitting.maps import Pieces, Read, Samples
+from headstart.fitting.recipe import refuse_gradient_options
 from headstart.model.maps import MapHead, side_of, unpacked
 
 L2_GRID = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -35,6 +36,7 @@ class Pixels(Learner):
             raise UserError(
                 "--head-hidden for masks", "the linear head of each pixel", "leave --head-hidden out"
             )
+        refuse_gradient_options(spec, "for the linear head of each pixel", "leave it out")
         if spec.layers != "auto" and not sets.get(spec.layers):
             known = [name for name in sets if sets[name]]
             raise UserError(

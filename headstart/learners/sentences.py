@@ -10,6 +10,7 @@ from typing import Any, final
 from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.fitting import sentences
+from headstart.fitting.recipe import refuse_gradient_options
 from headstart.model.extract import SentenceHead
 
 
@@ -30,6 +31,7 @@ class Sentences(Learner):
             raise UserError(
                 "--head-hidden for sentences", "the convex head, which has no hidden layer", "leave it out"
             )
+        refuse_gradient_options(training.spec, "for a head of sentences", "leave it out")
         wanted = training.spec.layers
         if wanted != "auto" and not sets.get(wanted):
             raise UserError(

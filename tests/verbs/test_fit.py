@@ -180,7 +180,7 @@ def test_the_textbook_head_is_stepped_as_told_and_repeats(
     ]
     assert torch.equal(torch.get_rng_state(), state)
     objective = said[0]["objective"]
-    assert "rmsprop, 3 epochs, batches of 8, step 0.001" in objective["solver"]
+    assert "rmsprop, 3 epochs, batches of 8, learning rate 0.001" in objective["solver"]
     assert [one["epoch"] for one in objective["epochs"]] == [1, 2, 3]
     assert objective["features"] * 32 + 32 + 32 * 3 + 3 == objective["parameters"]
     assert heads(tmp_path / "a") == heads(tmp_path / "b")

@@ -1,0 +1,225 @@
+"""The one training loop: min over theta of L(theta; D), by gradient steps, read from top to bottom.
+
+The order of the examples and whatever is drawn (dropout, augmentation) are pure functions of (seed,
+epoch, step), never of a global random state. The loss of a step is a sum over what its examples teach
+(examples, tokens, pixels) divided by how much that is: the same in however many parts a step is taken.
+"""
+
+import logging
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.contracts import Array
+from headstart.core.errors import MachineError, UserError
+from headstart.core.frameworks import prepare_torch
+from headstart.core.progress import progress
+from headstart.fitting.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn, optim
+
+log = logging.getLogger(__name__)
+
+_OUT_OF_MEMORY = ("out of memory", "not enough memory", "bad_alloc", "can't allocate memory")
+_WATCHED_STEPS, _DIVERGED = 8, 4.0
+
+
+class Objective(ABC):
+    """What is minimised: a module, the batches that teach it, their loss, and figures on held-out data."""
+
+    module: "nn.Module"
+
+    @abstractmethod
+    def batches(self, epoch: int) -> Sequence[Array]:
+        """Return the epoch's batches as places of examples: a pure function of (seed, epoch)."""
+
+    @abstractmethod
+    def loss(self, places_n: Array, epoch: int) -> "tuple[Tensor, float]":
+        """Return the sum of the losses over what some examples teach, and how much that is."""
+
+    @abstractmethod
+    def validate(self) -> Mapping[str, float]:
+        """Return figures on held-out data, by name; the first one is to become small."""
+
+
+@dataclass
+class _State:
+    """Where training stands, weights and optimizer apart; ``best`` are (figure, epoch, weights)."""
+
+    step: int = 0
+    parts: int = 1
+    losses: list[float] = field(default_factory=list)
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: "list[tuple[float, int, dict[str, Tensor]]]" = field(default_factory=list)
+
+    def diverged(self) -> bool:
+        """Say whether the loss is not finite, or far above where it began, for some steps on end."""
+        first, last = self.losses[:_WATCHED_STEPS], self.losses[-_WATCHED_STEPS:]
+        return not math.isfinite(last[-1]) or min(last) > _DIVERGED * float(np.mean(first))
+
+
+def minimise(objective: Objective, recipe: Recipe, label: str) -> list[dict[str, float]]:
+    """Train the module in place: it ends with the weights of the best epoch, or the mean of the best few.
+
+    Returns the history, a record an epoch. Raises UserError where the loss diverges before any epoch
+    was finished, MachineError where a single example does not fit into memory.
+    """
+    optimizer, state = recipe.build(objective.module), _State(parts=recipe.accumulate)
+    begun_s, steps = time.monotonic(), recipe.epochs * len(objective.batches(0))
+    with progress(steps, label, "steps") as advance, _own_random_state() as draw:
+        for epoch in range(recipe.epochs):
+            taught, weight = 0.0, 0.0
+            objective.module.train()
+            for places_n in objective.batches(epoch):
+                elapsed = (time.monotonic() - begun_s) / recipe.seconds
+                _set_rate(optimizer, recipe.rate(state.step, max(state.step / steps, elapsed)))
+                draw(recipe.seed, state.step)
+                step_loss, step_weight = _step(objective, optimizer, places_n, (epoch, recipe.clip), state)
+                taught, weight = taught + step_loss, weight + step_weight
+                state.step += 1
+                advance(1)
+                if state.diverged() or elapsed >= 1:
+                    break
+            if state.diverged():
+                _tell_divergence(recipe, state)
+                break
+            objective.module.eval()
+            figures = objective.validate()
+            _record(objective, recipe, state, {"epoch": epoch + 1, "loss": taught / weight, **figures})
+            waited = epoch + 1 - state.best[0][1]
+            if elapsed >= 1 or (recipe.patience is not None and waited >= recipe.patience):
+                break
+    _keep_best(objective, state)
+    return state.history
+
+
+def _step(
+    objective: Objective,
+    optimizer: "optim.Optimizer",
+    places_n: Array,
+    how: tuple[int, float | None],
+    state: _State,
+) -> tuple[float, float]:
+    """Take one step, in more parts where memory is short; return the sum of losses and its weight."""
+    epoch, clip = how
+    while True:
+        try:
+            parts = np.array_split(places_n, min(state.parts, len(places_n)))
+            total, weight = _accumulate(objective, parts, epoch)
+            break
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if state.parts >= len(places_n):
+                raise MachineError(
+                    "One example does not fit into memory; give a smaller --max-length or --image-size."
+                ) from error
+            state.parts *= 2
+            log.warning("out of memory: each step is taken in %d parts from here on", state.parts)
+    state.losses.append(total / weight)
+    if math.isfinite(total):
+        _apply(objective.module, optimizer, weight, clip)
+    return total, weight
+
+
+def _accumulate(objective: Objective, parts: Sequence[Array], epoch: int) -> tuple[float, float]:
+    """Add up the gradients of the sum of losses; return that sum and its weight."""
+    torch = prepare_torch()
+    objective.module.zero_grad(set_to_none=True)
+    device = next(objective.module.parameters()).device.type
+    total, weight = 0.0, 0.0
+    for part_n in parts:
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            loss, part_weight = objective.loss(part_n, epoch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        total, weight = total + float(loss.detach()), weight + part_weight
+    return total, weight
+
+
+def _apply(module: "nn.Module", optimizer: "optim.Optimizer", weight: float, clip: float | None) -> None:
+    """Step along the mean's gradient, cut to the norm ``clip``."""
+    from torch import nn
+
+    gradients = [one.grad for one in module.parameters() if one.grad is not None]
+    for gradient in gradients:
+        gradient /= weight
+    if clip is not None:
+        nn.utils.clip_grad_norm_(module.parameters(), clip)
+    optimizer.step()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error tells that memory was short: torch has no one class for that."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+
+
+def _record(objective: Objective, recipe: Recipe, state: _State, figures: dict[str, float]) -> None:
+    """Note an epoch's figures, and keep its weights where it is among the best."""
+    state.history.append(figures)
+    names = [name for name in figures if name not in ("epoch", "loss")]
+    weights = {name: one.detach().clone() for name, one in objective.module.state_dict().items()}
+    state.best.append((figures[names[0]], len(state.history), weights))
+    state.best.sort(key=lambda one: one[:2])
+    del state.best[recipe.average :]
+
+
+def _keep_best(objective: Objective, state: _State) -> None:
+    """Load the mean of the best epochs' weights where that is better on held-out data, else the best's."""
+    best = state.best[0][2]
+    if len(state.best) > 1:
+        objective.module.load_state_dict(_mean([weights for _, _, weights in state.best]))
+        objective.module.eval()
+        figures = objective.validate()
+        kept = next(iter(figures.values())) < state.best[0][0]
+        state.history.append({"averaged": float(len(state.best)), "kept": float(kept), **figures})
+        if kept:
+            return
+    objective.module.load_state_dict(best)
+    objective.module.eval()
+
+
+def _mean(states: "Sequence[dict[str, Tensor]]") -> "dict[str, Tensor]":
+    torch = prepare_torch()
+    return {
+        name: torch.stack([one[name] for one in states]).mean(0) if tensor.is_floating_point() else tensor
+        for name, tensor in states[0].items()
+    }
+
+
+def _tell_divergence(recipe: Recipe, state: _State) -> None:
+    """Say that training stops. Raises UserError where it went wrong from the start."""
+    lower = f"give a --learning-rate below {recipe.learning_rate:g}"
+    if not state.best or state.step <= _WATCHED_STEPS:
+        raise UserError(f"the loss diverged at step {state.step}", "a finite loss that falls", lower)
+    log.warning(
+        "the loss diverged at step %d: epoch %d's weights are kept; %s", state.step, state.best[0][1], lower
+    )
+
+
+def _set_rate(optimizer: "optim.Optimizer", rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+@contextmanager
+def _own_random_state() -> Iterator[Any]:
+    """Yield a function that seeds torch for a step; the user's own random state stays as it is."""
+    torch = prepare_torch()
+    with torch.random.fork_rng():
+
+        def draw(seed: int, step: int) -> None:
+            torch.manual_seed(int(np.random.SeedSequence((seed, step)).generate_state(1)[0]))
+
+        yield draw
+
+
+def shuffled(indices_n: Array, key: tuple[int, ...]) -> Array:
+    """Return the examples in the order of one epoch: a pure function of the key."""
+    return indices_n[np.random.default_rng(key).permutation(len(indices_n))]
