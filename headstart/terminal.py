@@ -85,8 +85,10 @@ def predict(spec: PredictSpec, as_json: bool) -> int:
 
 
 def _told(one: Prediction) -> str:
-    """Return the score of what was predicted; where that is no one name, the scores that are not 0."""
+    """Return the scores of what was predicted; where that names none, the scores that are not 0."""
     written = f"\t{one.file}" if one.file else ""
+    if isinstance(one.prediction, tuple):
+        return ", ".join(f"{name} {one.scores[name]:.3f}" for name in one.prediction) or "(no label)"
     if one.prediction is not None and one.prediction in one.scores:
         return f"{one.prediction}\t{one.scores[one.prediction]:.3f}{written}"
     largest = sorted(one.scores.items(), key=lambda score: -score[1])

@@ -138,9 +138,7 @@ def _drawn(examples: Sequence[Example], seed: int) -> tuple[tuple[Example, ...],
 def _by_label(ranked: Sequence[Example]) -> tuple[list[Example], ...]:
     """Divide examples of several labels, in the order of their ranks."""
     dealt = deal([example.names() for example in ranked], [1 - 2 * SHARE, SHARE, SHARE])
-    parts = tuple(
-        [one for one, at in zip(ranked, dealt, strict=True) if at == part] for part in range(3)
-    )
+    parts = tuple([one for one, at in zip(ranked, dealt, strict=True) if at == part] for part in range(3))
     if not all(parts):
         raise UserError(f"only {len(ranked)} examples", "ten or more to divide", "add examples")
     return parts

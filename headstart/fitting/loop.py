@@ -19,6 +19,7 @@ import numpy as np
 from headstart.contracts import Array
 from headstart.core.errors import MachineError, UserError
 from headstart.core.frameworks import prepare_torch
+from headstart.core.memory import is_out_of_memory
 from headstart.core.progress import progress
 from headstart.fitting.recipe import Recipe
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_OUT_OF_MEMORY = ("out of memory", "not enough memory", "bad_alloc", "can't allocate memory")
 _WATCHED_STEPS, _DIVERGED = 8, 4.0
 
 
@@ -153,11 +153,6 @@ def _apply(module: "nn.Module", optimizer: "optim.Optimizer", weight: float, cli
     if clip is not None:
         nn.utils.clip_grad_norm_(module.parameters(), clip)
     optimizer.step()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether an error tells that memory was short: torch has no one class for that."""
-    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
 def _record(objective: Objective, recipe: Recipe, state: _State, figures: dict[str, float]) -> None:

@@ -3,7 +3,8 @@
     min over W, b of  L(W; D) + lambda R(W):   1/N sum -log p(y|x)  +  lambda/2 ||W||^2
 
 Which blocks the head sees is a choice like lambda (Head2Toe, arXiv 2201.03529, sees all of them;
-the last block alone is the textbook's). Both are chosen by mean log loss on validation folds.
+the last block alone is the textbook's). Both are chosen by mean log loss on validation folds, each
+candidate's logits multiplied by the factor that suits it best there (``maths.temperature``).
 """
 
 import itertools
@@ -16,9 +17,10 @@ import numpy as np
 from scipy import sparse
 
 from headstart.contracts import Array, Column, Fold, Rows
+from headstart.core.errors import UserError
 from headstart.core.progress import progress
 from headstart.core.threads import one_blas_thread
-from headstart.maths import logistic, softmax
+from headstart.maths import logistic, softmax, temperature
 from headstart.maths.softmax import Loss
 
 L2_GRID = (1e-1, 1e-2, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
@@ -48,12 +50,14 @@ class Tried:
 class Problem:
     """Examples with their features and targets.
 
-    Targets are places among K classes [N]; or, where an example may have any number of labels, 0 and 1 [N, K].
+    Targets are places among K classes [N]; or, where an example may have any number of labels, 0 and 1
+    [N, K]. ``ranks`` says that only the order of the outputs matters: then no factor is sought.
     """
 
     rows: Rows
     targets: Array
     num_classes: int
+    ranks: bool = False
 
     @property
     def several(self) -> bool:
@@ -64,6 +68,12 @@ class Problem:
     def loss(self) -> Loss:
         """What the head minimises."""
         return logistic.cross_entropy if self.several else softmax.cross_entropy
+
+    def factor(self, logits_nK: Array, indices_n: Array) -> float:
+        """Return what the logits of some examples are best multiplied by."""
+        if self.ranks:
+            return 1.0
+        return temperature.factor(logits_nK, self.targets[indices_n], self.loss)
 
     def figures(self, logits_nK: Array, indices_n: Array) -> tuple[float, float]:
         """Return the mean log loss of some examples, and the share of decisions that are right."""
@@ -108,6 +118,18 @@ class View:
             yield indices_n[start : start + step]
 
 
+def chosen_sets(wanted: str, sets: Mapping[str, Sequence[Column]]) -> dict[str, Sequence[Column]]:
+    """Return the layer sets to choose among: the wanted one, or all there are. Raises UserError."""
+    there = {name: columns for name, columns in sets.items() if columns}
+    if wanted == "auto":
+        return there
+    if wanted not in there:
+        raise UserError(
+            f"--layers {wanted} of a model without them", f"one of {', '.join(there)}", "choose one"
+        )
+    return {wanted: there[wanted]}
+
+
 def select(
     problem: Problem, views: Mapping[str, View], folds: Sequence[Fold], grid: Sequence[float]
 ) -> list[Tried]:
@@ -143,14 +165,17 @@ def _tried(pair: tuple[str, float], found: Sequence[tuple[float, float]]) -> Tri
 
 
 def _path(problem: Problem, view: View, fold: Fold, grid: Sequence[float]) -> list[tuple[float, float]]:
-    """Return (log loss, accuracy) on the fold for each lambda, from the largest down, each from the last."""
+    """Return (log loss, accuracy) on the fold for each lambda, each at its best factor."""
     if not grid:
         return []
-    return [problem.figures(logits_mK, fold[1]) for logits_mK in _held_out(problem, view, fold, grid)]
+    return [
+        problem.figures(logits_mK * problem.factor(logits_mK, fold[1]), fold[1])
+        for logits_mK in _held_out(problem, view, fold, grid)
+    ]
 
 
 def _held_out(problem: Problem, view: View, fold: Fold, grid: Sequence[float]) -> Iterator[Array]:
-    """Yield the logits [m, K] of what a fold validates on, for each lambda in turn."""
+    """Yield the logits [m, K] of what a fold validates on, for each lambda, each solved from the last."""
     fit, validate = fold
     x_nD = view.read(fit)
     scaling = _scaling([x_nD])
@@ -164,14 +189,19 @@ def _held_out(problem: Problem, view: View, fold: Fold, grid: Sequence[float]) -
         yield head.logits(held_out)
 
 
-def threshold(problem: Problem, view: View, folds: Sequence[Fold], l2: float) -> float:
-    """Return at which probability labels are given: the best over what the folds validate on."""
-    found = [
-        (logistic.probabilities(logits_mK), problem.targets[fold[1]])
-        for fold in folds
-        for logits_mK in _held_out(problem, view, fold, (l2,))
-    ]
-    return logistic.threshold(np.concatenate([p for p, _ in found]), np.concatenate([y for _, y in found]))
+def settle(problem: Problem, view: View, folds: Sequence[Fold], l2: float) -> tuple[float, float]:
+    """Return what to multiply logits by, and from which probability on labels are given.
+
+    Both are the best over all that the folds validate on.
+    """
+    held_out = np.concatenate([fold[1] for fold in folds])
+    with one_blas_thread():
+        logits_MK = np.concatenate([next(_held_out(problem, view, fold, (l2,))) for fold in folds])
+    factor = problem.factor(logits_MK, held_out)
+    if not problem.several:
+        return factor, logistic.DEFAULT_THRESHOLD
+    probabilities_MK = logistic.probabilities(logits_MK * factor)
+    return factor, logistic.threshold(probabilities_MK, problem.targets[held_out])
 
 
 def _scaling(chunks: Iterable[Array]) -> softmax.Scaling:

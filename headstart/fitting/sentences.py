@@ -55,7 +55,7 @@ class Labelled:
 
     def problem(self) -> Problem:
         """Return the targets: 1 for the sentences that the oracle takes."""
-        return Problem(rows=self.rows, targets=self.targets_M, num_classes=2)
+        return Problem(rows=self.rows, targets=self.targets_M, num_classes=2, ranks=True)
 
 
 def label(training: Training, last: Column) -> Labelled:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import final
 
 from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
-from headstart.core.errors import UserError
+from headstart.data.labels import places
 from headstart.fitting import dense
-from headstart.fitting.linear import choose_and_solve, problem_of
-from headstart.fitting.probe import View
+from headstart.fitting.linear import choose_and_solve
+from headstart.fitting.probe import Problem, View, chosen_sets
 from headstart.fitting.recipe import Recipe, refuse_gradient_options
 from headstart.model.head import DenseHead
 
@@ -25,21 +25,17 @@ class Classes(Learner):
 
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose layers and lambda on the folds, then train on all the given examples."""
-        wanted = training.spec.layers
-        if wanted != "auto" and not sets.get(wanted):
-            raise UserError(
-                f"--layers {wanted} of a model without them", f"one of {', '.join(sets)}", "choose one"
-            )
+        used = chosen_sets(training.spec.layers, sets)
         if training.spec.head_hidden is not None:
-            layers = "last" if wanted == "auto" else wanted
-            return _dense(training, layers, sets[layers])
+            layers = next(name for name in ("last", *used) if name in used)
+            return _dense(training, layers, used[layers])
         refuse_gradient_options(
             training.spec, "without --head-hidden", "add --head-hidden 1024 or leave it out"
         )
-        names = [name for name in sets if sets[name]] if wanted == "auto" else [wanted]
-        views = {name: View.of_columns(training.rows, sets[name]) for name in names}
-        layer, objective = choose_and_solve(training, views)
-        head = DenseHead.of(sets[objective["layers"]], [layer])
+        views = {name: View.of_columns(training.rows, columns) for name, columns in used.items()}
+        targets_N = places(training.rows.examples, training.classes)
+        layer, objective = choose_and_solve(training, targets_N, views)
+        head = DenseHead.of(used[objective["layers"]], [layer])
         return Trained(head=head, objective={**objective, "parameters": head.parameters()})
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
@@ -51,7 +47,9 @@ def _dense(training: Training, layers: str, columns: Sequence[Column]) -> Traine
     spec, fold = training.spec, training.folds[0]
     recipe = Recipe.from_spec(spec)
     l2 = spec.l2 or 0.0
-    head, history = dense.train(problem_of(training), columns, fold, spec.head_hidden or 1, l2, recipe)
+    targets_N = places(training.rows.examples, training.classes)
+    problem = Problem(rows=training.rows, targets=targets_N, num_classes=len(training.classes))
+    head, history = dense.train(problem, columns, fold, spec.head_hidden or 1, l2, recipe)
     return Trained(
         head=head,
         objective={

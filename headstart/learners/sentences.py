@@ -10,6 +10,7 @@ from typing import Any, final
 from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.fitting import sentences
+from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
 from headstart.model.extract import SentenceHead
 
@@ -32,17 +33,12 @@ class Sentences(Learner):
                 "--head-hidden for sentences", "the convex head, which has no hidden layer", "leave it out"
             )
         refuse_gradient_options(training.spec, "for a head of sentences", "leave it out")
-        wanted = training.spec.layers
-        if wanted != "auto" and not sets.get(wanted):
-            raise UserError(
-                f"--layers {wanted} of a model without them", f"one of {', '.join(sets)}", "choose one"
-            )
-        names = [name for name in sets if sets[name]] if wanted == "auto" else [wanted]
-        labelled = sentences.label(training, sets[names[0]][-1])
-        views = {name: labelled.view(sets[name]) for name in names}
+        used = chosen_sets(training.spec.layers, sets)
+        labelled = sentences.label(training, next(iter(used.values()))[-1])
+        views = {name: labelled.view(columns) for name, columns in used.items()}
         chosen, l2 = sentences.choose_layer(labelled, views)
         fit_n, validate_n = training.folds[0]
-        columns = sets[chosen[0].layers]
+        columns = used[chosen[0].layers]
         head, scaled = sentences.solve(labelled, columns, fit_n, l2)
         cuts = sentences.learn_shorteners(training, fit_n)
         head, forms = sentences.choose_form(head, training, validate_n, cuts)

@@ -37,6 +37,10 @@ class Linear:
         """Return the layer in single precision, as it is saved."""
         return Linear(self.weight_DK.astype(np.float32), self.bias_K.astype(np.float32))
 
+    def times(self, factor: float) -> "Linear":
+        """Return the layer whose logits are ``factor`` times as large."""
+        return Linear(self.weight_DK * factor, self.bias_K * factor)
+
     def logits(self, x_ND: Array) -> Array:
         """Return [N, K]."""
         return np.asarray(x_ND @ self.weight_DK + self.bias_K)

@@ -10,6 +10,7 @@ Json = Mapping[str, Any]
 
 _BASELINES = {
     "majority": "always guessing the commonest",
+    "prior": "knowing how common each label is",
     "pixels": "a linear model on raw pixels",
     "colour": "a linear model on colour and place",
     "tfidf": "a linear model on word counts",
@@ -20,6 +21,8 @@ _BASELINES = {
     "oracle-cut": "the best parts of the best sentences, chosen knowing the answer",
     "copy": "copying the input",
 }
+_COMPARED = ("accuracy", "f1_micro")
+"""The figure in which baselines are compared in words: the first of these that there is."""
 _LAYERS = {
     "last": "the last block only",
     "all": "every block",
@@ -36,6 +39,12 @@ _METRICS = {
     "precision_macro": ("Precision", "mean over classes"),
     "recall_macro": ("Recall", "mean over classes"),
     "f1_macro": ("F1", "mean over classes"),
+    "f1_micro": ("F1", "over all decisions"),
+    "precision_micro": ("Precision", "over all decisions"),
+    "recall_micro": ("Recall", "over all decisions"),
+    "mean_average_precision": ("Average precision", "mean over labels"),
+    "subset_accuracy": ("All labels right", "share of examples"),
+    "hamming_loss": ("Hamming loss", "share of wrong decisions"),
     "log_loss": ("Log loss", "nats, lower is better"),
     "ece": ("Calibration error", "lower is better"),
     "ood_rate": ("Unlike the training data", "share of inputs"),
@@ -138,13 +147,15 @@ def headline(fitted: Json, evaluation: Json) -> str:
 def comparison(evaluation: Json) -> str:
     """Return what the baselines reach, and whether the model is clearly better; empty without any."""
     metrics, baselines = evaluation.get("metrics", {}), evaluation.get("baselines", {})
-    shared = {name: one["accuracy"] for name, one in baselines.items() if "accuracy" in one}
-    if "accuracy" not in metrics or not shared:
+    compared = next((name for name in _COMPARED if name in metrics), "")
+    shared = {name: one[compared] for name, one in baselines.items() if compared in one}
+    if not shared:
         return ""
-    reached = [f"{baseline(name)} would get {percent(one['value'])}" for name, one in shared.items()]
+    write = percent if compared == "accuracy" else lambda value: f"{metric(compared)[0]} {figure(value)}"
+    reached = [f"{baseline(name)} would get {write(one['value'])}" for name, one in shared.items()]
     reached[1:] = [text.replace(" would get", "") for text in reached[1:]]
     sentence = ", ".join(reached) + "."
-    return f"{sentence[0].upper()}{sentence[1:]}{_caution(metrics['accuracy'], shared)}"
+    return f"{sentence[0].upper()}{sentence[1:]}{_caution(metrics[compared], shared)}"
 
 
 def _caution(model: Json, baselines: Mapping[str, Json]) -> str:
@@ -235,6 +246,9 @@ def _choose(fitted: Json) -> str:
     if len(tried) > 1:
         among = f"among {len(tried)} candidates by log loss on validation data"
         text += f". That and the penalty λ were chosen {among}"
+    if "threshold" in objective:
+        text += f". A label is given from a probability of {figure(objective['threshold'])} on: there F1 was "
+        text += "highest on the same data"
     return text + "."
 
 
