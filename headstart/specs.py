@@ -124,6 +124,12 @@ class FitSpec(Spec):
     label_smoothing: float | None = option("share of the truth that is spread over all classes", least=0)
     patience: int | None = option("epochs without a better one before training stops", least=1)
     average: int | None = option("average the weights of so many best epochs, where that helps", least=1)
+    decoder: str | None = option(
+        "for heads that write: the model's own; above an encoder new, warm (a copy of its layers) or shared",
+        choices=("own", "new", "warm", "shared"),
+    )
+    beams: int | None = option("for heads that write: how many texts are followed at once", least=1)
+    target_length: int | None = option("for heads that write: longest target in tokens", least=2)
     budget: str | None = option("time for the gradient steps, such as 90s, 10m or 2h")
     engine: str | None = option(
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"

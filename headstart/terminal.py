@@ -28,20 +28,26 @@ def fit(spec: FitSpec, as_json: bool) -> int:
         })  # fmt: skip
         return 0
     console = _console()
-    objective = fitted.objective
     start = " from random weights" if fitted.model["random_init"] else ""
     title = f"{fitted.base}{start} on {fitted.split['test']:,} {fitted.split['reported']} examples"
     console.print(_figures(title, fitted.metrics, fitted.baselines))
-    console.print(
-        f"Head on layers [bold]{objective['layers']}[/] ({objective['features']:,} features), "
-        f"λ = {objective['lambda']:.1e}, on {objective['examples']:,} examples by {objective['solver']}."
-    )
+    console.print(_trained(fitted.objective))
     _tell_dropped(console, fitted.dropped, fitted.notes)
     console.print(
         f"{fitted.seconds['total']:.1f} s. Report: [bold]{Path(fitted.run) / 'report.html'}[/]",
         soft_wrap=True,
     )
     return 0
+
+
+def _trained(objective: Mapping[str, Any]) -> str:
+    """Say on one line what was trained, on what and how."""
+    words = [f"A head of {objective['parameters']:,} weights"]
+    if "layers" in objective:
+        words.append(f"on layers [bold]{objective['layers']}[/] ({objective['features']:,} features)")
+    if objective.get("lambda"):
+        words.append(f"λ = {objective['lambda']:.1e}")
+    return ", ".join([*words, f"on {objective['examples']:,} examples by {objective['solver']}."])
 
 
 def evaluate(spec: EvaluateSpec, as_json: bool) -> int:

@@ -24,6 +24,7 @@ from headstart.contracts.learning import (
     Outputs,
     Parts,
     Prepared,
+    Reading,
     Rows,
     Solve,
     Solved,
@@ -31,6 +32,7 @@ from headstart.contracts.learning import (
     Trained,
     Training,
     Units,
+    Written,
 )
 from headstart.contracts.model import (
     Column,
@@ -75,6 +77,7 @@ __all__ = [
     "Preprocess",
     "Pretrained",
     "Reader",
+    "Reading",
     "Rows",
     "Solve",
     "Solved",
@@ -87,4 +90,5 @@ __all__ = [
     "Trunk",
     "Truth",
     "Units",
+    "Written",
 ]

@@ -69,6 +69,15 @@ class Rows(ABC):
 Outputs = Any
 """What a model says of n examples, the first axis the examples: for classes, probabilities [n, K]."""
 
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A text that a model wrote, and what it scores on the way, by name."""
+
+    text: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
 Again = Callable[[Array], Outputs]
 """Given places among the examples that were scored: what the model says of those."""
 
@@ -136,10 +145,12 @@ class Learner(ABC):
     """A kind of head: which features it reads, how it is trained on them and restored from disk.
 
     ``modalities`` are what can make those features; a task has the first that takes its kind of input.
+    ``whole`` says that the head reads each example as one unit, whatever parts it has.
     """
 
     name: ClassVar[str]
     modalities: ClassVar[tuple[str, ...]]
+    whole: ClassVar[bool]
 
     @abstractmethod
     def suits(self, pretrained: Pretrained) -> bool:
@@ -236,8 +247,8 @@ class Task(ABC):
         """Yield unlabelled examples from files, folders or ``-`` (standard input). Raises UserError."""
 
     @abstractmethod
-    def parts(self, example: Example) -> Parts:
-        """Return the example's units, at least one; the same each time. Raises BadExample."""
+    def parts(self, example: Example, whole: bool) -> Parts:
+        """Return its units, or the ``whole`` of it as one; the same each time. Raises BadExample."""
 
     @abstractmethod
     def content(self, example: Example) -> bytes:
@@ -269,3 +280,15 @@ class Task(ABC):
 
         ``again`` gives the outputs of some examples once more, to show what is too large to be kept.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How examples are read: as a task says, each as a ``whole`` or in its parts, as a head wants it."""
+
+    task: Task
+    whole: bool
+
+    def parts(self, example: Example) -> Parts:
+        """Return the example's units. Raises BadExample."""
+        return self.task.parts(example, self.whole)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from headstart.contracts.data import Array, Floats, Inputs
 
@@ -46,9 +46,10 @@ class PicturePreprocess(Preprocess):
 class TextPreprocess(Preprocess):
     """Tokens of the model's own tokenizer: at most ``max_length`` of them, special ones included.
 
-    ``tokenizer_digest`` is the SHA-256 of the file ``tokenizer`` among the model's assets; ``longest``
-    is how many tokens the model's positions allow. ``pooling`` is how a text becomes one vector: by
-    the mean, the first or the last token.
+    ``tokenizer`` is its file among the model's assets, empty where Transformers has to read several, and
+    ``tokenizer_digest`` their SHA-256; ``longest`` is how many tokens the model's positions allow.
+    ``pooling`` is how a text becomes one vector: by the mean, the first or the last token. ``prefix``
+    is written before every text; ``languages`` are the source's and the target's, as the model calls them.
     """
 
     modality: str = "text"
@@ -57,6 +58,8 @@ class TextPreprocess(Preprocess):
     max_length: int
     longest: int
     pooling: str
+    prefix: str = ""
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,8 +67,8 @@ class Pretrained:
     """A pretrained model before any framework is imported: what it is and which weights it has.
 
     ``config`` is what the source needs to build the architecture; ``assets`` are files that belong
-    to the model beside its weights, by the name they are saved under. ``writes`` says that it has a
-    pretrained decoder: it can write text.
+    to the model beside its weights, by the name they are saved under. ``writes`` is how it can write
+    text, if at all: by a decoder above its encoder, or going on from what it has read.
     """
 
     base: str
@@ -75,7 +78,7 @@ class Pretrained:
     weights: Path
     weights_digest: str
     preprocess: Preprocess
-    writes: bool = False
+    writes: Literal["", "above", "on"] = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     assets: Mapping[str, Path] = field(default_factory=dict)
 

@@ -2,12 +2,13 @@
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from headstart.contracts import Prepared, Pretrained, TextPreprocess
 from headstart.core.errors import BadExample
+from headstart.core.frameworks import prepare_torch
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -18,13 +19,36 @@ def encode(text: str, pretrained: Pretrained, notes: tuple[str, ...] = ()) -> Pr
     preprocess = cast(TextPreprocess, pretrained.preprocess)
     if not text.strip():
         raise BadExample("empty text")
-    encoding = _tokenizer(pretrained.assets[preprocess.tokenizer], preprocess.max_length).encode(text)
-    if not encoding.ids:
+    if not preprocess.tokenizer:
+        ids, overflowing = _by_transformers(preprocess.prefix + text, pretrained)
+    else:
+        encoding = tokenizer_of(pretrained).encode(preprocess.prefix + text)
+        ids, overflowing = encoding.ids, bool(encoding.overflowing)
+    if not ids:
         raise BadExample("no token is left of the text")
-    cut = (f"cut to {preprocess.max_length} tokens",) if encoding.overflowing else ()
-    ids = np.asarray(encoding.ids, dtype=np.int64)
-    inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-    return Prepared(inputs=inputs, notes=(*notes, *cut), length=len(ids))
+    cut = (f"cut to {preprocess.max_length} tokens",) if overflowing else ()
+    ids_T = np.asarray(ids, dtype=np.int64)
+    inputs = {"input_ids": ids_T, "attention_mask": np.ones_like(ids_T)}
+    return Prepared(inputs=inputs, notes=(*notes, *cut), length=len(ids_T))
+
+
+def _by_transformers(text: str, pretrained: Pretrained) -> tuple[list[int], bool]:
+    longest = cast(TextPreprocess, pretrained.preprocess).max_length
+    tokenizer = own_tokenizer(pretrained)
+    ids = tokenizer(text, truncation=True, max_length=longest)["input_ids"]
+    return ids, len(ids) == longest and len(tokenizer(text, verbose=False)["input_ids"]) > longest
+
+
+def tokenizer_of(pretrained: Pretrained) -> "Tokenizer":
+    """Return a model's fast tokenizer, which cuts texts at ``max_length`` tokens."""
+    preprocess = cast(TextPreprocess, pretrained.preprocess)
+    return _tokenizer(pretrained.assets[preprocess.tokenizer], preprocess.max_length)
+
+
+def own_tokenizer(pretrained: Pretrained) -> Any:
+    """Return the tokenizer as Transformers reads it, between the preprocess's languages."""
+    preprocess = cast(TextPreprocess, pretrained.preprocess)
+    return _transformers(next(iter(pretrained.assets.values())).parent, preprocess.languages)
 
 
 @cache
@@ -35,3 +59,12 @@ def _tokenizer(path: Path, max_length: int) -> "Tokenizer":
     tokenizer.enable_truncation(max_length)
     tokenizer.no_padding()
     return tokenizer
+
+
+@cache
+def _transformers(folder: Path, languages: tuple[str, ...]) -> Any:
+    prepare_torch()
+    from transformers import AutoTokenizer
+
+    between = dict(zip(("src_lang", "tgt_lang"), languages, strict=False))
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **between)

@@ -149,7 +149,7 @@ def _apply(module: "nn.Module", optimizer: "optim.Optimizer", weight: float, cli
 
     gradients = [one.grad for one in module.parameters() if one.grad is not None]
     for gradient in gradients:
-        gradient /= weight
+        gradient.div_(weight)
     if clip is not None:
         nn.utils.clip_grad_norm_(module.parameters(), clip)
     optimizer.step()

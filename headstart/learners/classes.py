@@ -18,6 +18,7 @@ class Classes(Learner):
 
     name = "classes"
     modalities = ("picture", "text")
+    whole = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""

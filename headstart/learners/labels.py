@@ -18,6 +18,7 @@ class Labels(Learner):
 
     name = "labels"
     modalities = ("text", "picture")
+    whole = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""

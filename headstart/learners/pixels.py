@@ -24,6 +24,7 @@ class Pixels(Learner):
 
     name = "pixels"
     modalities = ("picture-maps",)
+    whole = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""

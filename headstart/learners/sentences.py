@@ -21,6 +21,7 @@ class Sentences(Learner):
 
     name = "sentences"
     modalities = ("text",)
+    whole = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that it does for a model that cannot write."""

@@ -23,7 +23,7 @@ class Texts(Modality):
 
     def restore(self, described: Mapping[str, Any]) -> TextPreprocess:
         """Rebuild a preprocess from its JSON."""
-        return TextPreprocess(**described)
+        return TextPreprocess(**{**described, "languages": tuple(described["languages"])})
 
     def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> TextPreprocess:
         """Apply ``max_length``, which may not be longer than the model's positions."""

@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Example, Floats, Prepared, Rows, Task, Units
+from headstart.contracts import Array, Column, Example, Floats, Prepared, Reading, Rows, Units
 from headstart.core.errors import BadExample, MachineError
 from headstart.core.files import digest_bytes
 from headstart.core.progress import progress
@@ -61,7 +61,7 @@ class Features(Rows):
     ``rows_M`` are their numbers in the table.
     """
 
-    task: Task
+    reading: Reading
     table: Table
     examples: Sequence[Example]
     digests: Sequence[bytes]
@@ -90,13 +90,14 @@ class Features(Rows):
 
     def units(self, indices_n: Array) -> Units:
         """Return the units of some examples, found again: memory need not hold them all."""
-        return [self.task.parts(self.examples[index]).units for index in indices_n]
+        return [self.reading.parts(self.examples[index]).units for index in indices_n]
 
 
 def decode_all(
-    task: Task, examples: Iterable[Example], model: FrozenModel, known: Callable[[bytes], bool]
+    reading: Reading, examples: Iterable[Example], model: FrozenModel, known: Callable[[bytes], bool]
 ) -> Iterator[Decoded]:
     """Read and decode examples on threads, in order, a bounded number ahead of whoever consumes."""
+    task = reading.task
 
     def prepare(part: Example) -> Unit:
         content = task.content(part)
@@ -106,7 +107,7 @@ def decode_all(
 
     def decode(example: Example) -> Decoded:
         try:
-            parts = task.parts(example)
+            parts = reading.parts(example)
             units = tuple(map(prepare, parts.units))
         except BadExample as error:
             return Decoded(example=example, reason=str(error))
@@ -175,7 +176,7 @@ def _stack(arrays: Sequence[Array]) -> Array:
 
 
 def stream(
-    task: Task,
+    reading: Reading,
     examples: Iterable[Example],
     model: FrozenModel,
     engine: str | None,
@@ -184,7 +185,7 @@ def stream(
     """Yield batches of n examples with their rows of features [m, D]; unusable ones alone, without rows."""
     runner = _Runner(model, engine, say)
     batch: list[Decoded] = []
-    for decoded in decode_all(task, examples, model, lambda digest: False):
+    for decoded in decode_all(reading, examples, model, lambda digest: False):
         if decoded.reason:
             if batch:
                 yield batch, np.concatenate(runner.run())
@@ -201,7 +202,7 @@ def stream(
 
 
 def extract(
-    task: Task,
+    reading: Reading,
     examples: Sequence[Example],
     model: FrozenModel,
     store: Store,
@@ -215,7 +216,7 @@ def extract(
     writer = _Writer(store, model)
     seen: list[Decoded] = []
     label = f"Features of {model.pretrained.base}"
-    with progress(len(examples), label, task.unit) as advance:
+    with progress(len(examples), label, reading.task.unit) as advance:
 
         def chosen(choice: Choice) -> None:
             say(choice)
@@ -232,7 +233,7 @@ def extract(
             begun = 0
 
         with writer:
-            for decoded in decode_all(task, examples, model, writer.knows):
+            for decoded in decode_all(reading, examples, model, writer.knows):
                 # The list keeps the answer, not the input: memory stays flat.
                 seen.append(replace(decoded, units=tuple(replace(u, prepared=None) for u in decoded.units)))
                 wanted = writer.wanted(decoded)
@@ -245,7 +246,7 @@ def extract(
                     compute()
             if runner.waiting:
                 compute()
-    return _gathered(task, writer, seen, runner.choice)
+    return _gathered(reading, writer, seen, runner.choice)
 
 
 class _Writer:
@@ -346,7 +347,7 @@ def _rows(table: Table, model: FrozenModel, digests: Sequence[bytes]) -> tuple[A
     return table.find(every), counts_N
 
 
-def _gathered(task: Task, writer: _Writer, seen: Sequence[Decoded], choice: Choice | None) -> Features:
+def _gathered(reading: Reading, writer: _Writer, seen: Sequence[Decoded], choice: Choice | None) -> Features:
     usable = [decoded for decoded in seen if not decoded.reason]
     table = writer.open()
     digests = [unit.digest for decoded in usable for unit in decoded.units]
@@ -362,7 +363,7 @@ def _gathered(task: Task, writer: _Writer, seen: Sequence[Decoded], choice: Choi
         for what in dict.fromkeys(itertools.chain(decoded.notes, *notes_M[start:stop]))
     ]
     return Features(
-        task=task,
+        reading=reading,
         table=table,
         examples=[decoded.example for decoded in usable],
         digests=[decoded.digest for decoded in usable],

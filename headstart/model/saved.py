@@ -38,6 +38,12 @@ class Model:
     head: Head
     baselines: Mapping[str, Learnt]
 
+    @property
+    def whole(self) -> bool:
+        """Whether the head reads each example as one unit."""
+        learner: Learner = plugins.load("learner", self.learner)
+        return learner.whole
+
 
 def save_model(folder: Path, model: Model) -> None:
     """Write a model into a folder."""

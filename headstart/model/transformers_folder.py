@@ -21,27 +21,32 @@ _OFFSET_POSITIONS = frozenset(
 )
 _POOLINGS = {"cls": "first", "mean": "mean", "lasttoken": "last"}  # Sentence-Transformers' names and ours
 _LONGEST = 512
+_TOKENIZER_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.json", "merges.txt", "vocab.txt", "spiece.model", "sentencepiece.bpe.model"),
+    *("source.spm", "target.spm", "target_vocab.json", "generation_config.json"),
+)
 
 
 def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained:
-    """Describe the encoder in a folder. Raises UserError where a file is missing or it is no encoder."""
+    """Describe the text model in a folder. Raises UserError where a file is missing."""
     config = _json(folder / "config.json")
     kind = str(config.get("model_type"))
-    if kind in _ENCODER_DECODERS or config.get("is_encoder_decoder"):
-        raise UserError(
-            f"{base} is an encoder-decoder ({kind})", "a text encoder", "choose for instance pack:minilm-l6"
-        )
-    weights, tokenizer = folder / "model.safetensors", folder / "tokenizer.json"
-    for file in (weights, tokenizer):
+    above = kind in _ENCODER_DECODERS or bool(config.get("is_encoder_decoder"))
+    weights = folder / "model.safetensors"
+    named = _TOKENIZER_FILES if above else ("tokenizer.json",)
+    assets = {name: folder / name for name in named if (folder / name).is_file()}
+    for file in (weights, *(() if assets else [folder / named[0]])):
         if not file.is_file():
             raise UserError(
                 f"{folder} has no {file.name}",
-                "a text model as Transformers saves it, with its fast tokenizer",
+                "a text model as Transformers saves it, with its tokenizer",
                 "load model and tokenizer with Transformers and save_pretrained both there",
             )
+    digests = [digest_file(path) for path in assets.values()]
     preprocess = TextPreprocess(
-        tokenizer="tokenizer.json",
-        tokenizer_digest=digest_file(tokenizer),
+        tokenizer="" if above else "tokenizer.json",
+        tokenizer_digest=digests[0] if len(digests) == 1 else digest_bytes(*map(str.encode, digests)),
         max_length=_max_length(folder, config),
         longest=_positions(config),
         pooling=_pooling(folder, kind),
@@ -56,8 +61,9 @@ def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained
             digest_file(weights).encode(), json.dumps(config, sort_keys=True).encode()
         ),
         preprocess=preprocess,
+        writes="above" if above else "on" if kind in _DECODERS else "",
         config=config,
-        assets={"tokenizer.json": tokenizer},
+        assets=assets,
     )
 
 
@@ -74,13 +80,17 @@ def licence_of(folder: Path) -> str:
 
 @final
 class EncoderNetwork(Network):
-    """A Transformers encoder: its blocks are the embeddings and the layers."""
+    """A Transformers model's encoder: its blocks are the embeddings and the layers.
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    ``module`` is the whole model where a decoder is above the encoder.
+    """
+
+    def __init__(self, config: Mapping[str, Any], writes: str = "") -> None:
         prepare_torch()
-        from transformers import AutoConfig, AutoModel
+        from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM
 
-        build: Any = AutoModel.from_config  # untyped in Transformers
+        # untyped in Transformers
+        build: Any = AutoModelForSeq2SeqLM.from_config if writes == "above" else AutoModel.from_config
         # Half precision is for whoever trains with it: what is left out here is float32.
         left_out = ("model_type", "dtype", "torch_dtype")
         known = {name: value for name, value in config.items() if name not in left_out}
@@ -98,15 +108,18 @@ class EncoderNetwork(Network):
         if getattr(model, "pooler", None) is not None:
             model.pooler = None  # it sits above every block, and many checkpoints lack it
         self.module = model
-        self.blocks = ("embeddings", *(f"layer.{index}" for index in range(model.config.num_hidden_layers)))
+        self._encoder: Any = model.get_encoder() if writes == "above" else model
+        layers = self._encoder.config.num_hidden_layers
+        self.blocks = ("embeddings", *(f"layer.{index}" for index in range(layers)))
 
     def outputs(self, *inputs: "Tensor") -> "Sequence[Tensor]":
         """Return every block's states [N, T, C] for token ids and mask [N, T]."""
         input_ids_NT, attention_mask_NT = inputs
-        found = self.module(
+        found = self._encoder(
             input_ids=input_ids_NT, attention_mask=attention_mask_NT, output_hidden_states=True
         )
-        return tuple(found.hidden_states)
+        # The last block's are those a decoder reads: behind the encoder's final norm, where it has one.
+        return (*found.hidden_states[:-1], found.last_hidden_state)
 
 
 def encoder_state(pretrained: Pretrained) -> dict[str, Array]:
@@ -114,6 +127,8 @@ def encoder_state(pretrained: Pretrained) -> dict[str, Array]:
     torch = prepare_torch()
     from safetensors.torch import load_file  # NumPy has no bfloat16
 
+    if pretrained.writes == "above":
+        return _whole_state(pretrained)
     with torch.device("meta"):  # names alone: nothing is allocated or drawn
         module: Any = EncoderNetwork(pretrained.config).module
     prefix, wanted = f"{module.base_model_prefix}.", set(module.state_dict())
@@ -123,6 +138,28 @@ def encoder_state(pretrained: Pretrained) -> dict[str, Array]:
         if name in wanted:
             state[name] = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
     return state
+
+
+def _whole_state(pretrained: Pretrained) -> dict[str, Array]:
+    """Return all weights of an encoder-decoder in float32, shared ones under each of their names."""
+    from safetensors.torch import load_file
+
+    module = EncoderNetwork(pretrained.config, pretrained.writes).module.float()
+    saved = {name: tensor.float() for name, tensor in load_file(pretrained.weights).items()}
+    unfit = module.load_state_dict(saved, strict=False)
+    own = dict(module.named_parameters(remove_duplicate=False))
+    given = {own[name].data_ptr() for name in saved if name in own}
+    # Positions that are computed, not learnt, are often not saved.
+    lost = [
+        n for n in unfit.missing_keys if n in own and own[n].requires_grad and own[n].data_ptr() not in given
+    ]
+    if lost:
+        raise UserError(
+            f"{pretrained.weights} lacks {lost[0]} ({len(lost)} weights)",
+            "all weights of the architecture in config.json",
+            "check that both belong together",
+        )
+    return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
 
 
 def _present_name(name: str) -> str:

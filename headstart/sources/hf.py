@@ -8,7 +8,9 @@ from headstart.contracts import Array, Network, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.model import transformers_folder
 
-_FILES = ("*.json", "*.txt", "model.safetensors", "README.md", "1_Pooling/config.json")
+_FILES = (
+    *("*.json", "*.txt", "*.spm", "*.model", "model.safetensors", "README.md", "1_Pooling/config.json"),
+)
 
 
 @final
@@ -37,7 +39,7 @@ class HfSource(Source):
 
     def network(self, pretrained: Pretrained) -> Network:
         """Build the encoder."""
-        return transformers_folder.EncoderNetwork(pretrained.config)
+        return transformers_folder.EncoderNetwork(pretrained.config, pretrained.writes)
 
     def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
         """Return ``config.json``, with which ``AutoModel.from_pretrained`` reads the folder."""

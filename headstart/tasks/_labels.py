@@ -74,7 +74,7 @@ class LabelClassification(Task):
     def show(self, example: Example) -> Mapping[str, str]:
         """Return an example's ``image`` (a data URI) or ``text`` for the report; empty if it is gone."""
 
-    def parts(self, example: Example) -> Parts:
+    def parts(self, example: Example, whole: bool) -> Parts:
         """Return the example itself: it is one unit."""
         return Parts((example,))
 

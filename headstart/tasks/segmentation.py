@@ -50,7 +50,7 @@ class Segmentation(Task):
         """Return the picture's bytes."""
         return _pictures.content(example)
 
-    def parts(self, example: Example) -> Parts:
+    def parts(self, example: Example, whole: bool) -> Parts:
         """Return the picture itself: it is one unit."""
         return Parts((example,))
 

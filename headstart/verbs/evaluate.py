@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.contracts import Array, Example, Listing
+from headstart.contracts import Array, Example, Listing, Reading
 from headstart.core.errors import UserError
 from headstart.core.records import Evaluation, Note
 from headstart.core.run import count_look, read_part, read_run
@@ -33,7 +33,9 @@ def evaluate(spec: EvaluateSpec) -> Evaluation:
     listing = dataset.read(Path(spec.data), task.layouts)
     split, examples = _choose(listing, spec.split)
     _check_classes(listing, examples, model)
-    features = extract(task, examples, model.frozen, Store.default(), spec.engine, say_engine)
+    features = extract(
+        Reading(task, model.whole), examples, model.frozen, Store.default(), spec.engine, say_engine
+    )
     with features.table:
         indices, notes = _unseen(features, run, split)
         if not len(indices):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.audit import repeats
-from headstart.contracts import Array, Example, Fold, Learner, Task, Trained, Training
+from headstart.contracts import Array, Example, Fold, Learner, Reading, Task, Trained, Training
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.files import write_json
@@ -61,7 +61,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
         model, learner = _model(spec, task)
     with stages.timed("features"):
         everything = (*data.train, *data.val, *data.test)
-        features = extract(task, everything, model, store, spec.engine, say_engine)
+        features = extract(Reading(task, learner.whole), everything, model, store, spec.engine, say_engine)
     with features.table:
         roles = _roles(task, data, features)
         with stages.timed("head"):

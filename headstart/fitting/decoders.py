@@ -1,0 +1,124 @@
+"""Which decoder a head that writes has, and what it starts from."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from headstart.contracts import Array, Column, Frozen, TextPreprocess, Training
+from headstart.core.errors import UserError
+from headstart.core.frameworks import prepare_torch
+from headstart.data.tokens import own_tokenizer, tokenizer_of
+from headstart.fitting.writing import Targets
+from headstart.model import vocabulary
+from headstart.model.decoders import Decoder, Writing
+from headstart.model.rows import width_of
+from headstart.model.vocabulary import Own, Subwords, Vocabulary
+
+if TYPE_CHECKING:
+    from headstart.model.encoder_decoder import EncoderDecoder
+
+OWN_TOKENS = 8_000
+"""A new decoder's own vocabulary: a softmax over all of a tokenizer's 30,000 would take most of the time."""
+LAYERS, HEAD_WIDTH, LONGEST = 2, 64, 512
+
+
+def choose_vocabulary(training: Training, kind: str, used_n: Array) -> Vocabulary:
+    """Return what the decoder writes with: the model's own, or for a new decoder what covers the targets."""
+    pretrained = training.frozen.pretrained
+    if kind == "own":
+        return Own(own_tokenizer(pretrained))
+    tokenizer = tokenizer_of(pretrained)
+    targets = [training.rows.examples[index].target or "" for index in used_n]
+    share, cased = vocabulary.coverage(tokenizer, targets)
+    own = vocabulary.of_encoder(tokenizer, cased)
+    if own is not None and share >= vocabulary.COVERED:
+        return own
+    if kind == "new":
+        return vocabulary.learn(targets, OWN_TOKENS)
+    raise UserError(
+        f"--decoder {kind}, whose tokens give back {share:.0%} of the targets",
+        f"{vocabulary.COVERED:.0%} or more, for the decoder's words are the encoder's",
+        "give --decoder new, which learns a vocabulary of its own",
+    )
+
+
+def start(
+    training: Training, columns: Sequence[Column], kind: str, written: tuple[Vocabulary, Targets]
+) -> Decoder:
+    """Return the decoder as it is before training."""
+    prepare_torch()
+    from headstart.model.encoder_decoder import warm_started
+
+    if kind == "own":
+        return own_decoder(training.frozen)
+    words = cast(Subwords, written[0])
+    if kind == "new":
+        return _pointer(training, columns, words, written[1])
+    return warm_started(training.frozen.network().module, ends_of(words), shared=kind == "shared")
+
+
+def own_decoder(frozen: Frozen) -> "EncoderDecoder":
+    """Return the decoder that a pretrained model has; a target language's code is what it begins with."""
+    prepare_torch()
+    from headstart.model.encoder_decoder import EncoderDecoder
+
+    module: Any = frozen.network().module
+    languages = cast(TextPreprocess, frozen.pretrained.preprocess).languages
+    if languages:
+        begins = own_tokenizer(frozen.pretrained).convert_tokens_to_ids(languages[1])
+        module.generation_config.forced_bos_token_id = begins
+    return EncoderDecoder(module, held=True)
+
+
+def ends_of(words: Subwords) -> Mapping[str, int]:
+    """Return the ids that fill up, begin and end a text, by what they do."""
+    return {"pad": words.pad, "start": words.start, "end": words.end}
+
+
+def writing_of(training: Training, decoder: Decoder, targets: Targets) -> Writing:
+    """Return how texts are written: as the pretrained model says, else as the targets' lengths suggest."""
+    spec, own = training.spec, decoder.module.generation_config
+    longest = int(np.percentile([len(ids) for ids in targets.ids.values()], 99))
+    return Writing(
+        beams=spec.beams or max(int(own.num_beams or 0), 4),
+        most=min(spec.target_length or LONGEST, longest + 8),
+        no_repeat=int(own.no_repeat_ngram_size or 3),
+        length_penalty=float(1.0 if own.length_penalty is None else own.length_penalty),
+    )
+
+
+def _pointer(training: Training, columns: Sequence[Column], words: Subwords, targets: Targets) -> Decoder:
+    """Return a small decoder that can point, its embeddings the encoder's where it writes with its tokens."""
+    torch = prepare_torch()
+    from headstart.model.pointer import Pointer, PointerDecoder, Shape
+
+    own_U, width = _commonest(targets, words.pad), width_of(columns)
+    shape = Shape(
+        width=width,
+        layers=LAYERS,
+        heads=max(1, width // HEAD_WIDTH),
+        inner=4 * width,
+        longest=LONGEST,
+        tokens=int(words.tokenizer.get_vocab_size()),
+        own=len(own_U),
+        points=not words.learnt,
+        **ends_of(words),
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.spec.seed)
+        module = PointerDecoder(shape)
+    module.own(torch.from_numpy(own_U))
+    if not words.learnt:
+        encoder: Any = training.frozen.network().module
+        with torch.no_grad():
+            known = encoder.get_input_embeddings().weight
+            module.decoder.embed_tokens.weight.copy_(known[torch.from_numpy(own_U)])
+    return Pointer(module)
+
+
+def _commonest(targets: Targets, pad: int) -> Array:
+    """Return the targets' commonest tokens, behind a first place that stands for all others."""
+    counts = Counter(token for ids in targets.ids.values() for token in ids if token != pad)
+    return np.array([pad, *(token for token, _ in counts.most_common(OWN_TOKENS))], dtype=np.int64)

@@ -1,0 +1,94 @@
+"""Teaching a decoder to write the targets, above an encoder's cached states.
+
+    min over theta of  - sum over target tokens of  (1 - e) log p(y_t | y_<t, x)  +  e mean over w of log p(w)
+
+with e the label smoothing (Szegedy et al., arXiv 1512.00567). Shape letters: N texts, T target tokens.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from headstart.contracts import Array, Column, Rows, Training
+from headstart.core.frameworks import prepare_torch
+from headstart.fitting.batches import token_batches
+from headstart.fitting.loop import Objective
+from headstart.fitting.recipe import Recipe
+from headstart.model.decoders import Decoder
+from headstart.model.rows import PAGE, unpaged
+from headstart.model.vocabulary import Vocabulary
+from headstart.model.writer import as_source
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_VALIDATED, _VALIDATED_AT_ONCE = 500, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The targets as ids, by example, and how many had to be cut."""
+
+    ids: Mapping[int, list[int]]
+    cut: int
+
+    @staticmethod
+    def of(rows: Rows, indices_n: Array, vocabulary: Vocabulary, most: int) -> "Targets":
+        """Encode the targets of some examples, at most ``most`` tokens each."""
+        found = {int(i): vocabulary.encode(rows.examples[i].target or "", most) for i in indices_n}
+        return Targets({i: ids for i, (ids, _) in found.items()}, sum(cut for _, cut in found.values()))
+
+
+@final
+class Teaching(Objective):
+    """Cross-entropy of every target token, over batches of like length."""
+
+    def __init__(
+        self,
+        training: Training,
+        columns: Sequence[Column],
+        decoder: Decoder,
+        targets: Targets,
+        recipe: Recipe,
+    ) -> None:
+        self.rows, self.columns, self.decoder = training.rows, columns, decoder
+        self.targets, self.recipe, self.module = targets, recipe, decoder.module
+        self.fit, held_out = training.folds[0]
+        self.held_out = held_out[:: max(1, len(held_out) // _VALIDATED)]
+        pages = np.diff(training.rows.starts_N1)[self.fit]
+        self.lengths_n = pages * PAGE + np.array([len(targets.ids[int(i)]) for i in self.fit])
+        self.tokens = int(recipe.batch_size * float(self.lengths_n.mean()))
+
+    def batches(self, epoch: int) -> Sequence[Array]:
+        """Return batches of like length, with as many tokens as ``batch_size`` examples have on average."""
+        return token_batches(self.lengths_n, self.fit, self.tokens, (self.recipe.seed, epoch))
+
+    def loss(self, places_n: Array, epoch: int) -> "tuple[Tensor, float]":
+        """Return the sum over target tokens, and how many there are."""
+        return self._summed(places_n, self.recipe.label_smoothing)
+
+    def validate(self) -> Mapping[str, float]:
+        """Return the log loss a token."""
+        torch = prepare_torch()
+        total, weight = 0.0, 0.0
+        with torch.inference_mode():
+            for start in range(0, len(self.held_out), _VALIDATED_AT_ONCE):
+                loss, tokens = self._summed(self.held_out[start : start + _VALIDATED_AT_ONCE], 0.0)
+                total, weight = total + float(loss), weight + tokens
+        return {"log_loss": total / weight}
+
+    def _summed(self, places_n: Array, smoothing: float) -> "tuple[Tensor, float]":
+        torch = prepare_torch()
+        ids_NS, states_NSC, real_NS = unpaged(self.rows.read(self.rows.places(places_n), self.columns))
+        targets = [self.targets.ids[int(place)] for place in places_n]
+        lengths_N = np.array([len(one) for one in targets])
+        there_NT = np.arange(lengths_N.max()) < lengths_N[:, None]
+        target_NT = np.zeros(there_NT.shape, dtype=np.int64)
+        target_NT[there_NT] = np.concatenate(targets)
+        picked_NT, mean_NT = self.decoder.log_probabilities(
+            as_source(states_NSC, real_NS, ids_NS), torch.from_numpy(target_NT)
+        )
+        loss_NT = -(1 - smoothing) * picked_NT - smoothing * mean_NT
+        return loss_NT[torch.from_numpy(there_NT)].sum(), float(lengths_N.sum())

@@ -1,0 +1,124 @@
+"""Heads that write: the pretrained model's own decoder, or one made above a frozen encoder."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+
+from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.core.errors import UserError
+from headstart.core.frameworks import prepare_torch
+from headstart.data.tokens import own_tokenizer, tokenizer_of
+from headstart.fitting import decoders
+from headstart.fitting.loop import minimise
+from headstart.fitting.recipe import Recipe
+from headstart.fitting.writing import Targets, Teaching
+from headstart.model import vocabulary
+from headstart.model.decoders import Decoder, Writing
+from headstart.model.vocabulary import Own, Subwords, Vocabulary
+from headstart.model.writer import VOCABULARY, WriterHead
+
+_NEW = {"learning_rate": 1e-3, "schedule": "linear", "warmup": 100, "label_smoothing": 0.1}
+_PRETRAINED = {"learning_rate": 1e-4, "schedule": "linear", "warmup": 20, "label_smoothing": 0.1}
+_ALL = {"clip": 1.0, "epochs": 10, "patience": 2, "average": 3}
+
+
+@final
+class Writer(Learner):
+    """A decoder taught by gradient steps on cached encoder states."""
+
+    name = "writer"
+    modalities = ("text-states",)
+    whole = True
+
+    def suits(self, pretrained: Pretrained) -> bool:
+        """Say that it suits a model with a decoder above its encoder, and an encoder alone."""
+        return pretrained.writes != "on"
+
+    def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
+        """Teach the decoder on the first fold; its epoch is chosen on what that fold holds out."""
+        columns, used_n, kind = sets["last"], np.unique(np.concatenate(training.folds[0])), _kind(training)
+        recipe = Recipe.from_spec(training.spec, **_ALL, **(_NEW if kind == "new" else _PRETRAINED))
+        words = decoders.choose_vocabulary(training, kind, used_n)
+        targets = Targets.of(training.rows, used_n, words, training.spec.target_length or decoders.LONGEST)
+        decoder = decoders.start(training, columns, kind, (words, targets))
+        history = minimise(
+            Teaching(training, columns, decoder, targets, recipe), recipe, "Training the decoder"
+        )
+        head = WriterHead(
+            columns=tuple(columns),
+            decoder=decoder,
+            vocabulary=words,
+            writing=decoders.writing_of(training, decoder, targets),
+        )
+        return Trained(
+            head=head,
+            moved=decoder.moved(),
+            objective={
+                "loss": "cross-entropy of every target token",
+                "penalty": "none",
+                "decoder": kind,
+                "examples": len(training.folds[0][0]),
+                "targets_cut": targets.cut,
+                "parameters": head.parameters(),
+                "formula": "min over θ of 1/T Σ −log p(yₜ|y₁…yₜ₋₁, x)",
+                "solver": recipe.describe(),
+                "epochs": history,
+            },
+        )
+
+    def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
+        """Rebuild a head."""
+        words = _words(kept)
+        return WriterHead(
+            columns=tuple(columns),
+            decoder=_decoder(kept, words),
+            vocabulary=words,
+            writing=Writing(**kept.facts["writing"]),
+        )
+
+
+def _kind(training: Training) -> str:
+    """Return which decoder is meant. Raises UserError for one that the model hasn't."""
+    wanted, writes = training.spec.decoder, training.frozen.pretrained.writes
+    if (wanted == "own") > (writes == "above"):
+        raise UserError(
+            f"--decoder own of {training.frozen.pretrained.base}",
+            "a pretrained encoder-decoder",
+            "give --decoder new, warm or shared",
+        )
+    if wanted in ("warm", "shared") and writes:
+        raise UserError(
+            f"--decoder {wanted} of {training.frozen.pretrained.base}",
+            "an encoder alone, for this model has a decoder of its own",
+            "leave --decoder out",
+        )
+    return wanted or ("own" if writes else "new")
+
+
+def _words(kept: Kept) -> Vocabulary:
+    facts, pretrained = kept.facts, kept.frozen.pretrained
+    if facts["decoder"] is None:
+        return Own(own_tokenizer(pretrained))
+    if VOCABULARY in kept.tensors:
+        return vocabulary.of_bytes(kept.tensors[VOCABULARY].tobytes())
+    words = facts["words"]
+    return Subwords(tokenizer_of(pretrained), **words)
+
+
+def _decoder(kept: Kept, words: Vocabulary) -> Decoder:
+    torch = prepare_torch()
+    from headstart.model.encoder_decoder import warm_started, with_weights
+    from headstart.model.pointer import Pointer, PointerDecoder, Shape
+
+    facts = kept.facts["decoder"]
+    if facts is None:
+        return decoders.own_decoder(kept.frozen)
+    if "shared" in facts and isinstance(words, Subwords):
+        started = warm_started(kept.frozen.network().module, decoders.ends_of(words), facts["shared"])
+        return with_weights(started, kept.tensors)
+    tensors = {name: array for name, array in kept.tensors.items() if name != VOCABULARY}
+    module: Any = PointerDecoder(Shape(**facts))
+    module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in tensors.items()})
+    module.eval()
+    return Pointer(module)
