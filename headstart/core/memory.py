@@ -1,6 +1,9 @@
 """Telling from an error that memory was short."""
 
-_WORDS = ("out of memory", "not enough memory", "bad_alloc", "can't allocate memory", "failed to allocate")
+_WORDS = (
+    *("out of memory", "not enough memory", "bad_alloc", "failed to allocate", "could not allocate"),
+    *("can't allocate memory", "cannot allocate memory"),
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -91,12 +91,14 @@ class Problem:
 class View:
     """One representation of the examples: ``read`` gives [n, D] of some, dense or sparse float32.
 
-    ``row_bytes`` is what an example takes in memory, about.
+    ``row_bytes`` is what an example takes in memory, about; ``gain_D`` what features are multiplied by
+    when they have been standardised, 1 where there is none.
     """
 
     read: Callable[[Array], Any]
     width: int
     row_bytes: int
+    gain_D: Array | None = None
 
     @staticmethod
     def of(read: Callable[[Array], Any], some_n: Array) -> "View":
@@ -108,8 +110,15 @@ class View:
     @staticmethod
     def of_columns(rows: Rows, columns: Sequence[Column]) -> "View":
         """Return what a head sees that looks at some columns of the features."""
-        width = sum(column.stop - column.start for column in columns)
-        return View(read=lambda indices_n: rows.read(indices_n, columns), width=width, row_bytes=4 * width)
+        return View.with_more(lambda indices_n: rows.read(indices_n, columns), columns, 0)
+
+    @staticmethod
+    def with_more(read: Callable[[Array], Any], columns: Sequence[Column], more: int) -> "View":
+        """Return a view of some columns of the features and, after them, as many other figures."""
+        widths = [column.stop - column.start for column in columns]
+        weight_D = np.repeat([*(column.weight for column in columns), 1.0], [*widths, more])
+        gain_D = np.sqrt(weight_D / weight_D.mean()).astype(np.float32)
+        return View(read=read, width=len(gain_D), row_bytes=4 * len(gain_D), gain_D=gain_D)
 
     def pieces(self, indices_n: Array) -> Iterator[Array]:
         """Yield the indices in pieces whose features take bounded memory."""
@@ -178,7 +187,7 @@ def _held_out(problem: Problem, view: View, fold: Fold, grid: Sequence[float]) -
     """Yield the logits [m, K] of what a fold validates on, for each lambda, each solved from the last."""
     fit, validate = fold
     x_nD = view.read(fit)
-    scaling = _scaling([x_nD])
+    scaling = _scaling(view, [x_nD])
     reduced = softmax.reduce(scaling.apply(x_nD))
     held_out = reduced.project(scaling.apply(view.read(validate)))
     y = problem.targets[fit]
@@ -204,24 +213,24 @@ def settle(problem: Problem, view: View, folds: Sequence[Fold], l2: float) -> tu
     return factor, logistic.threshold(probabilities_MK, problem.targets[held_out])
 
 
-def _scaling(chunks: Iterable[Array]) -> softmax.Scaling:
+def _scaling(view: View, chunks: Iterable[Array]) -> softmax.Scaling:
     """Standardise dense features; sparse ones are scaled already, and would not stay sparse."""
     first, *rest = itertools.islice(chunks := iter(chunks), 1)
     if sparse.issparse(first):
         return softmax.Scaling.none(first.shape[1])
-    return softmax.scaling(itertools.chain([first], rest, chunks))
+    found = softmax.scaling(itertools.chain([first], rest, chunks))
+    return found if view.gain_D is None else softmax.Scaling(found.mean_D, found.gain_D * view.gain_D)
 
 
 def solve(problem: Problem, view: View, indices_n: Array, l2: float) -> softmax.Linear:
     """Solve the convex problem on all the given examples; memory stays flat as they grow."""
     if len(indices_n) * view.row_bytes <= _IN_MEMORY_BYTES:
         x_nD = view.read(indices_n)
-        scaling = _scaling([x_nD])
+        scaling = _scaling(view, [x_nD])
         return scaling.fold(_solve_in_memory(problem, scaling.apply(x_nD), indices_n, l2))
-    scaling = _scaling(view.read(part) for part in view.pieces(indices_n))
+    scaling = _scaling(view, (view.read(part) for part in view.pieces(indices_n)))
     few = indices_n[:: -(-len(indices_n) // _SELECTION_EXAMPLES)]
-    larger = l2 * len(indices_n) / len(few)
-    start = _solve_in_memory(problem, scaling.apply(view.read(few)), few, larger)
+    start = _solve_in_memory(problem, scaling.apply(view.read(few)), few, l2)
     shape = (len(indices_n), view.width, problem.num_classes)
     # Chunks times a few classes are small products; with many classes more threads pay.
     threads = nullcontext() if problem.num_classes >= _MANY_CLASSES else one_blas_thread()

@@ -46,12 +46,11 @@ class Labelled:
 
     def view(self, columns: Sequence[Column]) -> View:
         """Return what the head sees of each unit: columns of features and the surface's figures."""
-        width = sum(column.stop - column.start for column in columns) + self.surface_MS.shape[1]
 
         def read(places_m: Array) -> Array:
             return np.hstack([self.rows.read(places_m, columns), self.surface_MS[places_m]])
 
-        return View(read=read, width=width, row_bytes=4 * width)
+        return View.with_more(read, columns, self.surface_MS.shape[1])
 
     def problem(self) -> Problem:
         """Return the targets: 1 for the sentences that the oracle takes."""

@@ -46,7 +46,7 @@ def threshold(probabilities_NK: Array, y_NK: Array) -> float:
         return DEFAULT_THRESHOLD
     given = np.arange(1, len(p) + 1)
     f1 = 2 * np.cumsum(y) / (given + y.sum())
-    below = np.append(p[1:], 0.0)
-    f1[p == below] = -1.0  # no threshold parts equal probabilities
+    f1[:-1][p[1:] == p[:-1]] = -1.0  # no threshold parts equal probabilities
     best = int(f1.argmax())
-    return float((p[best] + below[best]) / 2)
+    below = p[best + 1] if best + 1 < len(p) else 0.0
+    return float((p[best] + below) / 2)

@@ -27,6 +27,7 @@ _LAYERS = {
     "last": "the last block only",
     "all": "every block",
     "deep": "the deeper blocks",
+    "mixed": "every block, the last one counting half",
 }
 _SCRIPTS = {
     "²": "<sup>2</sup>",
