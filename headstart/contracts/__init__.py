@@ -8,11 +8,15 @@ from headstart.contracts.data import (
     Example,
     Floats,
     Inputs,
+    Languages,
     Listing,
+    PairReader,
     Reader,
     Truth,
+    Unfit,
 )
 from headstart.contracts.learning import (
+    Above,
     Again,
     Answer,
     Baseline,
@@ -51,6 +55,7 @@ from headstart.contracts.model import (
 )
 
 __all__ = [
+    "Above",
     "Again",
     "Answer",
     "Array",
@@ -65,12 +70,14 @@ __all__ = [
     "Head",
     "Inputs",
     "Kept",
+    "Languages",
     "Learner",
     "Learnt",
     "Listing",
     "Modality",
     "Network",
     "Outputs",
+    "PairReader",
     "Parts",
     "PicturePreprocess",
     "Prepared",
@@ -89,6 +96,7 @@ __all__ = [
     "Training",
     "Trunk",
     "Truth",
+    "Unfit",
     "Units",
     "Written",
 ]

@@ -121,7 +121,7 @@ class Training:
     """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them."""
 
     spec: FitSpec
-    task: "Task"
+    reading: "Reading"
     frozen: Frozen
     rows: Rows
     classes: Sequence[str]
@@ -139,6 +139,23 @@ class Trained:
     head: Head
     objective: Mapping[str, Any]
     moved: Mapping[str, Array] = field(default_factory=dict)
+
+
+class Above(ABC):
+    """What is above the freeze line as it trains by gradient steps; ``module`` holds its weights.
+
+    Of n examples it sees the trunk's inputs and what its taps gave, by name: each [n, d] or [n, T, C].
+    """
+
+    module: Any
+
+    @abstractmethod
+    def loss(self, seen: Mapping[str, Any], inputs: Mapping[str, Any], places_n: Array) -> tuple[Any, float]:
+        """Return the sum of the losses over what some examples teach, and how much that is."""
+
+    @abstractmethod
+    def head(self) -> Head:
+        """Return the weights as they stand as a head."""
 
 
 class Learner(ABC):
@@ -159,6 +176,13 @@ class Learner(ABC):
     @abstractmethod
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose among the layer sets and train. Raises UserError for options without meaning here."""
+
+    @abstractmethod
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Return a head as it trains together with the ``trunk`` below it, a new one where there is none.
+
+        Raises UserError for a kind of head that is not trained so.
+        """
 
     @abstractmethod
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:

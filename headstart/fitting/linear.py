@@ -17,14 +17,15 @@ def train_baseline(training: Training, baseline: Baseline) -> Learnt | None:
 
     def solve(read: Callable[[Array], Any], targets: Array) -> Solved:
         view = View.of(read, training.indices_n[:_MEASURED])
-        layer, objective = choose_and_solve(training, targets, {baseline.name: view})
+        problem = Problem(rows=training.rows, targets=targets, num_classes=len(training.classes))
+        layer, objective = choose_and_solve(training, problem, {baseline.name: view})
         return Solved(weight_DK=layer.weight_DK, bias_K=layer.bias_K, objective=objective)
 
     return baseline.learn(training.rows, training.indices_n, training.classes, solve)
 
 
 def choose_and_solve(
-    training: Training, targets: Array, views: Mapping[str, View]
+    training: Training, problem: Problem, views: Mapping[str, View]
 ) -> tuple[softmax.Linear, dict[str, Any]]:
     """Choose a view and a lambda on the folds, then solve on all the examples.
 
@@ -36,7 +37,6 @@ def choose_and_solve(
     spec, indices_n = training.spec, training.indices_n
     small = [probe.subsample(fold, spec.seed) for fold in training.folds]
     grid = probe.L2_GRID if spec.l2 is None else (spec.l2,)
-    problem = Problem(rows=training.rows, targets=targets, num_classes=len(training.classes))
     tried = probe.select(problem, views, small, grid)
     best = tried[0]
     objective: dict[str, Any] = {

@@ -1,9 +1,9 @@
 """Heads that sort into classes: the convex one, and a dense one trained by gradient steps."""
 
 from collections.abc import Mapping, Sequence
-from typing import final
+from typing import Any, cast, final
 
-from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.data.labels import places
 from headstart.fitting import dense
 from headstart.fitting.linear import choose_and_solve
@@ -34,23 +34,29 @@ class Classes(Learner):
             training.spec, "without --head-hidden", "add --head-hidden 1024 or leave it out"
         )
         views = {name: View.of_columns(training.rows, columns) for name, columns in used.items()}
-        targets_N = places(training.rows.examples, training.classes)
-        layer, objective = choose_and_solve(training, targets_N, views)
+        layer, objective = choose_and_solve(training, _problem(training), views)
         head = DenseHead.of(used[objective["layers"]], [layer])
         return Trained(head=head, objective={**objective, "parameters": head.parameters()})
+
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Return the dense layers, from the solved ones or new."""
+        return dense.DenseAbove(_problem(training), columns, cast(DenseHead | None, head), training.spec)
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""
         return DenseHead.restore(columns, kept.tensors)
 
 
+def _problem(training: Training) -> Problem:
+    targets_N = places(training.rows.examples, training.classes)
+    return Problem(rows=training.rows, targets=targets_N, num_classes=len(training.classes))
+
+
 def _dense(training: Training, layers: str, columns: Sequence[Column]) -> Trained:
     spec, fold = training.spec, training.folds[0]
     recipe = Recipe.from_spec(spec)
     l2 = spec.l2 or 0.0
-    targets_N = places(training.rows.examples, training.classes)
-    problem = Problem(rows=training.rows, targets=targets_N, num_classes=len(training.classes))
-    head, history = dense.train(problem, columns, fold, spec.head_hidden or 1, l2, recipe)
+    head, history = dense.train(_problem(training), columns, fold, spec.head_hidden or 1, l2, recipe)
     return Trained(
         head=head,
         objective={

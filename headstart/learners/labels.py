@@ -1,13 +1,13 @@
 """Heads that say which of many labels are right of an example: one against the rest, a convex problem."""
 
 from collections.abc import Mapping, Sequence
-from typing import final
+from typing import Any, final
 
-from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.data.labels import indicators
 from headstart.fitting.linear import choose_and_solve
-from headstart.fitting.probe import View, chosen_sets
+from headstart.fitting.probe import Problem, View, chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
 from headstart.model.labels import LabelHead
 
@@ -34,10 +34,19 @@ class Labels(Learner):
         used = chosen_sets(training.spec.layers, sets)
         views = {name: View.of_columns(training.rows, columns) for name, columns in used.items()}
         targets_NK = indicators(training.rows.examples, training.classes)
-        layer, objective = choose_and_solve(training, targets_NK, views)
+        problem = Problem(rows=training.rows, targets=targets_NK, num_classes=len(training.classes))
+        layer, objective = choose_and_solve(training, problem, views)
         columns = tuple(used[objective["layers"]])
         head = LabelHead(columns, layer.as_float32(), objective["threshold"])
         return Trained(head=head, objective={**objective, "parameters": head.parameters()})
+
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Refuse: this head is solved on what the model says once and for all."""
+        raise UserError(
+            f"--strategy {training.spec.strategy} for data with several labels",
+            "--strategy head",
+            "leave it out",
+        )
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""

@@ -92,7 +92,7 @@ class Runner:
             raise
 
     def _batch(self, prepared: Sequence[Prepared]) -> list[Floats]:
-        batch = {name: stack([one.inputs[name] for one in prepared]) for name in prepared[0].inputs}
+        batch = {name: stacked([one.inputs[name] for one in prepared]) for name in prepared[0].inputs}
         if self.choice is None:
             self.choice = fastest(self.model.trunk(), batch, self.wanted)
             self.say(self.choice)
@@ -122,12 +122,12 @@ def _too_large(unit: Waiting) -> str:
     )
 
 
-def stack(arrays: Sequence[Array]) -> Array:
+def stacked(arrays: Sequence[Array]) -> Array:
     """Return arrays side by side on a new first axis, shorter ones padded with zeros at their end."""
     longest = max(len(array) for array in arrays)
     if all(len(array) == longest for array in arrays):
         return np.stack(arrays)
-    stacked = np.zeros((len(arrays), longest, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
-    for row, array in zip(stacked, arrays, strict=True):
+    padded = np.zeros((len(arrays), longest, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
+    for row, array in zip(padded, arrays, strict=True):
         row[: len(array)] = array
-    return stacked
+    return padded
