@@ -12,7 +12,6 @@ from typing import final
 import numpy as np
 
 from headstart.contracts import Array, Example, Truth
-from headstart.core.errors import UserError
 from headstart.data import columns, listing, text
 from headstart.data.rows import cell_text
 
@@ -102,6 +101,7 @@ class _Several:
 
     told: str
     joint: str = ""
+    written: bool = False
     hot: bool = False
 
     @staticmethod
@@ -115,26 +115,22 @@ class _Several:
         if not filled:
             return None
         if all(cell[0] == "[" and cell[-1] == "]" and _written(cell) is not None for cell in filled):
-            return _Several("lists written as text")
+            return _Several("lists written as text", written=True)
         many = columns.folded(column) in columns.MANY
         joint = next((one for one in JOINTS if _parts(filled, one, many)), None)
         return None if joint is None else _Several(f"parted by {joint!r}", joint=joint)
 
     def names(self, cell: object, where: str) -> tuple[str, ...] | None:
         """Return a cell's labels, None where it has no value. Raises UserError, naming ``where``."""
-        if isinstance(cell, str) and self.joint:
-            items: Iterable[object] = cell.split(self.joint)
-        elif isinstance(cell, str):
-            written = _written(cell) if cell.strip() else []
-            if written is None:
-                raise UserError(f"{where}: {cell!r:.60}", "a list, as in the other rows", "mend that row")
-            items = written
-        elif isinstance(cell, list):
-            items = [place for place, one in enumerate(cell) if one] if self.hot else cell
-        elif cell is None or cell != cell:  # noqa: PLR0124 - only NaN differs from itself
+        if cell is None or cell != cell:  # noqa: PLR0124 - only NaN differs from itself
             return None
-        else:
-            items = [cell]
+        items: Iterable[object] = [cell]
+        if isinstance(cell, list):
+            items = [place for place, one in enumerate(cell) if one] if self.hot else cell
+        elif isinstance(cell, str) and self.joint:
+            items = cell.split(self.joint)
+        elif isinstance(cell, str) and self.written:
+            items = _written(cell) or ()
         named = (listing.class_name(cell_text(item, where)) for item in items)
         return tuple(name for name in named if name)
 
