@@ -136,6 +136,7 @@ class FitSpec(Spec):
     engine: str | None = option(
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
     )
+    resume: bool = option("go on where an interrupted fit of the same command and data stopped", False)
     random_init: bool = option("start the same architecture from random weights, as a control", False)
     source_language: str | None = option(
         "the language to translate from, as a code: en, fr, pt_BR (default: as the data says)"

@@ -6,6 +6,7 @@ Shape letters: N examples, M figures an example, D features, K classes.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from headstart.contracts.data import Array, Example, Floats, Inputs
@@ -118,7 +119,10 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them."""
+    """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them.
+
+    ``checkpoints`` is a folder for this very training: what it depends on is in the name.
+    """
 
     spec: FitSpec
     reading: "Reading"
@@ -127,6 +131,7 @@ class Training:
     classes: Sequence[str]
     indices_n: Array
     folds: Sequence[Fold]
+    checkpoints: Path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

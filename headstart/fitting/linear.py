@@ -5,11 +5,18 @@ from dataclasses import asdict
 from typing import Any
 
 from headstart.contracts import Array, Baseline, Learnt, Solved, Training
+from headstart.data.labels import places
 from headstart.fitting import probe
 from headstart.fitting.probe import Problem, View
 from headstart.maths import softmax
 
 _MEASURED = 64
+
+
+def problem_of(training: Training) -> Problem:
+    """Return the problem of telling classes apart: one an example."""
+    targets_N = places(training.rows.examples, training.classes)
+    return Problem(rows=training.rows, targets=targets_N, num_classes=len(training.classes))
 
 
 def train_baseline(training: Training, baseline: Baseline) -> Learnt | None:

@@ -15,6 +15,7 @@ from headstart.core.errors import BadExample, MachineError
 from headstart.core.frameworks import prepare_torch
 from headstart.core.threads import cores
 from headstart.fitting.batches import token_batches
+from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.loop import Objective, minimise, shuffled
 from headstart.fitting.recipe import Recipe
 from headstart.model.batches import stacked
@@ -42,7 +43,9 @@ def tune(training: Training, learner: Learner, columns: Sequence[Column], head: 
     trunk = training.frozen.new_trunk()
     with ThreadPoolExecutor(min(_READING, cores() + 1)) as pool:
         objective = _Tuning(training, trunk, learner.above(training, trunk, columns, head), recipe, pool)
-        history = minimise(objective, recipe, "Training the model")
+        history = minimise(
+            objective, recipe, "Training the model", Checkpoints(training.checkpoints / "model")
+        )
     moved = objective.moved()
     return Trained(
         head=(trained := objective.above.head()),

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast, final
 
 from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
-from headstart.data.labels import places
 from headstart.fitting import dense
-from headstart.fitting.linear import choose_and_solve
-from headstart.fitting.probe import Problem, View, chosen_sets
+from headstart.fitting.linear import choose_and_solve, problem_of
+from headstart.fitting.probe import View, chosen_sets
 from headstart.fitting.recipe import Recipe, refuse_gradient_options
 from headstart.model.head import DenseHead
 
@@ -34,29 +33,24 @@ class Classes(Learner):
             training.spec, "without --head-hidden", "add --head-hidden 1024 or leave it out"
         )
         views = {name: View.of_columns(training.rows, columns) for name, columns in used.items()}
-        layer, objective = choose_and_solve(training, _problem(training), views)
+        layer, objective = choose_and_solve(training, problem_of(training), views)
         head = DenseHead.of(used[objective["layers"]], [layer])
         return Trained(head=head, objective={**objective, "parameters": head.parameters()})
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Return the dense layers, from the solved ones or new."""
-        return dense.DenseAbove(_problem(training), columns, cast(DenseHead | None, head), training.spec)
+        return dense.DenseAbove(problem_of(training), columns, cast(DenseHead | None, head), training.spec)
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""
         return DenseHead.restore(columns, kept.tensors)
 
 
-def _problem(training: Training) -> Problem:
-    targets_N = places(training.rows.examples, training.classes)
-    return Problem(rows=training.rows, targets=targets_N, num_classes=len(training.classes))
-
-
 def _dense(training: Training, layers: str, columns: Sequence[Column]) -> Trained:
     spec, fold = training.spec, training.folds[0]
     recipe = Recipe.from_spec(spec)
     l2 = spec.l2 or 0.0
-    head, history = dense.train(_problem(training), columns, fold, spec.head_hidden or 1, l2, recipe)
+    head, history = dense.train(training, columns, spec.head_hidden or 1, l2, recipe)
     return Trained(
         head=head,
         objective={

@@ -10,6 +10,7 @@ from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.data.tokens import own_tokenizer, tokenizer_of
 from headstart.fitting import decoders
+from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.loop import minimise
 from headstart.fitting.recipe import Recipe
 from headstart.fitting.writing import Targets, Teaching, WriterAbove
@@ -43,7 +44,9 @@ class Writer(Learner):
         encoder: Any = training.frozen.network().module
         decoder = decoders.start(training, encoder, columns, kind, (words, targets))
         objective = Teaching(training, columns, decoder, targets, recipe)
-        history = minimise(objective, recipe, "Training the decoder")
+        history = minimise(
+            objective, recipe, "Training the decoder", Checkpoints(training.checkpoints / "head")
+        )
         head = _head(training, columns, decoder, words, targets)
         return Trained(
             head=head,

@@ -29,7 +29,7 @@ from headstart.scoring import count_notes, evaluate
 from headstart.ship.report import write_report
 from headstart.specs import FitSpec, command
 from headstart.verbs.common import data_digest, engine_record, say_engine, split_record, versions
-from headstart.verbs.places import finished, run_folder
+from headstart.verbs.places import checkpoint_folder, finished, forget_checkpoints, run_folder
 
 _CROSS_VALIDATION_EXAMPLES = 1000
 
@@ -48,7 +48,9 @@ def fit(spec: FitSpec) -> Fitted:
         log.info("%s is finished already: nothing was changed", run)
         return done
     with claim(run) as staging:
-        return _fit(spec, run, staging)
+        record = _fit(spec, run, staging)
+    forget_checkpoints(run)
+    return record
 
 
 def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
@@ -69,7 +71,10 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
         opened.enter_context(features.table)
         roles = _roles(task, data, features)
         with stages.timed("head"):
-            trained, fitted = _train((spec, task, learner), data, model, features, roles)
+            checkpoints = checkpoint_folder(
+                run, spec, data_digest(features, np.arange(len(features.examples)))
+            )
+            trained, fitted = _train((spec, task, learner), data, model, features, roles, checkpoints)
         if spec.strategy != "head":  # the trunk is another function now
             with stages.timed("features of the trained model"):
                 usable = features.examples
@@ -168,6 +173,7 @@ def _train(
     model: FrozenModel,
     features: Features,
     roles: dict[str, Array],
+    checkpoints: Path,
 ) -> tuple[Trained, Model]:
     spec, task, learner = asked
     training = Training(
@@ -178,6 +184,7 @@ def _train(
         classes=data.classes,
         indices_n=roles["train"],
         folds=_folds(spec, roles, features.examples),
+        checkpoints=checkpoints,
     )
     sets = model.modality.layer_sets(features.columns)
     trained = None if spec.strategy == "full" else learner.train(training, sets)
