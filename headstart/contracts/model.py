@@ -173,11 +173,15 @@ class Tap:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A tap's place in a row of features: [start, stop)."""
+    """A tap's place in a row of features: [start, stop).
+
+    ``weight`` is how much each feature counts beside those of other columns where a penalty shrinks them.
+    """
 
     name: str
     start: int
     stop: int
+    weight: float = 1.0
 
 
 class Modality(ABC):

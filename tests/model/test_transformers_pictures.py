@@ -259,7 +259,7 @@ def test_the_summary_is_what_the_classifier_sees(kind: str, folder_of: Callable[
 
 @pytest.mark.parametrize("kind", ["segformer", "upernet", "dpt"])
 def test_the_last_map_is_what_tells_classes(kind: str, folder_of: Callable[[str], Path]) -> None:
-    """A frozen decoder below a linear head: with the checkpoint's own head it gives the checkpoint's logits."""
+    """A frozen decoder below a linear head: the checkpoint's own gives its logits."""
     folder = folder_of(kind)
     own, model = theirs(folder, kind), frozen(folder, "picture-maps")
     module: Any = model.module
