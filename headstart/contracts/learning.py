@@ -134,11 +134,13 @@ class Trained:
     """A head and the objective that was minimised, as JSON, with what was tried on the way.
 
     ``moved`` are the pretrained model's own weights that were trained, by name; none where it stayed frozen.
+    ``files`` are JSON files, by name, with which the model's own library does as the head does.
     """
 
     head: Head
     objective: Mapping[str, Any]
     moved: Mapping[str, Array] = field(default_factory=dict)
+    files: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Learner(ABC):

@@ -9,11 +9,12 @@ import numpy as np
 from headstart.contracts import Array, Column, Frozen, TextPreprocess, Training
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
-from headstart.data.tokens import own_tokenizer, tokenizer_of
+from headstart.data.tokens import own_tokenizer, whole_tokenizer_of
 from headstart.fitting.writing import Targets
-from headstart.model import vocabulary
-from headstart.model.decoders import Decoder, Writing
+from headstart.model import generation, vocabulary
+from headstart.model.decoders import Decoder
 from headstart.model.rows import width_of
+from headstart.model.transformers_folder import longest_target
 from headstart.model.vocabulary import Own, Subwords, Vocabulary
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def choose_vocabulary(training: Training, kind: str, used_n: Array) -> Vocabular
     pretrained = training.frozen.pretrained
     if kind == "own":
         return Own(own_tokenizer(pretrained))
-    tokenizer = tokenizer_of(pretrained)
+    tokenizer = whole_tokenizer_of(pretrained)
     targets = [training.rows.examples[index].target or "" for index in used_n]
     share, cased = vocabulary.coverage(tokenizer, targets)
     own = vocabulary.of_encoder(tokenizer, cased)
@@ -56,37 +57,38 @@ def start(
     words = cast(Subwords, written[0])
     if kind == "new":
         return _pointer(training, columns, words, written[1])
-    return warm_started(training.frozen.network().module, ends_of(words), shared=kind == "shared")
+    encoder: Any = training.frozen.network().module
+    return warm_started(encoder, ends_of(words), kind == "shared", training.spec.seed)
+
+
+def target_length(training: Training, kind: str) -> int:
+    """Return how many tokens of a target are read at most. Raises UserError where positions allow fewer."""
+    pretrained, wanted = training.frozen.pretrained, training.spec.target_length
+    encoder = cast(TextPreprocess, pretrained.preprocess).longest
+    allowed = {"own": longest_target(pretrained), "new": wanted or LONGEST}.get(kind, encoder)
+    if wanted is not None and wanted > allowed:
+        raise UserError(
+            f"--target-length {wanted}", f"at most {allowed}, the decoder's positions", "give a smaller one"
+        )
+    return wanted or min(LONGEST, allowed)
 
 
 def own_decoder(frozen: Frozen) -> "EncoderDecoder":
-    """Return the decoder that a pretrained model has; a target language's code is what it begins with."""
+    """Return the decoder that a pretrained model has, which writes in the preprocess's target language."""
     prepare_torch()
     from headstart.model.encoder_decoder import EncoderDecoder
 
     module: Any = frozen.network().module
+    generation.restore(module, frozen.pretrained)
     languages = cast(TextPreprocess, frozen.pretrained.preprocess).languages
     if languages:
-        begins = own_tokenizer(frozen.pretrained).convert_tokens_to_ids(languages[1])
-        module.generation_config.forced_bos_token_id = begins
+        generation.begin_with(module, languages[1], own_tokenizer(frozen.pretrained))
     return EncoderDecoder(module, held=True)
 
 
 def ends_of(words: Subwords) -> Mapping[str, int]:
     """Return the ids that fill up, begin and end a text, by what they do."""
     return {"pad": words.pad, "start": words.start, "end": words.end}
-
-
-def writing_of(training: Training, decoder: Decoder, targets: Targets) -> Writing:
-    """Return how texts are written: as the pretrained model says, else as the targets' lengths suggest."""
-    spec, own = training.spec, decoder.module.generation_config
-    longest = int(np.percentile([len(ids) for ids in targets.ids.values()], 99))
-    return Writing(
-        beams=spec.beams or max(int(own.num_beams or 0), 4),
-        most=min(spec.target_length or LONGEST, longest + 8),
-        no_repeat=int(own.no_repeat_ngram_size or 3),
-        length_penalty=float(1.0 if own.length_penalty is None else own.length_penalty),
-    )
 
 
 def _pointer(training: Training, columns: Sequence[Column], words: Subwords, targets: Targets) -> Decoder:
@@ -100,7 +102,7 @@ def _pointer(training: Training, columns: Sequence[Column], words: Subwords, tar
         layers=LAYERS,
         heads=max(1, width // HEAD_WIDTH),
         inner=4 * width,
-        longest=LONGEST,
+        longest=targets.most,
         tokens=int(words.tokenizer.get_vocab_size()),
         own=len(own_U),
         points=not words.learnt,

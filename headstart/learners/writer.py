@@ -8,11 +8,10 @@ import numpy as np
 from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
-from headstart.data.tokens import own_tokenizer, tokenizer_of
+from headstart.data.tokens import own_tokenizer, whole_tokenizer_of
 from headstart.fitting import decoders
-from headstart.fitting.loop import minimise
 from headstart.fitting.recipe import Recipe
-from headstart.fitting.writing import Targets, Teaching
+from headstart.fitting.writing import Targets, taught
 from headstart.model import vocabulary
 from headstart.model.decoders import Decoder, Writing
 from headstart.model.vocabulary import Own, Subwords, Vocabulary
@@ -40,32 +39,9 @@ class Writer(Learner):
         columns, used_n, kind = sets["last"], np.unique(np.concatenate(training.folds[0])), _kind(training)
         recipe = Recipe.from_spec(training.spec, **_ALL, **(_NEW if kind == "new" else _PRETRAINED))
         words = decoders.choose_vocabulary(training, kind, used_n)
-        targets = Targets.of(training.rows, used_n, words, training.spec.target_length or decoders.LONGEST)
+        targets = Targets.of(training.rows, used_n, words, decoders.target_length(training, kind))
         decoder = decoders.start(training, columns, kind, (words, targets))
-        history = minimise(
-            Teaching(training, columns, decoder, targets, recipe), recipe, "Training the decoder"
-        )
-        head = WriterHead(
-            columns=tuple(columns),
-            decoder=decoder,
-            vocabulary=words,
-            writing=decoders.writing_of(training, decoder, targets),
-        )
-        return Trained(
-            head=head,
-            moved=decoder.moved(),
-            objective={
-                "loss": "cross-entropy of every target token",
-                "penalty": "none",
-                "decoder": kind,
-                "examples": len(training.folds[0][0]),
-                "targets_cut": targets.cut,
-                "parameters": head.parameters(),
-                "formula": "min over θ of 1/T Σ −log p(yₜ|y₁…yₜ₋₁, x)",
-                "solver": recipe.describe(),
-                "epochs": history,
-            },
-        )
+        return taught(training, columns, (decoder, words, targets), recipe, {"decoder": kind})
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""
@@ -90,10 +66,10 @@ def _kind(training: Training) -> str:
     if wanted in ("warm", "shared") and writes:
         raise UserError(
             f"--decoder {wanted} of {training.frozen.pretrained.base}",
-            "an encoder alone, for this model has a decoder of its own",
+            "an encoder alone, for this model writes by itself",
             "leave --decoder out",
         )
-    return wanted or ("own" if writes else "new")
+    return wanted or ("own" if writes == "above" else "new")
 
 
 def _words(kept: Kept) -> Vocabulary:
@@ -103,7 +79,7 @@ def _words(kept: Kept) -> Vocabulary:
     if VOCABULARY in kept.tensors:
         return vocabulary.of_bytes(kept.tensors[VOCABULARY].tobytes())
     words = facts["words"]
-    return Subwords(tokenizer_of(pretrained), **words)
+    return Subwords(whole_tokenizer_of(pretrained), **words)
 
 
 def _decoder(kept: Kept, words: Vocabulary) -> Decoder:
@@ -115,7 +91,7 @@ def _decoder(kept: Kept, words: Vocabulary) -> Decoder:
     if facts is None:
         return decoders.own_decoder(kept.frozen)
     if "shared" in facts and isinstance(words, Subwords):
-        started = warm_started(kept.frozen.network().module, decoders.ends_of(words), facts["shared"])
+        started = warm_started(kept.frozen.network().module, decoders.ends_of(words), facts["shared"], 0)
         return with_weights(started, kept.tensors)
     tensors = {name: array for name, array in kept.tensors.items() if name != VOCABULARY}
     module: Any = PointerDecoder(Shape(**facts))

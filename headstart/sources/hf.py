@@ -6,7 +6,7 @@ from typing import Any, final
 
 from headstart.contracts import Array, Network, Pretrained, Source
 from headstart.core.errors import UserError
-from headstart.model import transformers_folder
+from headstart.model import transformers_folder, transformers_network
 
 _FILES = (
     *("*.json", "*.txt", "*.spm", "*.model", "model.safetensors", "README.md", "1_Pooling/config.json"),
@@ -34,16 +34,16 @@ class HfSource(Source):
         return transformers_folder.describe(f"hf:{name}", folder, licence, revision)
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
-        """Return the encoder's weights."""
-        return transformers_folder.encoder_state(pretrained)
+        """Return the weights."""
+        return transformers_network.state_of(pretrained)
 
     def network(self, pretrained: Pretrained) -> Network:
-        """Build the encoder."""
-        return transformers_folder.EncoderNetwork(pretrained.config, pretrained.writes)
+        """Build the model."""
+        return transformers_network.TextNetwork(pretrained.config, pretrained.writes)
 
     def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
-        """Return ``config.json``, with which ``AutoModel.from_pretrained`` reads the folder."""
-        return {"config.json": dict(pretrained.config)}
+        """Return the configurations with which ``AutoModel`` and ``AutoTokenizer`` read the folder."""
+        return transformers_folder.own_files(pretrained)
 
 
 def _snapshot(name: str) -> Path:

@@ -111,7 +111,7 @@ def _model(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
     _, found = find(base)
     able = [plugins.load("learner", name) for name in ([spec.head] if spec.head else task.learners)]
     learner: Learner = next((one for one in able if one.suits(found)), able[0])
-    sizes = {"image_size": spec.image_size, "max_length": spec.max_length}
+    sizes = {name: getattr(spec, name) for name in ("image_size", "max_length", "target_length")}
     seed = spec.seed if spec.random_init else None
     fit_for = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
     model = find_model(base, fit_for[0], sizes, seed)
@@ -177,6 +177,7 @@ def _train(
         classes=data.classes,
         frozen=model.trained(trained.moved),
         head=trained.head,
+        files=trained.files,
         baselines={name: learnt for name, learnt in learnt_by_name.items() if learnt is not None},
     )
 
