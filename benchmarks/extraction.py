@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.fashion_mnist import prepare
 from benchmarks.measure import machine, print_table, write_result
-from headstart.contracts import Example, Inputs, Task
+from headstart.contracts import Example, Inputs, Reading, Task
 from headstart.core import plugins
 from headstart.core.errors import EngineUnavailable
 from headstart.core.frameworks import prepare_torch

@@ -93,7 +93,9 @@ class FitSpec(Spec):
     base: str | None = option("the pretrained model, SOURCE:NAME (default: the task's own)")
     head: str | None = option("the kind of head, where the task has several (default: what suits the model)")
     strategy: str = option(
-        "where the freeze line lies: head trains a head on the frozen model", "head", choices=("head",)
+        "what trains: the head on the frozen model, the full model, or first the one and then the other",
+        "head",
+        choices=("head", "full", "head-then-full"),
     )
     seed: int = option("seeds the split and everything else that is drawn", 0, least=0)
     layers: str = option(
@@ -135,6 +137,10 @@ class FitSpec(Spec):
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
     )
     random_init: bool = option("start the same architecture from random weights, as a control", False)
+    source_language: str | None = option(
+        "the language to translate from, as a code: en, fr, pt_BR (default: as the data says)"
+    )
+    target_language: str | None = option("the language to translate into (default: as the data says)")
 
 
 @dataclass(frozen=True)

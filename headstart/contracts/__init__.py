@@ -8,11 +8,15 @@ from headstart.contracts.data import (
     Example,
     Floats,
     Inputs,
+    Languages,
     Listing,
+    PairReader,
     Reader,
     Truth,
+    Unfit,
 )
 from headstart.contracts.learning import (
+    Above,
     Again,
     Answer,
     Baseline,
@@ -50,6 +54,7 @@ from headstart.contracts.model import (
 )
 
 __all__ = [
+    "Above",
     "Again",
     "Answer",
     "Array",
@@ -64,12 +69,14 @@ __all__ = [
     "Head",
     "Inputs",
     "Kept",
+    "Languages",
     "Learner",
     "Learnt",
     "Listing",
     "Modality",
     "Network",
     "Outputs",
+    "PairReader",
     "Parts",
     "PicturePreprocess",
     "Prepared",
@@ -87,6 +94,7 @@ __all__ = [
     "Training",
     "Trunk",
     "Truth",
+    "Unfit",
     "Units",
     "Written",
 ]

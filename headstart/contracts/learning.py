@@ -106,6 +106,10 @@ class Head(ABC):
     def facts(self) -> dict[str, Any]:
         """Return, as JSON, what else it takes to restore the head, its columns apart."""
 
+    @abstractmethod
+    def files(self) -> Mapping[str, Any]:
+        """Return JSON files, by name, with which the pretrained model's own library does as the head does."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:
@@ -121,7 +125,7 @@ class Training:
     """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them."""
 
     spec: FitSpec
-    task: "Task"
+    reading: "Reading"
     frozen: Frozen
     rows: Rows
     classes: Sequence[str]
@@ -134,13 +138,28 @@ class Trained:
     """A head and the objective that was minimised, as JSON, with what was tried on the way.
 
     ``moved`` are the pretrained model's own weights that were trained, by name; none where it stayed frozen.
-    ``files`` are JSON files, by name, with which the model's own library does as the head does.
     """
 
     head: Head
     objective: Mapping[str, Any]
     moved: Mapping[str, Array] = field(default_factory=dict)
-    files: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Above(ABC):
+    """What is above the freeze line as it trains by gradient steps; ``module`` holds its weights.
+
+    Of n examples it sees the trunk's inputs and what its taps gave, by name: each [n, d] or [n, T, C].
+    """
+
+    module: Any
+
+    @abstractmethod
+    def loss(self, seen: Mapping[str, Any], inputs: Mapping[str, Any], places_n: Array) -> tuple[Any, float]:
+        """Return the sum of the losses over what some examples teach, and how much that is."""
+
+    @abstractmethod
+    def head(self) -> Head:
+        """Return the weights as they stand as a head."""
 
 
 class Learner(ABC):
@@ -161,6 +180,13 @@ class Learner(ABC):
     @abstractmethod
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose among the layer sets and train. Raises UserError for options without meaning here."""
+
+    @abstractmethod
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Return a head as it trains together with the ``trunk`` below it, a new one where there is none.
+
+        Raises UserError for a kind of head that is not trained so.
+        """
 
     @abstractmethod
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:

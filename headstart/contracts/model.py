@@ -111,6 +111,10 @@ class Frozen(ABC):
     def network(self) -> Network:
         """Build the architecture with these weights, in evaluation mode."""
 
+    @abstractmethod
+    def new_trunk(self) -> "nn.Module":
+        """Build the trunk, in evaluation mode: a module of the caller's own, to train."""
+
 
 class Source(ABC):
     """Where pretrained models come from."""

@@ -1,7 +1,8 @@
 """Train, validation and test: as given, or drawn; always a function of the seed and the keys alone."""
 
 import hashlib
-from collections import Counter, defaultdict
+import itertools
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -26,7 +27,7 @@ class Dataset:
 
     ``val`` is empty where selection is to be carved out of ``train`` (see ``folds``); ``test`` is what
     is reported on, and ``reported`` is the name the data itself gives it; ``made`` says in a sentence
-    how the splits came about.
+    how the splits came about; ``languages`` are those of text and target, empty where nobody named them.
     """
 
     layout: str
@@ -38,13 +39,15 @@ class Dataset:
     made: str
     dropped: tuple[Dropped, ...]
     notes: tuple[Note, ...]
+    languages: tuple[str, ...] = ()
 
 
 def arrange(listing: Listing, seed: int) -> Dataset:
     """Give every example its role: given splits are kept, unsplit data is divided 70/15/15 by class.
 
-    Raises UserError for a class with too few examples (3 unsplit, 2 in a given train split), for a
-    class that training never sees, and where there is nothing to train on.
+    Examples that are not to be trained on are dropped from the train split alone. Raises UserError for a
+    class with too few examples (3 unsplit, 2 in a given train split), for a class that training never
+    sees, and where there is nothing to train on.
     """
     splits = {name: tuple(examples) for name, examples in listing.splits.items() if examples}
     check_classes(splits)
@@ -63,6 +66,7 @@ def arrange(listing: Listing, seed: int) -> Dataset:
         made = "train and test as given; selection within train by cross-validation"
     else:
         made = "train, val and test as given"
+    train, unfit = _fit_to_train(train, listing)
     if not drawn:
         _check_given(train)
     labelled = all(example.truth is None for example in train)
@@ -77,8 +81,9 @@ def arrange(listing: Listing, seed: int) -> Dataset:
         test=test,
         reported=reported,
         made=made,
-        dropped=listing.dropped,
+        dropped=(*listing.dropped, *unfit),
         notes=listing.notes,
+        languages=listing.languages,
     )
 
 
@@ -105,24 +110,46 @@ def folds(labels: Sequence[int] | Indices, seed: int, count: int = 5) -> list[tu
     return [(np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)) for fold in range(used)]
 
 
+def _fit_to_train(
+    train: tuple[Example, ...], listing: Listing
+) -> tuple[tuple[Example, ...], tuple[Dropped, ...]]:
+    """Return the examples to train on, and those that are not fit for it, with reasons."""
+    if listing.unfit is None:
+        return train, ()
+    reasons = [listing.unfit(example) for example in train]
+    fit = tuple(example for example, reason in zip(train, reasons, strict=True) if reason is None)
+    unfit = tuple(
+        Dropped(file=example.key, reason=reason)
+        for example, reason in zip(train, reasons, strict=True)
+        if reason is not None
+    )
+    if not fit:
+        found = f"none of {len(train):,} examples is fit to train on (the first: {unfit[0].reason})"
+        raise UserError(found, "some that are", "look at the data, or give other data")
+    return fit, unfit
+
+
 def _drawn(examples: Sequence[Example], seed: int) -> tuple[tuple[Example, ...], ...]:
-    """Divide each class 70/15/15, at least one of it in each part."""
-    by_class: dict[str, list[Example]] = defaultdict(list)
+    """Divide each class 70/15/15, at least one of it in each part; groups stay together."""
+    by_class: dict[str, dict[str, list[Example]]] = defaultdict(lambda: defaultdict(list))
     for example in examples:
-        by_class[example.label].append(example)
-    few = {name: len(members) for name, members in by_class.items() if len(members) < 3}
+        by_class[example.label][example.key if example.group is None else example.group].append(example)
+    few = {name: len(groups) for name, groups in by_class.items() if len(groups) < 3}
     if few:
         remedy = "add examples, or remove the class"
         raise UserError(
             f"too few examples of {_counted(few)}", "3 or more of each class (train, val, test)", remedy
         )
     train, val, test = list[Example](), list[Example](), list[Example]()
-    for members in by_class.values():
-        ranked = sorted(members, key=lambda example: _rank(seed, example.key))
-        held = max(1, int(SHARE * len(ranked) + 0.5))
-        val += ranked[:held]
-        test += ranked[held : 2 * held]
-        train += ranked[2 * held :]
+    for groups in by_class.values():
+        ranked = deque(groups[name] for name in sorted(groups, key=lambda name: _rank(seed, name)))
+        held = max(1, int(SHARE * sum(map(len, ranked)) + 0.5))
+        for part, left in ((val, 2), (test, 1)):
+            taken = 0
+            while taken < held and len(ranked) > left:
+                taken += len(ranked[0])
+                part.extend(ranked.popleft())
+        train += itertools.chain.from_iterable(ranked)
     return tuple(tuple(sorted(part, key=lambda example: example.key)) for part in (train, val, test))
 
 

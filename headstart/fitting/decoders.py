@@ -46,18 +46,21 @@ def choose_vocabulary(training: Training, kind: str, used_n: Array) -> Vocabular
 
 
 def start(
-    training: Training, columns: Sequence[Column], kind: str, written: tuple[Vocabulary, Targets]
+    training: Training,
+    encoder: Any,
+    columns: Sequence[Column],
+    kind: str,
+    written: tuple[Vocabulary, Targets],
 ) -> Decoder:
-    """Return the decoder as it is before training."""
+    """Return the decoder above an encoder, which is Transformers' module, as it is before training."""
     prepare_torch()
     from headstart.model.encoder_decoder import warm_started
 
     if kind == "own":
-        return own_decoder(training.frozen)
+        return own_decoder(training.frozen, encoder)
     words = cast(Subwords, written[0])
     if kind == "new":
-        return _pointer(training, columns, words, written[1])
-    encoder: Any = training.frozen.network().module
+        return _pointer(training, encoder, columns, (words, written[1]))
     return warm_started(encoder, ends_of(words), kind == "shared", training.spec.seed)
 
 
@@ -73,12 +76,11 @@ def target_length(training: Training, kind: str) -> int:
     return wanted or min(LONGEST, allowed)
 
 
-def own_decoder(frozen: Frozen) -> "EncoderDecoder":
+def own_decoder(frozen: Frozen, module: Any) -> "EncoderDecoder":
     """Return the decoder that a pretrained model has, which writes in the preprocess's target language."""
     prepare_torch()
     from headstart.model.encoder_decoder import EncoderDecoder
 
-    module: Any = frozen.network().module
     generation.restore(module, frozen.pretrained)
     languages = cast(TextPreprocess, frozen.pretrained.preprocess).languages
     if languages:
@@ -91,12 +93,15 @@ def ends_of(words: Subwords) -> Mapping[str, int]:
     return {"pad": words.pad, "start": words.start, "end": words.end}
 
 
-def _pointer(training: Training, columns: Sequence[Column], words: Subwords, targets: Targets) -> Decoder:
+def _pointer(
+    training: Training, encoder: Any, columns: Sequence[Column], written: tuple[Subwords, Targets]
+) -> Decoder:
     """Return a small decoder that can point, its embeddings the encoder's where it writes with its tokens."""
+    words, targets = written
     torch = prepare_torch()
     from headstart.model.pointer import Pointer, PointerDecoder, Shape
 
-    own_U, width = _commonest(targets, words.pad), width_of(columns)
+    own_U, width = _commonest(targets, words.start), width_of(columns)
     shape = Shape(
         width=width,
         layers=LAYERS,
@@ -104,6 +109,7 @@ def _pointer(training: Training, columns: Sequence[Column], words: Subwords, tar
         inner=4 * width,
         longest=targets.most,
         tokens=int(words.tokenizer.get_vocab_size()),
+        read=int(encoder.get_input_embeddings().num_embeddings),
         own=len(own_U),
         points=not words.learnt,
         **ends_of(words),
@@ -112,15 +118,17 @@ def _pointer(training: Training, columns: Sequence[Column], words: Subwords, tar
         torch.manual_seed(training.spec.seed)
         module = PointerDecoder(shape)
     module.own(torch.from_numpy(own_U))
+    known_VC = encoder.get_input_embeddings().weight.detach()
     if not words.learnt:
-        encoder: Any = training.frozen.network().module
         with torch.no_grad():
-            known = encoder.get_input_embeddings().weight
-            module.decoder.embed_tokens.weight.copy_(known[torch.from_numpy(own_U)])
-    return Pointer(module)
+            module.decoder.embed_tokens.weight.copy_(known_VC[torch.from_numpy(own_U)])
+    return Pointer(module, known_VC)
 
 
-def _commonest(targets: Targets, pad: int) -> Array:
-    """Return the targets' commonest tokens, behind a first place that stands for all others."""
-    counts = Counter(token for ids in targets.ids.values() for token in ids if token != pad)
-    return np.array([pad, *(token for token, _ in counts.most_common(OWN_TOKENS))], dtype=np.int64)
+def _commonest(targets: Targets, start: int) -> Array:
+    """Return the targets' commonest tokens, behind a first place that stands for all others.
+
+    That place is the start's, which is never written, while what fills up may be what ends a text too.
+    """
+    counts = Counter(token for ids in targets.ids.values() for token in ids if token != start)
+    return np.array([start, *(token for token, _ in counts.most_common(OWN_TOKENS))], dtype=np.int64)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Fold
+from headstart.contracts import Above, Array, Column, Fold
 from headstart.core.frameworks import prepare_torch
 from headstart.fitting.loop import Objective, minimise, shuffled
 from headstart.fitting.probe import Problem, View
 from headstart.fitting.recipe import Recipe
 from headstart.maths import softmax
 from headstart.model.head import DenseHead
+from headstart.specs import FitSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -84,6 +85,48 @@ class _Dense(Objective):
         first = softmax.Linear(tensors[0].T.astype(np.float64), tensors[1].astype(np.float64))
         second = softmax.Linear(tensors[2].T.copy(), tensors[3].copy())
         return DenseHead.of(self.columns, [self.scaling.fold(first), second])
+
+
+@final
+class DenseAbove(Above):
+    """Dense layers on pooled features as they are; what they see is put side by side."""
+
+    def __init__(
+        self, problem: Problem, columns: Sequence[Column], head: DenseHead | None, spec: FitSpec
+    ) -> None:
+        torch = prepare_torch()
+        self.problem, self.smoothing = problem, spec.label_smoothing or 0.0
+        self.columns = tuple(columns) if head is None else head.columns
+        width = sum(column.stop - column.start for column in self.columns)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(spec.seed)
+            if spec.head_hidden is None:
+                self.module = torch.nn.Sequential(torch.nn.Linear(width, problem.num_classes))
+            else:
+                self.module = _network(width, spec.head_hidden, problem.num_classes)
+        if head is not None:
+            solved = [array for layer in head.layers for array in (layer.weight_DK.T, layer.bias_K)]
+            with torch.no_grad():
+                for parameter, array in zip(self.module.parameters(), solved, strict=True):
+                    parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+
+    def loss(
+        self, seen: Mapping[str, Any], inputs: Mapping[str, Any], places_n: Array
+    ) -> "tuple[Tensor, float]":
+        """Return the cross-entropy summed over examples, and how many there are."""
+        torch = prepare_torch()
+        logits_nK = self.module(torch.cat([seen[column.name] for column in self.columns], dim=1))
+        y_n = torch.from_numpy(self.problem.targets_N[places_n])
+        loss = torch.nn.functional.cross_entropy(
+            logits_nK, y_n, reduction="sum", label_smoothing=self.smoothing
+        )
+        return loss, float(len(places_n))
+
+    def head(self) -> DenseHead:
+        """Return the layers as they stand."""
+        tensors: list[Any] = [tensor.detach().numpy() for tensor in self.module.parameters()]
+        pairs = zip(tensors[::2], tensors[1::2], strict=True)
+        return DenseHead.of(self.columns, [softmax.Linear(w.T.copy(), b.copy()) for w, b in pairs])
 
 
 def _network(num_features: int, hidden: int, num_classes: int) -> "nn.Sequential":

@@ -92,7 +92,12 @@ def minimise(objective: Objective, recipe: Recipe, label: str) -> list[dict[str,
                 break
             objective.module.eval()
             figures = objective.validate()
-            _record(objective, recipe, state, {"epoch": epoch + 1, "loss": taught / weight, **figures})
+            told = {
+                "epoch": epoch + 1,
+                "seconds": round(time.monotonic() - begun_s, 1),
+                "loss": taught / weight,
+            }
+            _record(objective, recipe, state, told, figures)
             waited = epoch + 1 - state.best[0][1]
             if elapsed >= 1 or (recipe.patience is not None and waited >= recipe.patience):
                 break
@@ -160,12 +165,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
-def _record(objective: Objective, recipe: Recipe, state: _State, figures: dict[str, float]) -> None:
+def _record(
+    objective: Objective, recipe: Recipe, state: _State, told: dict[str, float], figures: Mapping[str, float]
+) -> None:
     """Note an epoch's figures, and keep its weights where it is among the best."""
-    state.history.append(figures)
-    names = [name for name in figures if name not in ("epoch", "loss")]
+    state.history.append({**told, **figures})
     weights = {name: one.detach().clone() for name, one in objective.module.state_dict().items()}
-    state.best.append((figures[names[0]], len(state.history), weights))
+    state.best.append((next(iter(figures.values())), len(state.history), weights))
     state.best.sort(key=lambda one: one[:2])
     del state.best[recipe.average :]
 

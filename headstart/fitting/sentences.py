@@ -66,7 +66,7 @@ def label(training: Training, last: Column) -> Labelled:
     )
     parts: list[Array] = []
     targets_M = np.zeros(rows.starts_N1[-1], dtype=np.int64)
-    with progress(len(used_n), "Finding the best sentences", training.task.unit) as advance:
+    with progress(len(used_n), "Finding the best sentences", training.reading.task.unit) as advance:
         for start in range(0, len(used_n), _PIECE):
             piece_n = used_n[start : start + _PIECE]
             units = rows.units(piece_n)

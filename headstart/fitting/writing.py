@@ -5,22 +5,21 @@
 with e the label smoothing (Szegedy et al., arXiv 1512.00567). Shape letters: N texts, T target tokens.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Rows, Trained, Training
+from headstart.contracts import Above, Array, Column, Head, Rows, Trained, Training
 from headstart.core.frameworks import prepare_torch
 from headstart.fitting.batches import token_batches
 from headstart.fitting.loop import Objective, minimise
 from headstart.fitting.recipe import Recipe
-from headstart.model.decoders import NO_TOKEN, Decoder, Writing
+from headstart.model.decoders import NO_TOKEN, Decoder, Source, Writing
 from headstart.model.rows import PAGE, unpaged
 from headstart.model.vocabulary import Vocabulary
 from headstart.model.writer import WriterHead, as_source
-from headstart.specs import FitSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +40,44 @@ class Targets:
         """Encode the targets of some examples, at most ``most`` tokens each."""
         found = {int(i): vocabulary.encode(rows.examples[i].target or "", most) for i in indices_n}
         return Targets({i: ids for i, (ids, _) in found.items()}, most, sum(cut for _, cut in found.values()))
+
+
+@final
+class WriterAbove(Above):
+    """A decoder above an encoder that trains too; ``head_of`` makes a head of it as it stands."""
+
+    def __init__(
+        self, decoder: Decoder, targets: Targets, smoothing: float, head_of: Callable[[], Head]
+    ) -> None:
+        self.decoder, self.module, self.targets = decoder, decoder.module, targets
+        self.smoothing, self._head_of = smoothing, head_of
+
+    def loss(
+        self, seen: Mapping[str, Any], inputs: Mapping[str, Any], places_n: Array
+    ) -> "tuple[Tensor, float]":
+        """Return the sum over target tokens, and how many there are."""
+        (states_NSC,) = seen.values()
+        source = Source(states_NSC, inputs["attention_mask"], inputs["input_ids"])
+        return cross_entropy(self.decoder, source, self.targets, places_n, self.smoothing)
+
+    def head(self) -> Head:
+        """Return the decoder as a head."""
+        return self._head_of()
+
+
+def cross_entropy(
+    decoder: Decoder, source: Source, targets: Targets, places_n: Array, smoothing: float
+) -> "tuple[Tensor, float]":
+    """Return the loss summed over the target tokens of some examples, and how many there are."""
+    torch = prepare_torch()
+    ids = [targets.ids[int(place)] for place in places_n]
+    lengths_N = np.array([len(one) for one in ids])
+    there_NT = np.arange(lengths_N.max()) < lengths_N[:, None]
+    target_NT = np.full(there_NT.shape, NO_TOKEN, dtype=np.int64)
+    target_NT[there_NT] = np.concatenate(ids)
+    picked_NT, mean_NT = decoder.log_probabilities(source, torch.from_numpy(target_NT))
+    loss_NT = -(1 - smoothing) * picked_NT - smoothing * mean_NT
+    return loss_NT[torch.from_numpy(there_NT)].sum(), float(lengths_N.sum())
 
 
 @final
@@ -82,29 +119,25 @@ class Teaching(Objective):
         return {"log_loss": total / weight}
 
     def _summed(self, places_n: Array, smoothing: float) -> "tuple[Tensor, float]":
-        torch = prepare_torch()
         ids_NS, states_NSC, real_NS = unpaged(self.rows.read(self.rows.places(places_n), self.columns))
-        targets = [self.targets.ids[int(place)] for place in places_n]
-        lengths_N = np.array([len(one) for one in targets])
-        there_NT = np.arange(lengths_N.max()) < lengths_N[:, None]
-        target_NT = np.full(there_NT.shape, NO_TOKEN, dtype=np.int64)
-        target_NT[there_NT] = np.concatenate(targets)
-        picked_NT, mean_NT = self.decoder.log_probabilities(
-            as_source(states_NSC, real_NS, ids_NS), torch.from_numpy(target_NT)
-        )
-        loss_NT = -(1 - smoothing) * picked_NT - smoothing * mean_NT
-        return loss_NT[torch.from_numpy(there_NT)].sum(), float(lengths_N.sum())
+        source = as_source(states_NSC, real_NS, ids_NS)
+        return cross_entropy(self.decoder, source, self.targets, places_n, smoothing)
 
 
-def writing_of(spec: FitSpec, own: Any, targets: Targets) -> Writing:
-    """Return how texts are written: as the decoder's ``own`` settings say, else as the targets suggest."""
+def head_of(
+    training: Training, columns: Sequence[Column], written: tuple[Decoder, Vocabulary, Targets]
+) -> WriterHead:
+    """Return a decoder as a head, which writes as its own settings say, else as the targets suggest."""
+    decoder, words, targets = written
+    spec, own = training.spec, decoder.module.generation_config
     longest = int(np.percentile([len(ids) for ids in targets.ids.values()], 99))
-    return Writing(
+    writing = Writing(
         beams=spec.beams or max(int(own.num_beams or 0), 4),
         most=min(targets.most, longest + 8),
         no_repeat=int(own.no_repeat_ngram_size or 3),
         length_penalty=float(1.0 if own.length_penalty is None else own.length_penalty),
     )
+    return WriterHead(columns=tuple(columns), decoder=decoder, vocabulary=words, writing=writing)
 
 
 def taught(
@@ -115,18 +148,12 @@ def taught(
     facts: Mapping[str, Any],
 ) -> Trained:
     """Teach a decoder on the first fold, and return it as a head; ``facts`` are told of its objective."""
-    decoder, words, targets = written
+    decoder, _, targets = written
     history = minimise(Teaching(training, columns, decoder, targets, recipe), recipe, "Training the decoder")
-    head = WriterHead(
-        columns=tuple(columns),
-        decoder=decoder,
-        vocabulary=words,
-        writing=writing_of(training.spec, decoder.module.generation_config, targets),
-    )
+    head = head_of(training, columns, written)
     return Trained(
         head=head,
         moved=decoder.moved(),
-        files=decoder.files(head.writing),
         objective={
             "loss": "cross-entropy of every target token",
             "penalty": "none",

@@ -1,9 +1,9 @@
 """Heads that sort into classes: the convex one, and a dense one trained by gradient steps."""
 
 from collections.abc import Mapping, Sequence
-from typing import final
+from typing import Any, cast, final
 
-from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.fitting import dense
 from headstart.fitting.linear import choose_and_solve, problem_of
@@ -42,6 +42,10 @@ class Classes(Learner):
         layer, objective = choose_and_solve(training, views)
         head = DenseHead.of(sets[objective["layers"]], [layer])
         return Trained(head=head, objective={**objective, "parameters": head.parameters()})
+
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Return the dense layers, from the solved ones or new."""
+        return dense.DenseAbove(problem_of(training), columns, cast(DenseHead | None, head), training.spec)
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""

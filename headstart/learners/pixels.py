@@ -5,7 +5,7 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Fold, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import Above, Array, Column, Fold, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.core.progress import progress
 from headstart.fitting import maps
@@ -60,6 +60,12 @@ class Pixels(Learner):
         weights = tuple(weight.astype(np.float32) for weight in layer.weights)
         head = MapHead(columns, weights, layer.bias_K.astype(np.float32), finest)
         return Trained(head=head, objective=_objective(training, tried, head, l2))
+
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Refuse: this head is solved on what the model says once and for all."""
+        raise UserError(
+            f"--strategy {training.spec.strategy} for a head of pixels", "--strategy head", "leave it out"
+        )
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""

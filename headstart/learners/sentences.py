@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, final
 
-from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.fitting import sentences
 from headstart.fitting.recipe import refuse_gradient_options
@@ -50,6 +50,12 @@ class Sentences(Learner):
         if len(fit_n) != len(training.indices_n):
             head, scaled = sentences.again(head, labelled, l2, forms[0]["cut"])
         return Trained(head=head, objective=_objective(training, head, scaled, (chosen, forms)))
+
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Refuse: this head is solved on what the model says once and for all."""
+        raise UserError(
+            f"--strategy {training.spec.strategy} for a head of sentences", "--strategy head", "leave it out"
+        )
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""

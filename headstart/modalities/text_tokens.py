@@ -36,7 +36,7 @@ class TextTokens(Pages):
         if most < (wanted or _LEAST):
             raise UserError(
                 f"--max-length {wanted or _LEAST} with {room} tokens for the target",
-                f"at most {adapted.longest - 1} together, for the model reads and writes in the same positions",
+                f"at most {adapted.longest - 1} together: the model reads and writes in the same positions",
                 "give a smaller --max-length or --target-length",
             )
         return replace(adapted, modality=self.name, max_length=min(adapted.max_length, most))
@@ -49,4 +49,4 @@ class TextTokens(Pages):
         """Return the module from tokens to their ids [N, T, 1]."""
         from headstart.model.pooling import TokenIds
 
-        return TokenIds(taps)
+        return TokenIds(network, taps)

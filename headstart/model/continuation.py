@@ -51,7 +51,7 @@ class Continuation(Decoder):
         return found[:, longest:]
 
     def _prompts(self, source: Source) -> list[Tensor]:
-        """Return each source's tokens with the end's mark behind them, which some tokenizers set themselves."""
+        """Return each source's tokens and the end's mark behind them, which some tokenizers set already."""
         end = torch.tensor([self.end])
         found = [ids_S[mask_S.bool()] for ids_S, mask_S in zip(source.ids_NS, source.mask_NS, strict=True)]
         return [ids if ids[-1] == self.end else torch.cat([ids, end]) for ids in found]

@@ -61,18 +61,19 @@ class EncoderDecoder(Decoder):
 
     def moved(self) -> dict[str, Array]:
         """Return the decoder's weights where the pretrained model holds them, under each of their names."""
-        return self._trained() if self.held else {}
+        return self._above() if self.held else {}
 
-    def _trained(self) -> dict[str, Array]:
+    def _above(self) -> dict[str, Array]:
+        below = {id(parameter) for parameter in self.module.get_encoder().parameters()}
         return {
             name: parameter.detach().numpy().copy()
             for name, parameter in self.module.named_parameters(remove_duplicate=not self.held)
-            if parameter.requires_grad
+            if id(parameter) not in below
         }
 
     def tensors(self) -> dict[str, Array]:
         """Return the decoder's weights where the pretrained model does not hold them."""
-        return {} if self.held else self._trained()
+        return {} if self.held else self._above()
 
     def facts(self) -> dict[str, Any] | None:
         """Return how the decoder was made; None where the pretrained model has it."""

@@ -157,14 +157,14 @@ class _Runner:
         return [found[place] for place in range(len(prepared))]
 
     def _batch(self, prepared: Sequence[Prepared]) -> list[Floats]:
-        batch = {name: _stack([one.inputs[name] for one in prepared]) for name in prepared[0].inputs}
+        batch = {name: stacked([one.inputs[name] for one in prepared]) for name in prepared[0].inputs}
         if self.choice is None:
             self.choice = fastest(self.model.trunk(), batch, self.wanted)
             self.say(self.choice)
         return self.model.modality.rows(self.choice.run(batch), [one.inputs for one in prepared])
 
 
-def _stack(arrays: Sequence[Array]) -> Array:
+def stacked(arrays: Sequence[Array]) -> Array:
     """Return arrays side by side on a new first axis, shorter ones padded with zeros at their end."""
     longest = max(len(array) for array in arrays)
     if all(len(array) == longest for array in arrays):

@@ -75,11 +75,11 @@ class TokenStates(nn.Module):
 
 
 class TokenIds(nn.Module):
-    """Gives the tokens [N, T] as they are."""
+    """Gives the tokens [N, T] as they are; ``inner`` is the model that reads them above the line."""
 
-    def __init__(self, taps: Sequence[Tap]) -> None:
+    def __init__(self, network: Network, taps: Sequence[Tap]) -> None:
         super().__init__()
-        self.taps = tuple(taps)
+        self.taps, self.inner = tuple(taps), network.module
 
     def forward(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> Tensor:
         """Return ids float32 [N, T, 1], exact up to 2 to the 24."""

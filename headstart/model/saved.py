@@ -5,7 +5,7 @@ Beside them lie the files with which the source's own library loads the trunk fr
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,7 @@ _FORMAT = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """Everything prediction needs: the trunk, the head, the classes, and what the baselines learnt.
-
-    ``files`` are JSON files, by name, with which the source's own library does as the head does.
-    """
+    """Everything prediction needs: the trunk, the head, the classes, and what the baselines learnt."""
 
     task: str
     learner: str
@@ -36,7 +33,6 @@ class Model:
     frozen: FrozenModel
     head: Head
     baselines: Mapping[str, Learnt]
-    files: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -56,7 +52,7 @@ def save_model(folder: Path, model: Model) -> None:
     pretrained = model.frozen.pretrained
     for name, path in pretrained.assets.items():
         write_bytes(folder / name, path.read_bytes())
-    for name, content in {**model.frozen.source.own_files(pretrained), **model.files}.items():
+    for name, content in {**model.frozen.source.own_files(pretrained), **model.head.files()}.items():
         write_json(folder / name, content)
     files = ("head.safetensors", "model.safetensors", *pretrained.assets)
     described = {
@@ -79,7 +75,7 @@ def save_model(folder: Path, model: Model) -> None:
 def _described(pretrained: Pretrained) -> dict[str, Any]:
     """Return a pretrained model as JSON, its files under the names they have in the model's folder."""
     return {
-        **{one.name: getattr(pretrained, one.name) for one in fields(pretrained)},
+        **{field.name: getattr(pretrained, field.name) for field in fields(pretrained)},
         "preprocess": asdict(pretrained.preprocess),
         "weights": "model.safetensors",
         "assets": {name: name for name in pretrained.assets},

@@ -34,7 +34,9 @@ def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained
     kind, writes = str(config.get("model_type")), _writes(config)
     weights = folder / "model.safetensors"
     assets = {
-        name: folder / name for name in (*_VOCABULARIES, *_ABOUT_THEM, GENERATION) if (folder / name).is_file()
+        name: folder / name
+        for name in (*_VOCABULARIES, *_ABOUT_THEM, GENERATION)
+        if (folder / name).is_file()
     }
     # Only Transformers itself knows what the tokenizers of encoder-decoders do with targets and languages.
     own = writes == "above"
@@ -75,7 +77,9 @@ def _writes(config: Mapping[str, Any]) -> Literal["", "above", "on"]:
     """Return how a model writes: going on where it was saved with an output layer for that."""
     if any(str(name).endswith(_CONTINUE) for name in config.get("architectures") or ()):
         return "on"
-    return "above" if config.get("model_type") in _ENCODER_DECODERS or config.get("is_encoder_decoder") else ""
+    return (
+        "above" if config.get("model_type") in _ENCODER_DECODERS or config.get("is_encoder_decoder") else ""
+    )
 
 
 def longest_target(pretrained: Pretrained) -> int:

@@ -112,6 +112,10 @@ class FrozenModel(Frozen):
     @cached_property
     def module(self) -> "nn.Module":
         """The trunk in torch, in evaluation mode."""
+        return self.new_trunk()
+
+    def new_trunk(self) -> "nn.Module":
+        """Build the trunk in torch, in evaluation mode."""
         network = self.network()
         taps = self.modality.taps(self.pretrained.preprocess, network)
         return self.modality.trunk(self.pretrained.preprocess, network, taps).eval()

@@ -28,10 +28,10 @@ def evaluate(spec: EvaluateSpec) -> Evaluation:
     the run or the data is not there, or the data has classes that the run does not know.
     """
     run = Path(spec.run)
-    read_run(run)
+    languages = read_run(run)["split"].get("languages") or ("", "")
     model = load_model(run)
     task: Task = plugins.load("task", model.task)
-    listing = dataset.read(Path(spec.data), task.layouts)
+    listing = dataset.read(Path(spec.data), task.layouts, (languages[0], languages[1]))
     split, examples = _choose(listing, spec.split)
     _check_classes(listing, examples, model)
     features = extract(

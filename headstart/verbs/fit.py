@@ -3,6 +3,7 @@
 import logging
 import shlex
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from headstart.data import dataset
 from headstart.data.listing import in_order
 from headstart.data.split import Dataset, arrange, folds
 from headstart.fitting.linear import train_baseline
+from headstart.fitting.tuning import tune
 from headstart.model.features import Features, extract
 from headstart.model.saved import Model, save_model
 from headstart.model.trunk import FrozenModel, find, find_model
@@ -60,11 +62,18 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
         data = _read(spec, task)
     with stages.timed("features"):
         everything = (*data.train, *data.val, *data.test)
-        features = extract(Reading(task, learner.whole), everything, model, store, spec.engine, say_engine)
-    with features.table:
+        reading = Reading(task, learner.whole)
+        features = extract(reading, everything, model, store, spec.engine, say_engine)
+    with ExitStack() as opened:
+        opened.enter_context(features.table)
         roles = _roles(task, data, features)
         with stages.timed("head"):
             trained, fitted = _train((spec, task, learner), data, model, features, roles)
+        if spec.strategy != "head":  # the trunk is another function now
+            with stages.timed("features of the trained model"):
+                usable = features.examples
+                features = extract(reading, usable, fitted.frozen, store, spec.engine, say_engine)
+                opened.enter_context(features.table)
         with stages.timed("evaluate"):
             save_model(staging / "model", fitted)
             write_json(staging / "split.json", split_record(features, roles))
@@ -79,7 +88,8 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
 
 
 def _read(spec: FitSpec, task: Task) -> Dataset:
-    data = arrange(dataset.read(Path(spec.data), task.layouts), spec.seed)
+    wanted = spec.source_language or "", spec.target_language or ""
+    data = arrange(dataset.read(Path(spec.data), task.layouts, wanted), spec.seed)
     for note in data.notes:
         log.info("%s (%d)", note.what, note.count)
     sizes = f"{len(data.train):,} to train, {len(data.val):,} to select, {len(data.test):,} to test"
@@ -162,14 +172,17 @@ def _train(
     spec, task, learner = asked
     training = Training(
         spec=spec,
-        task=task,
+        reading=Reading(task, learner.whole),
         frozen=model,
         rows=features,
         classes=data.classes,
         indices_n=roles["train"],
         folds=_folds(spec, roles, [example.label for example in features.examples]),
     )
-    trained = learner.train(training, model.modality.layer_sets(features.columns))
+    sets = model.modality.layer_sets(features.columns)
+    trained = None if spec.strategy == "full" else learner.train(training, sets)
+    if trained is None or spec.strategy == "head-then-full":
+        trained = tune(training, learner, sets["last"], None if trained is None else trained.head)
     learnt_by_name = {one.name: train_baseline(training, one) for one in task.baselines}
     return trained, Model(
         task=task.name,
@@ -177,7 +190,6 @@ def _train(
         classes=data.classes,
         frozen=model.trained(trained.moved),
         head=trained.head,
-        files=trained.files,
         baselines={name: learnt for name, learnt in learnt_by_name.items() if learnt is not None},
     )
 
@@ -204,6 +216,7 @@ def _record(
             "reported": data.reported,
             "layout": data.layout,
             "unit": plugins.load("task", model.task).unit,
+            "languages": data.languages,
             **{role: len(indices) for role, indices in roles.items()},
         },
         objective=trained.objective,

@@ -6,7 +6,6 @@ Nothing is downloaded: tokenizers are trained on the docstrings in ``examples``,
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +96,9 @@ _MADE = {"dropout": 0.1, "attention_dropout": 0.1}
 
 def _bert2bert(vocab_size: int, tokenizer: Any) -> Any:
     encoder = transformers.BertConfig(vocab_size=vocab_size, **_BERT)
-    decoder = transformers.BertConfig(vocab_size=vocab_size, **_BERT, is_decoder=True, add_cross_attention=True)
+    decoder = transformers.BertConfig(
+        vocab_size=vocab_size, **_BERT, is_decoder=True, add_cross_attention=True
+    )
     made = transformers.EncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
     made.decoder_start_token_id, made.eos_token_id = tokenizer.cls_token_id, tokenizer.sep_token_id
     made.pad_token_id = tokenizer.pad_token_id

@@ -9,7 +9,7 @@ from typing import ClassVar, final
 
 from headstart.contracts import Example, Listing, Reader
 from headstart.core.errors import UserError
-from headstart.data import columns, listing, tables, text
+from headstart.data import columns, listing, pair_columns, tables, text
 from headstart.data.columns import Roles
 from headstart.data.rows import Rows, cell_text, read_rows
 
@@ -26,7 +26,7 @@ class TextTable(Reader):
         """Say whether a file is a table of texts and labels, or a folder holds such tables."""
         try:
             first = next(iter(tables.tables(path).values()), None)
-            return first is not None and tables.kind(first) == "texts"
+            return first is not None and tables.kind(first) == "texts" and not pair_columns.certain(first)
         except (UserError, OSError):
             return False
 
