@@ -47,10 +47,11 @@ class Writer(Learner):
         """Return the decoder, above the encoder in ``trunk`` that trains with it."""
         kind = _kind(training)
         words, targets = _written(training, kind)
+        learnt = [one for one in trunk.parameters() if one.requires_grad]
         decoder = decoders.start(training, trunk.inner, columns, kind, (words, targets))
         if isinstance(head, WriterHead):
             decoder.module.load_state_dict(head.decoder.module.state_dict(), strict=False)
-        for parameter in decoder.module.parameters():
+        for parameter in learnt:  # a decoder takes the encoder below it as frozen
             parameter.requires_grad_(True)
         smoothing = training.spec.label_smoothing
         return WriterAbove(

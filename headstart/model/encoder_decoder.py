@@ -16,7 +16,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from headstart.contracts import Array
 from headstart.core.errors import UserError
 from headstart.model import generation
-from headstart.model.decoders import Decoder, Source, Writing
+from headstart.model.decoders import NO_TOKEN, Decoder, Source, Writing
 
 
 @final
@@ -32,19 +32,26 @@ class EncoderDecoder(Decoder):
             parameter.requires_grad_(False)
 
     def log_probabilities(self, source: Source, target_NT: Tensor) -> tuple[Tensor, Tensor]:
-        """Return each target token's log-probability [N, T], and the mean over the vocabulary.
-
-        What the decoder sees before each of them differs by family: the model itself shifts its labels.
-        """
+        """Return each target token's log-probability [N, T], and the mean over the vocabulary."""
         logits_NTV = self.module(
             encoder_outputs=BaseModelOutput(last_hidden_state=source.states_NSC),
             attention_mask=source.mask_NS,
-            labels=target_NT,
+            decoder_input_ids=self._before(target_NT),
             use_cache=False,
         ).logits
         total_NT = logits_NTV.logsumexp(dim=2)
         picked_NT = logits_NTV.gather(2, target_NT.clamp(min=0)[:, :, None])[:, :, 0]
         return picked_NT - total_NT, logits_NTV.mean(dim=2) - total_NT
+
+    def _before(self, target_NT: Tensor) -> Tensor:
+        """Return what the decoder reads before each target token [N, T]: its start, and those before it.
+
+        Where the model names no start it is the target's own last token: mBART sets the language there.
+        """
+        start, real_NT = self.module.config.decoder_start_token_id, target_NT != NO_TOKEN
+        last_N1 = target_NT.gather(1, real_NT.sum(dim=1, keepdim=True) - 1)
+        start_N1 = last_N1 if start is None else torch.full_like(last_N1, start)
+        return torch.cat([start_N1, target_NT[:, :-1].clamp(min=0)], dim=1)
 
     def files(self, writing: Writing) -> dict[str, Any]:
         """Return how the model writes, where the pretrained model is the one that does."""

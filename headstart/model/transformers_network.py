@@ -24,12 +24,12 @@ class TextNetwork(Network):
     """
 
     def __init__(self, config: Mapping[str, Any], writes: str = "") -> None:
-        self.module = _built(config, writes)
-        self._reader: Any = self.module
-        if writes:
-            self._reader = self.module.get_encoder() if writes == "above" else self.module.base_model
-        elif getattr(self.module, "pooler", None) is not None:
-            self.module.pooler = None  # it sits above every block, and many checkpoints lack it
+        module = _built(config, writes)
+        if not writes and getattr(module, "pooler", None) is not None:
+            module.pooler = None  # it sits above every block, and many checkpoints lack it
+        self.module = module
+        parts = {"": lambda: module, "above": module.get_encoder, "on": lambda: module.base_model}
+        self._reader: Any = parts[writes]()
         layers = self._reader.config.num_hidden_layers
         self.blocks = ("embeddings", *(f"layer.{index}" for index in range(layers)))
 
@@ -114,10 +114,12 @@ def _whole_state(module: Any, saved: "Mapping[str, Tensor]", pretrained: Pretrai
 @contextmanager
 def _silent() -> Iterator[None]:
     """Let Transformers neither draw progress bars nor report what it did; it tells us by return value."""
+    import logging as levels
+
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
+    logging.set_verbosity(levels.CRITICAL)
     logging.disable_progress_bar()
     try:
         yield

@@ -4,7 +4,9 @@ Nothing is downloaded: tokenizers are trained on the docstrings in ``examples``,
 """
 
 import json
+import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -61,9 +63,14 @@ def _byte_pairs(folder: Path) -> Any:
 
 
 def _words(folder: Path) -> Any:
-    trained = tokenizers.BertWordPieceTokenizer()
-    trained.train_from_iterator(TEXTS, vocab_size=_PIECES, show_progress=False)
-    trained.save_model(str(folder))
+    # Not trained: the trainer's pieces of words differ from run to run.
+    found = re.findall(r"[a-z]+|[^a-z\s]", " ".join(TEXTS).lower())
+    counted = sorted(Counter(found).items(), key=lambda one: (-one[1], one[0]))
+    letters = sorted(set("".join(found)))
+    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    known = dict.fromkeys([*special, *letters, *(f"##{one}" for one in letters)])
+    known |= dict.fromkeys(word for word, _ in counted[:_PIECES])
+    (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in known))
     return transformers.BertTokenizer.from_pretrained(folder)
 
 
@@ -96,9 +103,8 @@ _MADE = {"dropout": 0.1, "attention_dropout": 0.1}
 
 def _bert2bert(vocab_size: int, tokenizer: Any) -> Any:
     encoder = transformers.BertConfig(vocab_size=vocab_size, **_BERT)
-    decoder = transformers.BertConfig(
-        vocab_size=vocab_size, **_BERT, is_decoder=True, add_cross_attention=True
-    )
+    writing = {"is_decoder": True, "add_cross_attention": True}
+    decoder = transformers.BertConfig(vocab_size=vocab_size, **_BERT, **writing)
     made = transformers.EncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
     made.decoder_start_token_id, made.eos_token_id = tokenizer.cls_token_id, tokenizer.sep_token_id
     made.pad_token_id = tokenizer.pad_token_id
@@ -166,7 +172,9 @@ def draw(module: Any, seed: int = 5) -> None:
 def save(kind: str, folder: Path, scratch: Path) -> None:
     """Save a model of a family with its tokenizer into a folder."""
     tokenizer = TOKENIZERS[kind](scratch)
-    words = len(tokenizer) + 120  # M2M100's languages come behind its vocabulary, and are not counted
+    words = len(tokenizer)
+    if kind == "m2m_100":
+        words += 100 + tokenizer.num_madeup_words  # its languages come behind the vocabulary, uncounted
     model = transformers.AutoModelForSeq2SeqLM.from_config(CONFIGS[kind](words, tokenizer))
     draw(model)
     model.save_pretrained(folder)
