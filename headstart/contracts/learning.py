@@ -6,6 +6,7 @@ Shape letters: N examples, M figures an example, D features, K classes.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from headstart.contracts.data import Array, Example, Floats, Inputs
@@ -31,7 +32,7 @@ class Prepared:
 class Parts:
     """What of an example gets a row of features each, with what had to be done to find it.
 
-    A picture is one unit: itself. A document may be many: its sentences.
+    A picture is one unit, itself, or its tiles. A document may be many: its sentences.
     """
 
     units: Sequence[Example]
@@ -122,7 +123,10 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them."""
+    """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them.
+
+    ``checkpoints`` is a folder for this very training: what it depends on is in the name.
+    """
 
     spec: FitSpec
     reading: "Reading"
@@ -131,6 +135,7 @@ class Training:
     classes: Sequence[str]
     indices_n: Array
     folds: Sequence[Fold]
+    checkpoints: Path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -256,8 +261,11 @@ class Task(ABC):
         """Yield unlabelled examples from files, folders or ``-`` (standard input). Raises UserError."""
 
     @abstractmethod
-    def parts(self, example: Example, whole: bool) -> Parts:
-        """Return its units, or the ``whole`` of it as one; the same each time. Raises BadExample."""
+    def parts(self, example: Example, whole: bool, pretrained: Pretrained) -> Parts:
+        """Return its units as a model takes them, or the ``whole`` of it as one; the same each time.
+
+        Raises BadExample.
+        """
 
     @abstractmethod
     def content(self, example: Example) -> bytes:
@@ -293,11 +301,12 @@ class Task(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How examples are read: as a task says, each as a ``whole`` or in its parts, as a head wants it."""
+    """How examples are read: as a task says, each as a ``whole`` or in parts, as head and model want it."""
 
     task: Task
     whole: bool
+    pretrained: Pretrained
 
     def parts(self, example: Example) -> Parts:
         """Return the example's units. Raises BadExample."""
-        return self.task.parts(example, self.whole)
+        return self.task.parts(example, self.whole, self.pretrained)

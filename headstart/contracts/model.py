@@ -29,7 +29,8 @@ class Preprocess:
 class PicturePreprocess(Preprocess):
     """The central ``crop`` of the shorter side, at ``size`` px square; then numbers for the first layer.
 
-    Those are channels in ``order``, times ``scale``, minus ``mean``, over ``std``, both per channel.
+    Those are channels in ``order``, times ``scale``, minus ``mean``, over ``std``, both per channel. Where
+    pictures are ``tiled``, one that is larger is cut into tiles of that size.
     """
 
     modality: str = "picture"
@@ -40,6 +41,7 @@ class PicturePreprocess(Preprocess):
     scale: float
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    tiled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,7 +178,7 @@ class Modality(ABC):
 
     @abstractmethod
     def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> Preprocess:
-        """Apply the user's ``image_size`` or ``max_length``, and this modality's own ways and name.
+        """Apply the user's ``image_size``, ``max_length`` or ``tiles``, and this modality's own ways.
 
         Raises UserError for a size without meaning.
         """

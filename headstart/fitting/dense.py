@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart.contracts import Above, Array, Column, Fold
+from headstart.contracts import Above, Array, Column, Fold, Training
 from headstart.core.frameworks import prepare_torch
+from headstart.fitting.checkpoints import Checkpoints
+from headstart.fitting.linear import problem_of
 from headstart.fitting.loop import Objective, minimise, shuffled
 from headstart.fitting.probe import Problem, View
 from headstart.fitting.recipe import Recipe
@@ -20,15 +22,15 @@ if TYPE_CHECKING:
 
 
 def train(
-    problem: Problem, columns: Sequence[Column], fold: Fold, hidden: int, l2: float, recipe: Recipe
+    training: Training, columns: Sequence[Column], hidden: int, l2: float, recipe: Recipe
 ) -> tuple[DenseHead, list[dict[str, float]]]:
-    """Train on the fold's first part, keep the epoch that is best on its second.
+    """Train on the first fold's first part, keep the epoch that is best on its second.
 
     Returns the head and the history: loss and validation figures by epoch. Raises UserError where
     the learning rate makes the loss diverge.
     """
-    objective = _Dense(problem, columns, fold, hidden, l2, recipe)
-    history = minimise(objective, recipe, "Training the head")
+    objective = _Dense(problem_of(training), columns, training.folds[0], hidden, l2, recipe)
+    history = minimise(objective, recipe, "Training the head", Checkpoints(training.checkpoints / "head"))
     return objective.head(), history
 
 

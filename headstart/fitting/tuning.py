@@ -15,6 +15,7 @@ from headstart.core.errors import BadExample, MachineError
 from headstart.core.frameworks import prepare_torch
 from headstart.core.threads import cores
 from headstart.fitting.batches import token_batches
+from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.loop import Objective, minimise, shuffled
 from headstart.fitting.recipe import Recipe
 from headstart.model.features import stacked
@@ -42,13 +43,15 @@ def tune(training: Training, learner: Learner, columns: Sequence[Column], head: 
     trunk = training.frozen.new_trunk()
     with ThreadPoolExecutor(min(_READING, cores() + 1)) as pool:
         objective = _Tuning(training, trunk, learner.above(training, trunk, columns, head), recipe, pool)
-        history = minimise(objective, recipe, "Training the model")
+        history = minimise(
+            objective, recipe, "Training the model", Checkpoints(training.checkpoints / "model")
+        )
     moved = objective.moved()
     return Trained(
         head=objective.above.head(),
         moved=moved,
         objective={
-            "loss": "the head's, through the whole model",
+            "loss": "the head's loss, through the whole model",
             "penalty": "none",
             "examples": len(training.folds[0][0]),
             "parameters": sum(one.numel() for one in objective.module.parameters() if one.requires_grad),

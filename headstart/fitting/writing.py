@@ -14,6 +14,7 @@ import numpy as np
 from headstart.contracts import Above, Array, Column, Head, Rows, Trained, Training
 from headstart.core.frameworks import prepare_torch
 from headstart.fitting.batches import token_batches
+from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.loop import Objective, minimise
 from headstart.fitting.recipe import Recipe
 from headstart.model.decoders import NO_TOKEN, Decoder, Source, Writing
@@ -149,7 +150,9 @@ def taught(
 ) -> Trained:
     """Teach a decoder on the first fold, and return it as a head; ``facts`` are told of its objective."""
     decoder, _, targets = written
-    history = minimise(Teaching(training, columns, decoder, targets, recipe), recipe, "Training the decoder")
+    objective = Teaching(training, columns, decoder, targets, recipe)
+    checkpoints = Checkpoints(training.checkpoints / "head")
+    history = minimise(objective, recipe, "Training the decoder", checkpoints)
     head = head_of(training, columns, written)
     return Trained(
         head=head,

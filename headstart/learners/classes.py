@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast, final
 
 from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
-from headstart.core.errors import UserError
 from headstart.fitting import dense
 from headstart.fitting.linear import choose_and_solve, problem_of
 from headstart.fitting.probe import View
 from headstart.fitting.recipe import Recipe, refuse_gradient_options
+from headstart.learners._options import layer_names, refuse_mask_options
 from headstart.model.head import DenseHead
 
 
@@ -26,18 +26,14 @@ class Classes(Learner):
 
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose layers and lambda on the folds, then train on all the given examples."""
-        wanted = training.spec.layers
-        if wanted != "auto" and not sets.get(wanted):
-            raise UserError(
-                f"--layers {wanted} of a model without them", f"one of {', '.join(sets)}", "choose one"
-            )
+        refuse_mask_options(training.spec, "a head of classes")
+        names = layer_names(training.spec, sets)
         if training.spec.head_hidden is not None:
-            layers = "last" if wanted == "auto" else wanted
+            layers = "last" if training.spec.layers == "auto" else names[0]
             return _dense(training, layers, sets[layers])
         refuse_gradient_options(
             training.spec, "without --head-hidden", "add --head-hidden 1024 or leave it out"
         )
-        names = [name for name in sets if sets[name]] if wanted == "auto" else [wanted]
         views = {name: View.of_columns(training.rows, sets[name]) for name in names}
         layer, objective = choose_and_solve(training, views)
         head = DenseHead.of(sets[objective["layers"]], [layer])
@@ -56,7 +52,7 @@ def _dense(training: Training, layers: str, columns: Sequence[Column]) -> Traine
     spec, fold = training.spec, training.folds[0]
     recipe = Recipe.from_spec(spec)
     l2 = spec.l2 or 0.0
-    head, history = dense.train(problem_of(training), columns, fold, spec.head_hidden or 1, l2, recipe)
+    head, history = dense.train(training, columns, spec.head_hidden or 1, l2, recipe)
     return Trained(
         head=head,
         objective={

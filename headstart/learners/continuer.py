@@ -23,6 +23,7 @@ from headstart.data.tokens import whole_tokenizer_of
 from headstart.fitting import decoders
 from headstart.fitting.recipe import Recipe
 from headstart.fitting.writing import Targets, WriterAbove, head_of, taught
+from headstart.learners._options import refuse_mask_options
 from headstart.model import generation
 from headstart.model.decoders import Decoder, Writing
 from headstart.model.vocabulary import Subwords
@@ -79,6 +80,7 @@ class Continuer(Learner):
 def _check(training: Training) -> None:
     """Raise UserError for a model or a decoder that is none of this head's."""
     pretrained, spec = training.frozen.pretrained, training.spec
+    refuse_mask_options(spec, "a head that writes")
     if pretrained.writes != "on":
         expected = "a decoder-only model, saved with its output layer"
         raise UserError(f"--head continuer for {pretrained.base}", expected, "leave --head out")

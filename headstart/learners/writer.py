@@ -12,6 +12,7 @@ from headstart.data.tokens import own_tokenizer, whole_tokenizer_of
 from headstart.fitting import decoders
 from headstart.fitting.recipe import Recipe
 from headstart.fitting.writing import Targets, WriterAbove, head_of, taught
+from headstart.learners._options import refuse_mask_options
 from headstart.model import vocabulary
 from headstart.model.decoders import Decoder, Writing
 from headstart.model.vocabulary import Own, Subwords, Vocabulary
@@ -36,6 +37,7 @@ class Writer(Learner):
 
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Teach the decoder on the first fold; its epoch is chosen on what that fold holds out."""
+        refuse_mask_options(training.spec, "a head that writes")
         columns, kind = sets["last"], _kind(training)
         recipe = Recipe.from_spec(training.spec, **_ALL, **(_NEW if kind == "new" else _PRETRAINED))
         words, targets = _written(training, kind)

@@ -45,9 +45,9 @@ class PictureMaps(Modality):
         return cast(PicturePreprocess, _pictures().restore(described))
 
     def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> PicturePreprocess:
-        """Apply ``image_size``; nothing is cropped."""
-        pictures = cast(PicturePreprocess, _pictures().adapt(preprocess, sizes))
-        return replace(pictures, modality=self.name, crop=1.0)
+        """Apply ``image_size`` and ``tiles``; nothing is cropped."""
+        pictures = cast(PicturePreprocess, _pictures().adapt(preprocess, {**sizes, "tiles": None}))
+        return replace(pictures, modality=self.name, crop=1.0, tiled=bool(sizes.get("tiles")))
 
     def taps(self, preprocess: Preprocess, network: Network) -> list[Tap]:
         """Return the last block's map at each stride, and the colours on the finest of their grids."""

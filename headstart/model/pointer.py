@@ -54,7 +54,7 @@ class Shape:
     start: int
     end: int
     points: bool
-    dropout: float = 0.1
+    dropout: float = 0.2
 
 
 class PointerDecoder(PreTrainedModel, GenerationMixin):

@@ -139,7 +139,7 @@ class Summarization(Task):
                 expected = "a text file, a folder of them, a table, or -"
                 raise UserError(f"{name} does not exist", expected, "check the path")
 
-    def parts(self, example: Example, whole: bool) -> Parts:
+    def parts(self, example: Example, whole: bool, pretrained: Pretrained) -> Parts:
         """Return the document's sentences, or its text."""
         text, notes = documents.text_of(example)
         if whole:

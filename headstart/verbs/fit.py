@@ -29,7 +29,7 @@ from headstart.scoring import count_notes, evaluate
 from headstart.ship.report import write_report
 from headstart.specs import FitSpec, command
 from headstart.verbs.common import data_digest, engine_record, say_engine, split_record, versions
-from headstart.verbs.places import finished, run_folder
+from headstart.verbs.places import checkpoint_folder, finished, forget_checkpoints, run_folder
 
 _CROSS_VALIDATION_EXAMPLES = 1000
 
@@ -48,7 +48,9 @@ def fit(spec: FitSpec) -> Fitted:
         log.info("%s is finished already: nothing was changed", run)
         return done
     with claim(run) as staging:
-        return _fit(spec, run, staging)
+        record = _fit(spec, run, staging)
+    forget_checkpoints(run)
+    return record
 
 
 def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
@@ -62,13 +64,16 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
         data = _read(spec, task)
     with stages.timed("features"):
         everything = (*data.train, *data.val, *data.test)
-        reading = Reading(task, learner.whole)
+        reading = Reading(task, learner.whole, model.pretrained)
         features = extract(reading, everything, model, store, spec.engine, say_engine)
     with ExitStack() as opened:
         opened.enter_context(features.table)
         roles = _roles(task, data, features)
         with stages.timed("head"):
-            trained, fitted = _train((spec, task, learner), data, model, features, roles)
+            checkpoints = checkpoint_folder(
+                run, spec, data_digest(features, np.arange(len(features.examples)))
+            )
+            trained, fitted = _train((spec, task, learner), data, model, features, roles, checkpoints)
         if spec.strategy != "head":  # the trunk is another function now
             with stages.timed("features of the trained model"):
                 usable = features.examples
@@ -121,7 +126,8 @@ def _model(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
     _, found = find(base)
     able = [plugins.load("learner", name) for name in ([spec.head] if spec.head else task.learners)]
     learner: Learner = next((one for one in able if one.suits(found)), able[0])
-    sizes = {name: getattr(spec, name) for name in ("image_size", "max_length", "target_length")}
+    sized = ("image_size", "max_length", "target_length", "tiles")
+    sizes = {name: getattr(spec, name) for name in sized}
     seed = spec.seed if spec.random_init else None
     fit_for = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
     model = find_model(base, fit_for[0], sizes, seed)
@@ -168,16 +174,18 @@ def _train(
     model: FrozenModel,
     features: Features,
     roles: dict[str, Array],
+    checkpoints: Path,
 ) -> tuple[Trained, Model]:
     spec, task, learner = asked
     training = Training(
         spec=spec,
-        reading=Reading(task, learner.whole),
+        reading=features.reading,
         frozen=model,
         rows=features,
         classes=data.classes,
         indices_n=roles["train"],
         folds=_folds(spec, roles, [example.label for example in features.examples]),
+        checkpoints=checkpoints,
     )
     sets = model.modality.layer_sets(features.columns)
     trained = None if spec.strategy == "full" else learner.train(training, sets)
