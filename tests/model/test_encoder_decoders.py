@@ -1,4 +1,4 @@
-"""Families of encoder-decoders against Transformers itself: states, losses, what is written, what is saved."""
+"""Families of encoder-decoders against Transformers itself: states, losses, what is written and saved."""
 
 import json
 import warnings
