@@ -93,13 +93,15 @@ class FitSpec(Spec):
     base: str | None = option("the pretrained model, SOURCE:NAME (default: the task's own)")
     head: str | None = option("the kind of head, where the task has several (default: what suits the model)")
     strategy: str = option(
-        "where the freeze line lies: head trains a head on the frozen model", "head", choices=("head",)
+        "what trains: the head on the frozen model, the full model, or first the one and then the other",
+        "head",
+        choices=("head", "full", "head-then-full"),
     )
     seed: int = option("seeds the split and everything else that is drawn", 0, least=0)
     layers: str = option(
         "which blocks the head sees; auto chooses on validation data",
         "auto",
-        choices=("auto", "last", "all", "deep"),
+        choices=("auto", "last", "all", "deep", "mixed"),
     )
     l2: float | None = option("lambda of the L2 penalty (default: chosen on validation data)", above=0)
     image_size: int | None = option("side of the pictures in px (default: the model's own)", least=32)
@@ -143,7 +145,12 @@ class FitSpec(Spec):
     engine: str | None = option(
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
     )
+    resume: bool = option("go on where an interrupted fit of the same command and data stopped", False)
     random_init: bool = option("start the same architecture from random weights, as a control", False)
+    source_language: str | None = option(
+        "the language to translate from, as a code: en, fr, pt_BR (default: as the data says)"
+    )
+    target_language: str | None = option("the language to translate into (default: as the data says)")
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,16 @@ from headstart.contracts.data import (
     Example,
     Floats,
     Inputs,
+    Languages,
     Listing,
+    PairReader,
     Part,
     Reader,
     Truth,
+    Unfit,
 )
 from headstart.contracts.learning import (
+    Above,
     Again,
     Answer,
     Baseline,
@@ -28,6 +32,7 @@ from headstart.contracts.learning import (
     Reading,
     Rows,
     Solve,
+    Solved,
     Task,
     Trained,
     Training,
@@ -51,6 +56,7 @@ from headstart.contracts.model import (
 )
 
 __all__ = [
+    "Above",
     "Again",
     "Answer",
     "Array",
@@ -65,12 +71,14 @@ __all__ = [
     "Head",
     "Inputs",
     "Kept",
+    "Languages",
     "Learner",
     "Learnt",
     "Listing",
     "Modality",
     "Network",
     "Outputs",
+    "PairReader",
     "Part",
     "Parts",
     "PicturePreprocess",
@@ -81,6 +89,7 @@ __all__ = [
     "Reading",
     "Rows",
     "Solve",
+    "Solved",
     "Source",
     "Tap",
     "Task",
@@ -89,6 +98,7 @@ __all__ = [
     "Training",
     "Trunk",
     "Truth",
+    "Unfit",
     "Units",
     "Written",
 ]

@@ -6,6 +6,7 @@ Shape letters: N examples, M figures an example, D features, K classes.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from headstart.contracts.data import Array, Example, Floats, Inputs
@@ -118,15 +119,19 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them."""
+    """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them.
+
+    ``checkpoints`` is a folder for this very training: what it depends on is in the name.
+    """
 
     spec: FitSpec
-    task: "Task"
+    reading: "Reading"
     frozen: Frozen
     rows: Rows
     classes: Sequence[str]
     indices_n: Array
     folds: Sequence[Fold]
+    checkpoints: Path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,6 +144,23 @@ class Trained:
     head: Head
     objective: Mapping[str, Any]
     moved: Mapping[str, Array] = field(default_factory=dict)
+
+
+class Above(ABC):
+    """What is above the freeze line as it trains by gradient steps; ``module`` holds its weights.
+
+    Of n examples it sees the trunk's inputs and what its taps gave, by name: each [n, d] or [n, T, C].
+    """
+
+    module: Any
+
+    @abstractmethod
+    def loss(self, seen: Mapping[str, Any], inputs: Mapping[str, Any], places_n: Array) -> tuple[Any, float]:
+        """Return the sum of the losses over what some examples teach, and how much that is."""
+
+    @abstractmethod
+    def head(self) -> Head:
+        """Return the weights as they stand as a head."""
 
 
 class Learner(ABC):
@@ -161,12 +183,31 @@ class Learner(ABC):
         """Choose among the layer sets and train. Raises UserError for options without meaning here."""
 
     @abstractmethod
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Return a head as it trains together with the ``trunk`` below it, a new one where there is none.
+
+        Raises UserError for a kind of head that is not trained so.
+        """
+
+    @abstractmethod
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head from what was kept of it."""
 
 
-Solve = Callable[[Callable[[Array], Any]], tuple[Array, Array]]
-"""Given a way to read a representation [n, D] of some examples: a linear layer [D, K], [K] on it."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Solved:
+    """A linear layer [D, K], [K], and the objective that it minimises, as JSON."""
+
+    weight_DK: Array
+    bias_K: Array
+    objective: Mapping[str, Any]
+
+
+Solve = Callable[[Callable[[Array], Any], Array], Solved]
+"""Given a way to read a representation [n, D] of some examples, and all examples' targets: a linear layer.
+
+Targets are places among the classes [N]; where an example may have several labels, 0 and 1 [N, K].
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,10 +239,11 @@ class Baseline(ABC):
 class Answer:
     """What a user is told of one input: a prediction in words, and scores by name.
 
-    ``file`` makes, when called, the answer as a file, its suffix and its bytes, where an answer may be one.
+    A prediction of several names is a tuple, perhaps empty. ``file`` makes, when called, the answer as a
+    file, its suffix and its bytes, where an answer may be one.
     """
 
-    prediction: str
+    prediction: str | tuple[str, ...]
     scores: Mapping[str, float]
     file: Callable[[], tuple[str, bytes]] | None = None
 
@@ -210,8 +252,9 @@ class Task(ABC):
     """What is to be learnt: how examples are read, scored and shown.
 
     ``takes`` is the kind of input: picture or text. ``unit`` is what an example is called in the plural,
-    ``row`` what has a row of features; ``learners``
-    are the heads that can learn it, the first one that suits a model is its default.
+    ``row`` what has a row of features; ``learners`` are the heads that can learn it, the first one that
+    suits a model is its default. ``kinds`` are tasks of the same name for other kinds of truth
+    (``Truth.kind``).
     """
 
     name: ClassVar[str]
@@ -222,6 +265,11 @@ class Task(ABC):
     default_base: ClassVar[str]
     learners: ClassVar[tuple[str, ...]]
     baselines: ClassVar[tuple[Baseline, ...]]
+    kinds: ClassVar[Mapping[str, "Task"]] = {}
+
+    def of_kind(self, kind: str) -> "Task":
+        """Return the task as it is for a kind of truth: itself, or one of ``kinds``."""
+        return self.kinds.get(kind, self)
 
     @abstractmethod
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:

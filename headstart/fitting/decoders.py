@@ -45,26 +45,29 @@ def choose_vocabulary(training: Training, kind: str, used_n: Array) -> Vocabular
 
 
 def start(
-    training: Training, columns: Sequence[Column], kind: str, written: tuple[Vocabulary, Targets]
+    training: Training,
+    encoder: Any,
+    columns: Sequence[Column],
+    kind: str,
+    written: tuple[Vocabulary, Targets],
 ) -> Decoder:
-    """Return the decoder as it is before training."""
+    """Return the decoder above an encoder, which is Transformers' module, as it is before training."""
     prepare_torch()
     from headstart.model.encoder_decoder import warm_started
 
     if kind == "own":
-        return own_decoder(training.frozen)
+        return own_decoder(training.frozen, encoder)
     words = cast(Subwords, written[0])
     if kind == "new":
-        return _pointer(training, columns, words, written[1])
-    return warm_started(training.frozen.network().module, ends_of(words), shared=kind == "shared")
+        return _pointer(training, encoder, columns, (words, written[1]))
+    return warm_started(encoder, ends_of(words), shared=kind == "shared")
 
 
-def own_decoder(frozen: Frozen) -> "EncoderDecoder":
+def own_decoder(frozen: Frozen, module: Any) -> "EncoderDecoder":
     """Return the decoder that a pretrained model has; a target language's code is what it begins with."""
     prepare_torch()
     from headstart.model.encoder_decoder import EncoderDecoder
 
-    module: Any = frozen.network().module
     languages = cast(TextPreprocess, frozen.pretrained.preprocess).languages
     if languages:
         begins = own_tokenizer(frozen.pretrained).convert_tokens_to_ids(languages[1])
@@ -89,8 +92,11 @@ def writing_of(training: Training, decoder: Decoder, targets: Targets) -> Writin
     )
 
 
-def _pointer(training: Training, columns: Sequence[Column], words: Subwords, targets: Targets) -> Decoder:
+def _pointer(
+    training: Training, encoder: Any, columns: Sequence[Column], written: tuple[Subwords, Targets]
+) -> Decoder:
     """Return a small decoder that can point, its embeddings the encoder's where it writes with its tokens."""
+    words, targets = written
     torch = prepare_torch()
     from headstart.model.pointer import Pointer, PointerDecoder, Shape
 
@@ -102,6 +108,7 @@ def _pointer(training: Training, columns: Sequence[Column], words: Subwords, tar
         inner=4 * width,
         longest=LONGEST,
         tokens=int(words.tokenizer.get_vocab_size()),
+        read=int(encoder.get_input_embeddings().num_embeddings),
         own=len(own_U),
         points=not words.learnt,
         **ends_of(words),
@@ -110,12 +117,11 @@ def _pointer(training: Training, columns: Sequence[Column], words: Subwords, tar
         torch.manual_seed(training.spec.seed)
         module = PointerDecoder(shape)
     module.own(torch.from_numpy(own_U))
+    known_VC = encoder.get_input_embeddings().weight.detach()
     if not words.learnt:
-        encoder: Any = training.frozen.network().module
         with torch.no_grad():
-            known = encoder.get_input_embeddings().weight
-            module.decoder.embed_tokens.weight.copy_(known[torch.from_numpy(own_U)])
-    return Pointer(module)
+            module.decoder.embed_tokens.weight.copy_(known_VC[torch.from_numpy(own_U)])
+    return Pointer(module, known_VC)
 
 
 def _commonest(targets: Targets, pad: int) -> Array:

@@ -5,18 +5,18 @@
 with e the label smoothing (Szegedy et al., arXiv 1512.00567). Shape letters: N texts, T target tokens.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Rows, Training
+from headstart.contracts import Above, Array, Column, Head, Rows, Training
 from headstart.core.frameworks import prepare_torch
 from headstart.fitting.batches import token_batches
 from headstart.fitting.loop import Objective
 from headstart.fitting.recipe import Recipe
-from headstart.model.decoders import Decoder
+from headstart.model.decoders import Decoder, Source
 from headstart.model.rows import PAGE, unpaged
 from headstart.model.vocabulary import Vocabulary
 from headstart.model.writer import as_source
@@ -39,6 +39,44 @@ class Targets:
         """Encode the targets of some examples, at most ``most`` tokens each."""
         found = {int(i): vocabulary.encode(rows.examples[i].target or "", most) for i in indices_n}
         return Targets({i: ids for i, (ids, _) in found.items()}, sum(cut for _, cut in found.values()))
+
+
+@final
+class WriterAbove(Above):
+    """A decoder above an encoder that trains too; ``head_of`` makes a head of it as it stands."""
+
+    def __init__(
+        self, decoder: Decoder, targets: Targets, smoothing: float, head_of: Callable[[], Head]
+    ) -> None:
+        self.decoder, self.module, self.targets = decoder, decoder.module, targets
+        self.smoothing, self._head_of = smoothing, head_of
+
+    def loss(
+        self, seen: Mapping[str, Any], inputs: Mapping[str, Any], places_n: Array
+    ) -> "tuple[Tensor, float]":
+        """Return the sum over target tokens, and how many there are."""
+        (states_NSC,) = seen.values()
+        source = Source(states_NSC, inputs["attention_mask"], inputs["input_ids"])
+        return cross_entropy(self.decoder, source, self.targets, places_n, self.smoothing)
+
+    def head(self) -> Head:
+        """Return the decoder as a head."""
+        return self._head_of()
+
+
+def cross_entropy(
+    decoder: Decoder, source: Source, targets: Targets, places_n: Array, smoothing: float
+) -> "tuple[Tensor, float]":
+    """Return the loss summed over the target tokens of some examples, and how many there are."""
+    torch = prepare_torch()
+    ids = [targets.ids[int(place)] for place in places_n]
+    lengths_N = np.array([len(one) for one in ids])
+    there_NT = np.arange(lengths_N.max()) < lengths_N[:, None]
+    target_NT = np.zeros(there_NT.shape, dtype=np.int64)
+    target_NT[there_NT] = np.concatenate(ids)
+    picked_NT, mean_NT = decoder.log_probabilities(source, torch.from_numpy(target_NT))
+    loss_NT = -(1 - smoothing) * picked_NT - smoothing * mean_NT
+    return loss_NT[torch.from_numpy(there_NT)].sum(), float(lengths_N.sum())
 
 
 @final
@@ -80,15 +118,6 @@ class Teaching(Objective):
         return {"log_loss": total / weight}
 
     def _summed(self, places_n: Array, smoothing: float) -> "tuple[Tensor, float]":
-        torch = prepare_torch()
         ids_NS, states_NSC, real_NS = unpaged(self.rows.read(self.rows.places(places_n), self.columns))
-        targets = [self.targets.ids[int(place)] for place in places_n]
-        lengths_N = np.array([len(one) for one in targets])
-        there_NT = np.arange(lengths_N.max()) < lengths_N[:, None]
-        target_NT = np.zeros(there_NT.shape, dtype=np.int64)
-        target_NT[there_NT] = np.concatenate(targets)
-        picked_NT, mean_NT = self.decoder.log_probabilities(
-            as_source(states_NSC, real_NS, ids_NS), torch.from_numpy(target_NT)
-        )
-        loss_NT = -(1 - smoothing) * picked_NT - smoothing * mean_NT
-        return loss_NT[torch.from_numpy(there_NT)].sum(), float(lengths_N.sum())
+        source = as_source(states_NSC, real_NS, ids_NS)
+        return cross_entropy(self.decoder, source, self.targets, places_n, smoothing)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.fitting.fpn import Decoding
 from headstart.fitting.loop import minimise
+from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import Recipe
-from headstart.learners._options import layer_names
+from headstart.learners._options import no_strategy
 from headstart.model.fpn import FpnHead
 
 LOSS = "dice"
@@ -35,8 +36,8 @@ class Fpn(Learner):
         spec = training.spec
         if spec.l2 is not None:
             raise UserError("--l2 for --head fpn", "--weight-decay", "give that instead")
-        names = layer_names(spec, sets)
-        layers = "all" if spec.layers == "auto" else names[0]
+        used = chosen_sets(spec.layers, sets)
+        layers = next(name for name in ("all", *used) if name in used)
         recipe, loss = Recipe.from_spec(spec, **_DEFAULTS), spec.loss or LOSS
         objective = Decoding(training, sets[layers], loss, recipe)
         history = minimise(objective, recipe, "Training the decoder")
@@ -56,6 +57,10 @@ class Fpn(Learner):
                 "epochs": history,
             },
         )
+
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Refuse: this head is taught on what the model says once and for all."""
+        raise no_strategy(training.spec, "a decoder of maps")
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""

@@ -5,14 +5,15 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.data.tokens import own_tokenizer, tokenizer_of
 from headstart.fitting import decoders
+from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.loop import minimise
 from headstart.fitting.recipe import Recipe
-from headstart.fitting.writing import Targets, Teaching
+from headstart.fitting.writing import Targets, Teaching, WriterAbove
 from headstart.learners._options import refuse_mask_options
 from headstart.model import vocabulary
 from headstart.model.decoders import Decoder, Writing
@@ -39,20 +40,16 @@ class Writer(Learner):
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Teach the decoder on the first fold; its epoch is chosen on what that fold holds out."""
         refuse_mask_options(training.spec, "a head that writes")
-        columns, used_n, kind = sets["last"], np.unique(np.concatenate(training.folds[0])), _kind(training)
+        columns, kind = sets["last"], _kind(training)
         recipe = Recipe.from_spec(training.spec, **_ALL, **(_NEW if kind == "new" else _PRETRAINED))
-        words = decoders.choose_vocabulary(training, kind, used_n)
-        targets = Targets.of(training.rows, used_n, words, training.spec.target_length or decoders.LONGEST)
-        decoder = decoders.start(training, columns, kind, (words, targets))
+        words, targets = _written(training, kind)
+        encoder: Any = training.frozen.network().module
+        decoder = decoders.start(training, encoder, columns, kind, (words, targets))
+        objective = Teaching(training, columns, decoder, targets, recipe)
         history = minimise(
-            Teaching(training, columns, decoder, targets, recipe), recipe, "Training the decoder"
+            objective, recipe, "Training the decoder", Checkpoints(training.checkpoints / "head")
         )
-        head = WriterHead(
-            columns=tuple(columns),
-            decoder=decoder,
-            vocabulary=words,
-            writing=decoders.writing_of(training, decoder, targets),
-        )
+        head = _head(training, columns, decoder, words, targets)
         return Trained(
             head=head,
             moved=decoder.moved(),
@@ -69,6 +66,23 @@ class Writer(Learner):
             },
         )
 
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Return the decoder, above the encoder in ``trunk`` that trains with it."""
+        kind = _kind(training)
+        words, targets = _written(training, kind)
+        decoder = decoders.start(training, trunk.inner, columns, kind, (words, targets))
+        if isinstance(head, WriterHead):
+            decoder.module.load_state_dict(head.decoder.module.state_dict(), strict=False)
+        for parameter in decoder.module.parameters():
+            parameter.requires_grad_(True)
+        smoothing = training.spec.label_smoothing
+        return WriterAbove(
+            decoder,
+            targets,
+            0.1 if smoothing is None else smoothing,
+            lambda: _head(training, columns, decoder, words, targets),
+        )
+
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""
         words = _words(kept)
@@ -78,6 +92,21 @@ class Writer(Learner):
             vocabulary=words,
             writing=Writing(**kept.facts["writing"]),
         )
+
+
+def _written(training: Training, kind: str) -> tuple[Vocabulary, Targets]:
+    """Return what the decoder writes with, and the targets of the first fold in it."""
+    used_n = np.unique(np.concatenate(training.folds[0]))
+    words = decoders.choose_vocabulary(training, kind, used_n)
+    longest = training.spec.target_length or decoders.LONGEST
+    return words, Targets.of(training.rows, used_n, words, longest)
+
+
+def _head(
+    training: Training, columns: Sequence[Column], decoder: Decoder, words: Vocabulary, targets: Targets
+) -> WriterHead:
+    writing = decoders.writing_of(training, decoder, targets)
+    return WriterHead(columns=tuple(columns), decoder=decoder, vocabulary=words, writing=writing)
 
 
 def _kind(training: Training) -> str:
@@ -115,7 +144,7 @@ def _decoder(kept: Kept, words: Vocabulary) -> Decoder:
 
     facts = kept.facts["decoder"]
     if facts is None:
-        return decoders.own_decoder(kept.frozen)
+        return decoders.own_decoder(kept.frozen, kept.frozen.network().module)
     if "shared" in facts and isinstance(words, Subwords):
         started = warm_started(kept.frozen.network().module, decoders.ends_of(words), facts["shared"])
         return with_weights(started, kept.tensors)
@@ -123,4 +152,5 @@ def _decoder(kept: Kept, words: Vocabulary) -> Decoder:
     module: Any = PointerDecoder(Shape(**facts))
     module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in tensors.items()})
     module.eval()
-    return Pointer(module)
+    encoder: Any = kept.frozen.network().module
+    return Pointer(module, encoder.get_input_embeddings().weight.detach())

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COVERED = 0.98
 _LOOKED, _PIECES = 1_000, 6
+_AROUND = "()[]{}<>\"'.,;:!?"
 _PAD, _START, _END = "<pad>", "<s>", "</s>"
 
 
@@ -159,7 +160,7 @@ def as_in(text: str, source: str) -> str:
     """
     known: dict[str, str] = {}
     for word in source.split():
-        for form in (word.strip(string.punctuation), word.rstrip(",.;:!?"), word):
+        for form in (word.strip(string.punctuation), word.strip(_AROUND), word.rstrip(",.;:!?"), word):
             known.setdefault(form.casefold(), form)
     pieces, written, place = text.split(), list[str](), 0
     while place < len(pieces):

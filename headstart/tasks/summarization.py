@@ -114,7 +114,7 @@ class Summarization(Task):
     """Says in a few sentences of a document what it is about."""
 
     name = "summarization"
-    layouts = ("bbc-summary", "story-files", "summary-table")
+    layouts = ("hf-summaries", "bbc-summary", "story-files", "summary-table")
     unit = "documents"
     row = "sentences"
     default_base = "pack:minilm-l6"
