@@ -107,6 +107,10 @@ class Head(ABC):
     def facts(self) -> dict[str, Any]:
         """Return, as JSON, what else it takes to restore the head, its columns apart."""
 
+    @abstractmethod
+    def files(self) -> Mapping[str, Any]:
+        """Return JSON files, by name, with which the pretrained model's own library does as the head does."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:

@@ -93,6 +93,10 @@ class MapHead(Head):
         """Return the side of the grid that the head answers on."""
         return {"side": self.side}
 
+    def files(self) -> dict[str, Any]:
+        """Return nothing: no other library has this head."""
+        return {}
+
     @staticmethod
     def restore(
         columns: Sequence[Column], tensors: Mapping[str, Array], facts: Mapping[str, Any]

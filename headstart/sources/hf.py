@@ -10,7 +10,7 @@ from typing import Any, final
 from headstart.contracts import Array, Network, PicturePreprocess, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.files import read_json
-from headstart.model import timm_pictures, transformers_folder, transformers_pictures
+from headstart.model import timm_pictures, transformers_folder, transformers_network, transformers_pictures
 from headstart.model.weights import weights_in
 from headstart.sources import _hub
 
@@ -55,12 +55,12 @@ class HfSource(Source):
         return transformers_pictures.sized(pretrained) if _is_picture(pretrained) else pretrained
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
-        """Return the weights below every head."""
+        """Return the weights; of a picture model those below every head."""
         if _is_timm(pretrained):
             return timm_pictures.state(pretrained)
         if _is_picture(pretrained):
             return transformers_pictures.state(pretrained)
-        return transformers_folder.encoder_state(pretrained)
+        return transformers_network.state_of(pretrained)
 
     def network(self, pretrained: Pretrained) -> Network:
         """Build the architecture."""
@@ -68,13 +68,15 @@ class HfSource(Source):
             return timm_pictures.network(pretrained)
         if _is_picture(pretrained):
             return transformers_pictures.network(pretrained)
-        return transformers_folder.EncoderNetwork(pretrained.config, pretrained.writes)
+        return transformers_network.TextNetwork(pretrained.config, pretrained.writes)
 
     def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
-        """Return ``config.json``, with which the library reads the folder."""
+        """Return the configurations with which the library reads the folder."""
         if _is_timm(pretrained):
             return timm_pictures.own_files(pretrained)
-        return {"config.json": dict(pretrained.config)}
+        if _is_picture(pretrained):
+            return {"config.json": dict(pretrained.config)}
+        return transformers_folder.own_files(pretrained)
 
 
 def _is_timm(pretrained: Pretrained) -> bool:

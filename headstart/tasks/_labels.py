@@ -14,6 +14,7 @@ from headstart.contracts import (
     Example,
     Learnt,
     Parts,
+    Pretrained,
     Rows,
     Solve,
     Task,

@@ -119,7 +119,7 @@ class Summarization(Task):
     row = "sentences"
     default_base = "pack:minilm-l6"
     takes = "text"
-    learners = ("sentences", "writer")
+    learners = ("sentences", "writer", "continuer")
     baselines = (LeadBaseline(1), LeadBaseline(3), TitleBaseline(), Oracle(cut=False), Oracle(cut=True))
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:

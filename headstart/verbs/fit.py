@@ -127,7 +127,8 @@ def _model(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
     _, found = find(base, weights=not spec.random_init)
     able = [plugins.load("learner", name) for name in ([spec.head] if spec.head else task.learners)]
     learner: Learner = next((one for one in able if one.suits(found)), able[0])
-    sizes = {"image_size": spec.image_size, "max_length": spec.max_length, "tiles": spec.tiles}
+    sized = ("image_size", "max_length", "target_length", "tiles")
+    sizes = {name: getattr(spec, name) for name in sized}
     seed = spec.seed if spec.random_init else None
     fit_for = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
     model = find_model(base, fit_for[0], sizes, seed)
