@@ -1,5 +1,6 @@
 """A text as tokens of a model's own tokenizer."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,30 +14,58 @@ from headstart.core.frameworks import prepare_torch
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+_Count = Callable[[str], tuple[list[int], int]]
+"""From a text to the ids that are kept, and how many more tokens there are."""
+_CHARACTERS, _SPARE = 16, 64
+
 
 def encode(text: str, pretrained: Pretrained, notes: tuple[str, ...] = ()) -> Prepared:
-    """Cut a text into at most ``max_length`` tokens: ids and mask, int64 [T]. Raises BadExample."""
+    """Cut a text into at most ``max_length`` tokens: ids and mask, int64 [T]. Raises BadExample.
+
+    Of a long text no more is looked at than it takes to fill them.
+    """
     preprocess = cast(TextPreprocess, pretrained.preprocess)
     if not text.strip():
         raise BadExample("empty text")
-    if not preprocess.tokenizer:
-        ids, overflowing = _by_transformers(preprocess.prefix + text, pretrained)
-    else:
-        encoding = tokenizer_of(pretrained).encode(preprocess.prefix + text)
-        ids, overflowing = encoding.ids, bool(encoding.overflowing)
+    whole, longest = preprocess.prefix + text, preprocess.max_length
+    count = _fast(pretrained) if preprocess.tokenizer else _by_transformers(pretrained)
+    size, enough = longest * _CHARACTERS, max(_SPARE, longest // 2)
+    ids, more = count(whole[: _edge(whole, size)])
+    while size < len(whole) and more < enough:
+        size *= 4
+        ids, more = count(whole[: _edge(whole, size)])
     if not ids:
         raise BadExample("no token is left of the text")
-    cut = (f"cut to {preprocess.max_length} tokens",) if overflowing else ()
+    cut = (f"cut to {longest} tokens",) if more else ()
     ids_T = np.asarray(ids, dtype=np.int64)
     inputs = {"input_ids": ids_T, "attention_mask": np.ones_like(ids_T)}
     return Prepared(inputs=inputs, notes=(*notes, *cut), length=len(ids_T))
 
 
-def _by_transformers(text: str, pretrained: Pretrained) -> tuple[list[int], bool]:
-    longest = cast(TextPreprocess, pretrained.preprocess).max_length
-    tokenizer = own_tokenizer(pretrained)
-    ids = tokenizer(text, truncation=True, max_length=longest)["input_ids"]
-    return ids, len(ids) == longest and len(tokenizer(text, verbose=False)["input_ids"]) > longest
+def _edge(text: str, size: int) -> int:
+    """Return where to cut: at the last space before ``size``, or there in a script without spaces."""
+    if size >= len(text):
+        return len(text)
+    return max(text.rfind(mark, size // 2, size) for mark in " \n") + 1 or size
+
+
+def _fast(pretrained: Pretrained) -> _Count:
+    def count(text: str) -> tuple[list[int], int]:
+        encoding = tokenizer_of(pretrained).encode(text)
+        return encoding.ids, sum(len(one.ids) for one in encoding.overflowing)
+
+    return count
+
+
+def _by_transformers(pretrained: Pretrained) -> _Count:
+    longest, tokenizer = cast(TextPreprocess, pretrained.preprocess).max_length, own_tokenizer(pretrained)
+
+    def count(text: str) -> tuple[list[int], int]:
+        ids = tokenizer(text, truncation=True, max_length=longest)["input_ids"]
+        full = len(ids) if len(ids) < longest else len(tokenizer(text, verbose=False)["input_ids"])
+        return ids, full - len(ids)
+
+    return count
 
 
 def tokenizer_of(pretrained: Pretrained) -> "Tokenizer":

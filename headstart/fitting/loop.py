@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-
 class Objective(ABC):
     """What is minimised: a module, the batches that teach it, their loss, and figures on held-out data."""
 

@@ -10,6 +10,7 @@ from headstart.contracts import Array, Network, Pretrained, TextPreprocess
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, digest_file
 from headstart.core.frameworks import prepare_torch
+from headstart.model import shards
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +34,7 @@ def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained
     config = _json(folder / "config.json")
     kind = str(config.get("model_type"))
     above = kind in _ENCODER_DECODERS or bool(config.get("is_encoder_decoder"))
-    weights = folder / "model.safetensors"
+    weights = shards.weights_in(folder)
     named = _TOKENIZER_FILES if above else ("tokenizer.json",)
     assets = {name: folder / name for name in named if (folder / name).is_file()}
     for file in (weights, *(() if assets else [folder / named[0]])):
@@ -43,6 +44,7 @@ def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained
                 "a text model as Transformers saves it, with its tokenizer",
                 "load model and tokenizer with Transformers and save_pretrained both there",
             )
+    shards.check(weights)
     digests = [digest_file(path) for path in assets.values()]
     preprocess = TextPreprocess(
         tokenizer="" if above else "tokenizer.json",
@@ -58,7 +60,7 @@ def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained
         revision=revision,
         weights=weights,
         weights_digest=digest_bytes(
-            digest_file(weights).encode(), json.dumps(config, sort_keys=True).encode()
+            shards.digest(weights).encode(), json.dumps(config, sort_keys=True).encode()
         ),
         preprocess=preprocess,
         writes="above" if above else "on" if kind in _DECODERS else "",
@@ -125,15 +127,13 @@ class EncoderNetwork(Network):
 def encoder_state(pretrained: Pretrained) -> dict[str, Array]:
     """Return the encoder's weights in float32 under its own names, whatever head they were saved with."""
     torch = prepare_torch()
-    from safetensors.torch import load_file  # NumPy has no bfloat16
-
     if pretrained.writes == "above":
         return _whole_state(pretrained)
     with torch.device("meta"):  # names alone: nothing is allocated or drawn
         module: Any = EncoderNetwork(pretrained.config).module
     prefix, wanted = f"{module.base_model_prefix}.", set(module.state_dict())
     state: dict[str, Array] = {}
-    for saved_name, tensor in load_file(pretrained.weights).items():
+    for saved_name, tensor in shards.load(pretrained.weights).items():
         name = saved_name if saved_name in wanted else _present_name(saved_name.removeprefix(prefix))
         if name in wanted:
             state[name] = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
@@ -142,10 +142,8 @@ def encoder_state(pretrained: Pretrained) -> dict[str, Array]:
 
 def _whole_state(pretrained: Pretrained) -> dict[str, Array]:
     """Return all weights of an encoder-decoder in float32, shared ones under each of their names."""
-    from safetensors.torch import load_file
-
     module = EncoderNetwork(pretrained.config, pretrained.writes).module.float()
-    saved = {name: tensor.float() for name, tensor in load_file(pretrained.weights).items()}
+    saved = {name: tensor.float() for name, tensor in shards.load(pretrained.weights).items()}
     unfit = module.load_state_dict(saved, strict=False)
     own = dict(module.named_parameters(remove_duplicate=False))
     given = {own[name].data_ptr() for name in saved if name in own}
