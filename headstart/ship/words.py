@@ -214,7 +214,8 @@ def _freeze(fitted: Json) -> str:
     engine, model, things = fitted.get("engine", {}), fitted.get("model", {}), noun(fitted)
     what = f"{_base(fitted)} stayed as it was pretrained"
     what += f" (licence: {model['licence']})" if model.get("licence") else ""
-    text = f"{what}. It looked at each of the {things} once, and its features were kept."
+    adapted = "".join(f" {said}." for said in model.get("adapted", ()))
+    text = f"{what}.{adapted} It looked at each of the {things} once, and its features were kept."
     if engine.get("rates", {}).get(engine.get("name")):
         rate = engine["rates"][engine["name"]]
         why = f": {engine['why']}" if engine.get("why") else ""
