@@ -10,7 +10,13 @@ from typing import Any, final
 from headstart.contracts import Array, Network, PicturePreprocess, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.files import read_json
-from headstart.model import timm_pictures, transformers_folder, transformers_network, transformers_pictures
+from headstart.model import (
+    timm_config,
+    timm_network,
+    transformers_folder,
+    transformers_network,
+    transformers_pictures,
+)
 from headstart.model.weights import weights_in
 from headstart.sources import _hub
 
@@ -45,19 +51,19 @@ class HfSource(Source):
                 f"{folder} has no {file.name}", "a model as Transformers saves it", "save_pretrained it there"
             )
         if "pretrained_cfg" in config:  # timm's own, or Transformers' wrapper of it
-            return timm_pictures.describe(base, config, file, licence, revision)
+            return timm_config.describe(base, config, file, licence, revision)
         return transformers_pictures.describe(base, folder, file, licence, revision)
 
     def sized(self, pretrained: Pretrained) -> Pretrained:
         """Return the model fit for its pictures' size; a text model as it is."""
         if _is_timm(pretrained):
-            return timm_pictures.sized(pretrained)
+            return timm_config.sized(pretrained)
         return transformers_pictures.sized(pretrained) if _is_picture(pretrained) else pretrained
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
         """Return the weights; of a picture model those below every head."""
         if _is_timm(pretrained):
-            return timm_pictures.state(pretrained)
+            return timm_network.state(pretrained)
         if _is_picture(pretrained):
             return transformers_pictures.state(pretrained)
         return transformers_network.state_of(pretrained)
@@ -65,7 +71,7 @@ class HfSource(Source):
     def network(self, pretrained: Pretrained) -> Network:
         """Build the architecture."""
         if _is_timm(pretrained):
-            return timm_pictures.network(pretrained)
+            return timm_network.network(pretrained)
         if _is_picture(pretrained):
             return transformers_pictures.network(pretrained)
         return transformers_network.TextNetwork(pretrained.config, pretrained.writes)
@@ -73,7 +79,7 @@ class HfSource(Source):
     def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
         """Return the configurations with which the library reads the folder."""
         if _is_timm(pretrained):
-            return timm_pictures.own_files(pretrained)
+            return timm_config.own_files(pretrained)
         if _is_picture(pretrained):
             return {"config.json": dict(pretrained.config)}
         return transformers_folder.own_files(pretrained)

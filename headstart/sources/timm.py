@@ -3,7 +3,6 @@
 `timm:resnet18.a1_in1k`, `timm:./folder` with its `config.json`, `timm:resnet18@./weights.safetensors`.
 """
 
-import importlib.metadata
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,10 +11,7 @@ from typing import Any, final
 from headstart.contracts import Array, Network, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.files import read_json
-from headstart.core.frameworks import prepare_torch
-from headstart.core.plugins import nearest
-from headstart.core.remembered import remembered
-from headstart.model import timm_pictures
+from headstart.model import timm_config, timm_network
 from headstart.model.transformers_folder import licence_of
 from headstart.model.weights import weights_in
 from headstart.sources import _hub
@@ -49,11 +45,11 @@ class TimmSource(Source):
             return _from_folder(base, folder, weights, "local")
         known = _known(base, name)
         if not weights:
-            return timm_pictures.describe(base, known, Path(), "not stated", "random")
+            return timm_config.describe(base, known, Path(), "not stated", "random")
         cfg = known["pretrained_cfg"]
         cached = _hub.in_torch_cache(str(cfg.get("url")))  # where older versions of timm left it
         if cached is not None:
-            return timm_pictures.describe(base, known, cached, "not stated", cached.name)
+            return timm_config.describe(base, known, cached, "not stated", cached.name)
         repository = cfg.get("hf_hub_id")
         if not repository:
             raise UserError(f"{base} has no weights on the hub", "a model with weights", _INSTEAD)
@@ -62,19 +58,19 @@ class TimmSource(Source):
 
     def sized(self, pretrained: Pretrained) -> Pretrained:
         """Return the model with its positions for the size asked for."""
-        return timm_pictures.sized(pretrained)
+        return timm_config.sized(pretrained)
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
         """Return the weights as timm loads them."""
-        return timm_pictures.state(pretrained)
+        return timm_network.state(pretrained)
 
     def network(self, pretrained: Pretrained) -> Network:
         """Build the architecture."""
-        return timm_pictures.network(pretrained)
+        return timm_network.network(pretrained)
 
     def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
         """Return ``config.json``, with which timm reads the folder."""
-        return timm_pictures.own_files(pretrained)
+        return timm_config.own_files(pretrained)
 
 
 def _folder(name: str) -> Path | None:
@@ -91,7 +87,7 @@ def _from_folder(base: str, folder: Path, weights: bool, revision: str) -> Pretr
     if weights and not file.is_file():
         raise UserError(f"{folder} holds no {file.name}", _SAVED, _INSTEAD)
     config = read_json(folder / _CONFIG, _SAVED)
-    return timm_pictures.describe(base, config, file, licence_of(folder), revision)
+    return timm_config.describe(base, config, file, licence_of(folder), revision)
 
 
 def _from_file(base: str, name: str, file: Path) -> Pretrained:
@@ -99,37 +95,13 @@ def _from_file(base: str, name: str, file: Path) -> Pretrained:
     known = _known(base, name)
     if not file.is_file():
         raise UserError(f"{file} is no file", "NAME@FILE with a weights file", "check the path")
-    return timm_pictures.describe(base, known, file, "not stated", file.name)
+    return timm_config.describe(base, known, file, "not stated", file.name)
 
 
 def _known(base: str, name: str) -> dict[str, Any]:
-    """Return what timm knows of a name, as its ``config.json`` would say it. Raises UserError."""
+    """Return what timm knows of a name. Raises UserError where it can be no name."""
     if not _NAME.fullmatch(name):
         raise UserError(
             f"{base} is no folder and no name of timm's", "NAME, NAME.TAG, a folder, or NAME@FILE", "check it"
         )
-
-    def learn() -> dict[str, Any]:
-        prepare_torch()
-        import timm
-        from timm.models import get_pretrained_cfg
-
-        architecture, _, tag = name.partition(".")
-        if not timm.is_model(architecture):
-            raise UserError(
-                f"timm {timm.__version__} knows no model called {architecture!r}",
-                "one of timm.list_models()",
-                nearest(architecture, timm.list_models()),
-            )
-        try:
-            cfg: Any = get_pretrained_cfg(name)
-        except RuntimeError as error:
-            tags = [one.partition(".")[2] for one in timm.list_models(f"{architecture}.*", pretrained=True)]
-            raise UserError(
-                f"{architecture} has no weights called {tag!r}",
-                f"one of {', '.join(filter(None, tags)) or 'none'}",
-                nearest(tag, tags),
-            ) from error
-        return {"architecture": architecture, "pretrained_cfg": {} if cfg is None else cfg.to_dict()}
-
-    return remembered("timm", importlib.metadata.version("timm"), name, learn)
+    return timm_config.named(name)

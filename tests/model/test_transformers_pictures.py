@@ -60,7 +60,7 @@ def _upernet() -> Any:
 
 def _mask2former() -> Any:
     narrow = dict.fromkeys(("feature_size", "mask_feature_size", "hidden_dim"), 32)
-    layers = {"encoder_feedforward_dim": 32, "dim_feedforward": 32, "encoder_layers": 2, "decoder_layers": 2}
+    layers = {"encoder_feedforward_dim": 32, "dim_feedforward": 32, "encoder_layers": 1, "decoder_layers": 2}
     backbone = t.SwinConfig(**SWIN, **FOUR)
     return t.Mask2FormerConfig(
         backbone_config=backbone, **narrow, **layers, num_attention_heads=2, num_queries=5
@@ -259,7 +259,7 @@ def test_the_summary_is_what_the_classifier_sees(kind: str, folder_of: Callable[
 
 @pytest.mark.parametrize("kind", ["segformer", "upernet", "dpt"])
 def test_the_last_map_is_what_tells_classes(kind: str, folder_of: Callable[[str], Path]) -> None:
-    """A frozen decoder below a linear head: the checkpoint's own gives its logits."""
+    """A frozen decoder below a linear head: the checkpoint's own head gives the checkpoint's logits."""
     folder = folder_of(kind)
     own, model = theirs(folder, kind), frozen(folder, "picture-maps")
     module: Any = model.module
@@ -269,7 +269,7 @@ def test_the_last_map_is_what_tells_classes(kind: str, folder_of: Callable[[str]
     pixels_NHWC = our_pixels(model)
     flat_ND = named_parts(model, pixels_NHWC)[name]
     classifier = {
-        "segformer": lambda x: own.decode_head.classifier(x),
+        "segformer": own.decode_head.classifier,
         "upernet": lambda x: torch.nn.functional.interpolate(
             own.decode_head.classifier(x), (64, 64), mode="bilinear"
         ),
@@ -293,7 +293,7 @@ def test_mask2formers_last_map_is_its_embedding_of_pixels(folder_of: Callable[[s
     torch.testing.assert_close(found, expected.flatten(1), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", [*SEGMENTERS, "vit", "swin", "convnext"])
+@pytest.mark.parametrize("kind", ["segformer", "upernet", "mask2former", "vit", "swin"])
 def test_every_engine_gives_the_same_in_any_batch(kind: str, folder_of: Callable[[str], Path]) -> None:
     model = frozen(folder_of(kind), "picture-maps")
     pixels_NHWC = our_pixels(model, 3)
@@ -383,9 +383,7 @@ def test_half_precision_is_read_as_float32(folder_of: Callable[[str], Path], tmp
         np.testing.assert_allclose(array, exact[name], rtol=1e-2, atol=1e-3)
 
 
-def test_a_pickle_of_tensors_is_read_and_one_with_code_is_not(
-    folder_of: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_a_pickle_of_tensors_is_read(folder_of: Callable[[str], Path], tmp_path: Path) -> None:
     own = theirs(folder_of("resnet"), "resnet")
     for name in ("config.json", "preprocessor_config.json"):
         shutil.copy(folder_of("resnet") / name, tmp_path)

@@ -1,40 +1,65 @@
-"""Picture models of timm: described by the JSON that timm saves with them, built and loaded by timm itself.
+"""Picture models of timm, described by the JSON that timm saves with them or keeps of their names."""
 
-``forward_intermediates`` gives the maps of every architecture timm has: all blocks of a transformer, the
-stages of a convolutional network. https://huggingface.co/docs/timm/feature_extraction
-"""
-
-import inspect
+import importlib.metadata
 import json
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
-from headstart.contracts import Array, PicturePreprocess, Pretrained
+from headstart.contracts import PicturePreprocess, Pretrained
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, digest_file
 from headstart.core.frameworks import prepare_torch
-from headstart.model.picture_network import PictureNetwork, as_map
+from headstart.core.plugins import nearest
+from headstart.core.remembered import remembered
 from headstart.model.picture_processor import per_channel
 from headstart.model.weights import as_safetensors, shapes
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-_WRAPPER = re.compile(r"^timm_model\.")  # by which Transformers' wrapper of timm calls it
+WRAPPER = re.compile(r"^timm_model\.")
+"""How Transformers' wrapper of timm calls every weight."""
 _PLAIN = re.compile(r"\w+")
 _NOT_FROM_A_FILE = frozenset({"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path"})
 """Arguments of ``timm.create_model`` that would load weights from elsewhere."""
-_NOWHERE_ELSE = {
+NOWHERE_ELSE = {
     **{"source": "", "url": "", "file": None, "hf_hub_id": None, "hf_hub_filename": None},
     "custom_load": False,
 }
+"""What a description may not say of where weights lie: they are given."""
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def named(name: str) -> dict[str, Any]:
+    """Return what timm knows of a name, as its ``config.json`` would say it; learnt once on a machine.
+
+    Raises UserError where timm has no such model, or no such weights of it.
+    """
+
+    def learn() -> dict[str, Any]:
+        prepare_torch()
+        import timm
+
+        architecture, _, tag = name.partition(".")
+        if not timm.is_model(architecture):
+            raise UserError(
+                f"timm {timm.__version__} knows no model called {architecture!r}",
+                "one of timm.list_models()",
+                nearest(architecture, timm.list_models()),
+            )
+        tags = [one.partition(".")[2] for one in timm.list_models(f"{architecture}.*", pretrained=True)]
+        if tag and tag not in tags:
+            raise UserError(
+                f"{architecture} has no weights called {tag!r}",
+                f"one of {', '.join(tags) or 'none'}",
+                nearest(tag, tags),
+            )
+        cfg: Any = timm.get_pretrained_cfg(name)
+        return {"architecture": architecture, "pretrained_cfg": {} if cfg is None else cfg.to_dict()}
+
+    return remembered("timm", importlib.metadata.version("timm"), name, learn)
 
 
 def describe(base: str, config: Mapping[str, Any], weights: Path, licence: str, revision: str) -> Pretrained:
@@ -79,7 +104,7 @@ def _classes(cfg: Mapping[str, Any], weights: Path, stated: int) -> int:
     first = named[0] if isinstance(named, list | tuple) else named
     if not first:
         return stated
-    found = {_WRAPPER.sub("", name): shape for name, shape in shapes(weights).items()}
+    found = {WRAPPER.sub("", name): shape for name, shape in shapes(weights).items()}
     rows = found.get(f"{first}.weight", (0,))[0]
     return max(rows - (cfg.get("label_offset") or 0), 0)
 
@@ -88,7 +113,8 @@ def _preprocess(base: str, cfg: Mapping[str, Any], args: Mapping[str, Any]) -> P
     """Return what timm's evaluation transform does (``timm.data.create_transform``)."""
     channels, *sides = cfg.get("input_size") or (3, 224, 224)
     mode, method = cfg.get("crop_mode") or "center", cfg.get("interpolation") or "bicubic"
-    wrong = [f"takes pictures of {channels} channels"] if args.get("in_chans", channels) != 3 else []
+    wrong = [f"takes pictures of {channels} channels"] if channels != 3 else []
+    wrong += [f"is built for {args['in_chans']} channels"] if args.get("in_chans", 3) != 3 else []
     wrong += [f"takes pictures of {sides[0]} x {sides[1]} px"] if len(set(sides)) > 1 else []
     wrong += [f"pads pictures (crop_mode {mode})"] if mode not in ("center", "squash") else []
     wrong += [f"resizes by {method}"] if method.upper() not in Image.Resampling.__members__ else []
@@ -109,15 +135,21 @@ def _preprocess(base: str, cfg: Mapping[str, Any], args: Mapping[str, Any]) -> P
 def sized(pretrained: Pretrained) -> Pretrained:
     """Return the model at its preprocessing's size, its positions resampled where they are for one size."""
     cfg, args = pretrained.config["pretrained_cfg"], pretrained.config["model_args"]
-    size, own = _size(pretrained), _one_side(args.get("img_size") or cfg["input_size"][-1])
-    if size == own or not cfg.get("fixed_input_size"):
+    size, own = size_of(pretrained), _one_side(args.get("img_size") or cfg["input_size"][-1])
+    if size == own or not (cfg.get("fixed_input_size") or _positions(pretrained.config["architecture"])):
         return pretrained
     what = f"{pretrained.base} is made for {own} px: timm resamples its positions for {size} px"
     config = {**pretrained.config, "model_args": {**args, "img_size": size}}
     return replace(pretrained, config=config, adapted=(*pretrained.adapted, what))
 
 
-def _size(pretrained: Pretrained) -> int:
+def _positions(architecture: str) -> bool:
+    """Say whether an architecture has positions for one size, though a model of it may take any."""
+    return bool(named(architecture)["pretrained_cfg"].get("fixed_input_size"))
+
+
+def size_of(pretrained: Pretrained) -> int:
+    """Return the side of its pictures in px."""
     return pretrained.preprocess.size if isinstance(pretrained.preprocess, PicturePreprocess) else 0
 
 
@@ -125,44 +157,12 @@ def _one_side(size: Any) -> int:
     return int(size[-1] if isinstance(size, list | tuple) else size)
 
 
-def network(pretrained: Pretrained) -> PictureNetwork:
-    """Build the architecture with random weights. Raises UserError for a size that cuts through patches."""
-    module, size = _create(pretrained), _size(pretrained)
-    patch = _patch(module, pretrained.config["pretrained_cfg"])
-    if size % patch:
-        raise UserError(
-            f"--image-size {size} for {pretrained.base}, whose patches are {patch} px",
-            f"a multiple of {patch}",
-            f"give {size // patch * patch or patch}",
-        )
-    return PictureNetwork(pretrained.base, module, _outputs, size)
-
-
-def _patch(module: Any, cfg: Mapping[str, Any]) -> int:
-    """Return the side of the patches of a model that is made for one size: the stride of its first layer."""
-    from torch import nn
-
-    first = cfg.get("first_conv")
-    layer = module.get_submodule(first) if cfg.get("fixed_input_size") and isinstance(first, str) else None
-    return layer.stride[0] if isinstance(layer, nn.Conv2d) else 1
-
-
-def state(pretrained: Pretrained) -> dict[str, Array]:
-    """Return the weights as timm itself loads them: names of today, positions at the model's size."""
-    from safetensors.torch import load_file  # NumPy has no bfloat16
-
-    weights = {_WRAPPER.sub("", name): one for name, one in load_file(pretrained.weights).items()}
-    overlay = {**_NOWHERE_ELSE, "state_dict": weights}
-    model = _create(pretrained, pretrained=True, pretrained_cfg_overlay=overlay)
-    return {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
-
-
 def own_files(pretrained: Pretrained) -> dict[str, Any]:
     """Return the ``config.json`` with which ``timm.create_model("local-dir:FOLDER")`` loads the weights."""
     picture = pretrained.preprocess
     if not isinstance(picture, PicturePreprocess):
         return {}
-    left_out = {*_NOWHERE_ELSE, "state_dict", "test_input_size", "test_crop_pct", "pool_size", "label_offset"}
+    left_out = {*NOWHERE_ELSE, "state_dict", "test_input_size", "test_crop_pct", "pool_size", "label_offset"}
     kept = {key: one for key, one in pretrained.config["pretrained_cfg"].items() if key not in left_out}
     now = {
         "input_size": [3, picture.size, picture.size],
@@ -171,42 +171,3 @@ def own_files(pretrained: Pretrained) -> dict[str, Any]:
     }
     config = {**pretrained.config, "num_classes": kept["num_classes"], "pretrained_cfg": {**kept, **now}}
     return {"config.json": config}
-
-
-def _create(one: Pretrained, **how: Any) -> Any:
-    """Call ``timm.create_model``. Raises UserError where timm cannot build or load the model."""
-    prepare_torch()
-    import timm
-
-    config = one.config
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # old names of architectures, which timm maps to its new ones
-        try:
-            return timm.create_model(
-                config["architecture"],
-                pretrained_cfg={**config["pretrained_cfg"]},
-                **{"pretrained": False, **how},
-                **config["model_args"],
-            )
-        except (RuntimeError, TypeError, ValueError, AssertionError, LookupError) as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise UserError(
-                f"timm {timm.__version__} cannot make {one.base} ({reason})",
-                "an architecture that it knows, with that architecture's weights, at a size it takes",
-                "check the name, the weights and --image-size",
-            ) from error
-
-
-def _outputs(module: Any, pixels_NCHW: "Tensor") -> "list[tuple[str, Tensor]]":
-    """Return every map by its module's name, then what the head starts from: as a map, and pooled."""
-    last, maps = module.forward_intermediates(pixels_NCHW)
-    names = [str(one["module"]) for one in module.feature_info]
-    if len(set(names)) < len(names):  # several outputs of one module
-        names = [f"{name}#{place}" for place, name in enumerate(names)]
-    found = list(zip(names, maps, strict=True))
-    last_map = None if isinstance(last, list | tuple) else as_map(last, maps[-1].shape[-1])
-    if last_map is not None:
-        found.append(("features", last_map))
-    if "pre_logits" in inspect.signature(module.forward_head).parameters:
-        found.append(("vector", module.forward_head(last, pre_logits=True)))
-    return found
