@@ -5,6 +5,7 @@ from typing import Any, final
 
 from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
+from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.fpn import Decoding
 from headstart.fitting.loop import minimise
 from headstart.fitting.probe import chosen_sets
@@ -40,7 +41,8 @@ class Fpn(Learner):
         layers = next(name for name in ("all", *used) if name in used)
         recipe, loss = Recipe.from_spec(spec, **_DEFAULTS), spec.loss or LOSS
         objective = Decoding(training, sets[layers], loss, recipe)
-        history = minimise(objective, recipe, "Training the decoder")
+        checkpoints = Checkpoints(training.checkpoints / "head")
+        history = minimise(objective, recipe, "Training the decoder", checkpoints)
         head = objective.head()
         return Trained(
             head=head,

@@ -32,12 +32,13 @@ def training_of(examples: list[Example], maps: list[np.ndarray], **options: Any)
     everything = np.arange(len(examples))
     return Training(
         spec=FitSpec(data="d", head_hidden=16, **options),
-        task=None,  # type: ignore[arg-type]
+        reading=None,  # type: ignore[arg-type]
         frozen=None,  # type: ignore[arg-type]
         rows=MaskRows(examples, maps),
         classes=CLASSES,
         indices_n=everything[:-4],
         folds=[(everything[:-4], everything[-4:])],
+        checkpoints=Path("nowhere"),
     )
 
 
