@@ -1,7 +1,7 @@
 """Make pictures with exact masks: emoji pasted on photographs.
 
     python examples/segmentation/make.py --out DATA        # needs scikit-learn, for its two photographs
-    python examples/segmentation/make.py --out DATA --width 1024 --most 12      # large pictures of small things
+    python examples/segmentation/make.py --out DATA --width 1024 --most 12   # large pictures of small things
 
 writes ``DATA/images/{train,val,test}/NNN.jpg``, ``DATA/masks/{train,val,test}/NNN.png`` and
 ``DATA/classes.txt``. The masks come from the emoji's own transparency, so they are exact. Everything is

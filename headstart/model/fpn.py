@@ -41,10 +41,6 @@ class FpnHead(Head):
         """Return the weights by name, and how the maps are scaled."""
         return {name: tensor.numpy().copy() for name, tensor in self.module.state_dict().items()}
 
-    def files(self) -> dict[str, Any]:
-        """Return nothing: no other library has this head."""
-        return {}
-
     def facts(self) -> dict[str, Any]:
         """Return the decoder's shape."""
         return {"shape": asdict(self.module.shape)}
