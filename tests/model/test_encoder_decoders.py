@@ -18,8 +18,9 @@ from headstart.core.frameworks import prepare_torch
 from headstart.data import tokens
 from headstart.fitting import decoders
 from headstart.fitting.writing import Targets, cross_entropy
+from headstart.model.batches import stacked
 from headstart.model.decoders import Decoder, Source, Writing
-from headstart.model.features import stacked, stream
+from headstart.model.features import stream
 from headstart.model.rows import unpaged
 from headstart.model.trunk import FrozenModel, find_model
 from headstart.model.vocabulary import Own
@@ -107,11 +108,11 @@ def test_states_are_those_of_the_models_encoder(family_folder: Folder, kind: str
         reads = {name: batch[name] for name in ("input_ids", "attention_mask")}
         expected = their_model.get_encoder()(**reads).last_hidden_state.numpy()
     runtime: Engine = plugins.load("engine", engine)
-    try:
-        run = runtime.compile(model.trunk())
-    except EngineUnavailable as error:
-        assert (kind, "differs by the input's size" in str(error)) == ("led", True)  # it reads in windows
+    if kind == "led" and engine != "torch":  # it reads in windows
+        with pytest.raises(EngineUnavailable, match="differs by the input's size"):
+            runtime.compile(model.trunk())
         return
+    run = runtime.compile(model.trunk())
     found = run({name: stacked([one[name] for one in inputs]) for name in inputs[0]})
     real = batch["attention_mask"].numpy().astype(bool)
     np.testing.assert_allclose(found[real], expected[real], atol=2e-4)
