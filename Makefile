@@ -10,6 +10,7 @@ DATA_image-classification := examples/emoji/noto
 DATA_text-classification := examples/mail/mails.csv
 DATA_segmentation := runs/data/segmentation
 DATA_summarization := examples/docstrings/pairs.jsonl
+DATA_translation := examples/translation/pairs.jsonl
 MAKE_segmentation := examples/segmentation/make.py
 
 .PHONY: setup demo test lint clean

@@ -22,15 +22,24 @@ LEAST_WORDS = 15
 VALIDATION = 1_000
 
 
-def fetch(lists: Path) -> None:
-    """Fetch the package lists and English descriptions into a folder of their own."""
-    if any(lists.glob("*_Translation-en*")):
+def fetch(lists: Path, *languages: str) -> None:
+    """Fetch the package lists, and their descriptions in some languages, into a folder of their own."""
+    if _has(lists, languages):
         return
     (lists / "partial").mkdir(parents=True, exist_ok=True)
-    options = ["-o", f"Dir::State::Lists={lists.resolve()}", "-o", "Acquire::Languages=en"]
+    options = [
+        "-o",
+        f"Dir::State::Lists={lists.resolve()}",
+        "-o",
+        f"Acquire::Languages={','.join(languages)}",
+    ]
     done = subprocess.run(["apt-get", "update", *options], capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not any(lists.glob("*_Translation-en*")):
+    if done.returncode != 0 or not _has(lists, languages):
         raise BenchmarkError(f"apt-get update could not fetch descriptions:\n{done.stderr[-2000:]}")
+
+
+def _has(lists: Path, languages: tuple[str, ...]) -> bool:
+    return all(any(lists.glob(f"*_Translation-{language}*")) for language in languages)
 
 
 def stanzas(file: Path) -> Iterator[dict[str, str]]:
@@ -55,7 +64,7 @@ def unwrapped(lines: str) -> str:
         text = line.strip()
         if text in ("", "."):
             paragraphs.append("")
-        elif line.startswith("  ") or re.match(r"[-*•] ", text):
+        elif line.startswith("  ") or re.match(r"[-–*•] ", text):
             paragraphs.append(text)
         else:
             paragraphs[-1] = f"{paragraphs[-1]} {text}".strip()
@@ -88,8 +97,8 @@ def prepare(train: int, test: int, out: Path, lists: Path = CACHE / "lists") -> 
     Packages of one family (``libfoo1``, ``libfoo-dev`` ...) often share their text: all of a family
     are in one split, so that the test split is not flattered.
     """
-    fetch(lists)
-    ranked = sorted(pairs(lists), key=lambda pair: (_hash(_family(pair[0])), pair[0]))
+    fetch(lists, "en")
+    ranked = sorted(pairs(lists), key=lambda pair: (digest(family(pair[0])), pair[0]))
     wanted = {"test": test, "val": VALIDATION, "train": train}
     if len(ranked) < sum(wanted.values()):
         raise BenchmarkError(f"{len(ranked):,} descriptions, fewer than {sum(wanted.values()):,}")
@@ -98,18 +107,20 @@ def prepare(train: int, test: int, out: Path, lists: Path = CACHE / "lists") -> 
     for split, count in wanted.items():
         part = ranked[start : start + count]
         start += count
-        while start < len(ranked) and _family(ranked[start][0]) == _family(part[-1][0]):
+        while start < len(ranked) and family(ranked[start][0]) == family(part[-1][0]):
             start += 1
         lines = [json.dumps({"package": p, "description": d, "synopsis": s}) for p, d, s in part]
         (out / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
     return out
 
 
-def _family(package: str) -> str:
+def family(package: str) -> str:
+    """Return what the names of packages that share their text have in common: ``libfoo1`` is of ``foo``."""
     return re.split(r"[-+.\d]", package.removeprefix("lib"))[0] or package
 
 
-def _hash(text: str) -> str:
+def digest(text: str) -> str:
+    """Return what an order is drawn by: the same on every machine."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

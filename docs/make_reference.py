@@ -36,7 +36,8 @@ KEYS = {
         "base": "the pretrained model",
         "strategy": "where the freeze line lies",
         "split": "how many examples were used as `train`, `val` and `test`; the `layout` read, how the split "
-        "was `made`, and which split the figures are `reported` on",
+        "was `made`, and which split the figures are `reported` on; the `languages` of source and "
+        "target, where they are known",
         "metrics": METRIC,
         "baselines": "for each baseline the same metrics on the same examples",
         "dropped": "each input left out: `{file, reason}`",

@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(
-            "headstart: interrupted; the features computed so far are kept: the same command goes on.",
+            "headstart: interrupted; what was computed is kept: the same command goes on, in the midst of "
+            "training with --resume.",
             file=sys.stderr,
         )
         return INTERRUPTED

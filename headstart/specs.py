@@ -93,19 +93,30 @@ class FitSpec(Spec):
     base: str | None = option("the pretrained model, SOURCE:NAME (default: the task's own)")
     head: str | None = option("the kind of head, where the task has several (default: what suits the model)")
     strategy: str = option(
-        "where the freeze line lies: head trains a head on the frozen model", "head", choices=("head",)
+        "what trains: the head on the frozen model, the full model, or first the one and then the other",
+        "head",
+        choices=("head", "full", "head-then-full"),
     )
     seed: int = option("seeds the split and everything else that is drawn", 0, least=0)
     layers: str = option(
         "which blocks the head sees; auto chooses on validation data",
         "auto",
-        choices=("auto", "last", "all", "deep"),
+        choices=("auto", "last", "all", "deep", "mixed"),
     )
     l2: float | None = option("lambda of the L2 penalty (default: chosen on validation data)", above=0)
     image_size: int | None = option("side of the pictures in px (default: the model's own)", least=32)
+    tiles: bool = option("cut pictures with masks that are larger than the model's size into tiles", False)
     max_length: int | None = option("longest text in tokens (default: the model's own)", least=4)
     head_hidden: int | None = option(
-        "train a dense hidden layer of this many units by gradient steps", least=1
+        "train a dense hidden layer of this many units by gradient steps; of a decoder, its channels", least=1
+    )
+    loss: str | None = option(
+        "of masks (default: the head's own): cross-entropy alone is convex, for the linear head",
+        choices=("cross-entropy", "dice", "focal", "cross-entropy+dice"),
+    )
+    class_weights: str | None = option(
+        "of masks: how much a class with the share f of the pixels counts: 1/f (balanced), 1/sqrt(f), or 1",
+        choices=("none", "sqrt", "balanced"),
     )
     optimizer: str | None = option(
         "adamw, adam, rmsprop or sgd, for heads that are stepped", choices=("adamw", "adam", "rmsprop", "sgd")
@@ -124,11 +135,22 @@ class FitSpec(Spec):
     label_smoothing: float | None = option("share of the truth that is spread over all classes", least=0)
     patience: int | None = option("epochs without a better one before training stops", least=1)
     average: int | None = option("average the weights of so many best epochs, where that helps", least=1)
+    decoder: str | None = option(
+        "for heads that write: the model's own; above an encoder new, warm (a copy of its layers) or shared",
+        choices=("own", "new", "warm", "shared"),
+    )
+    beams: int | None = option("for heads that write: how many texts are followed at once", least=1)
+    target_length: int | None = option("for heads that write: longest target in tokens", least=2)
     budget: str | None = option("time for the gradient steps, such as 90s, 10m or 2h")
     engine: str | None = option(
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
     )
+    resume: bool = option("go on where an interrupted fit of the same command and data stopped", False)
     random_init: bool = option("start the same architecture from random weights, as a control", False)
+    source_language: str | None = option(
+        "the language to translate from, as a code: en, fr, pt_BR (default: as the data says)"
+    )
+    target_language: str | None = option("the language to translate into (default: as the data says)")
 
 
 @dataclass(frozen=True)

@@ -28,20 +28,26 @@ def fit(spec: FitSpec, as_json: bool) -> int:
         })  # fmt: skip
         return 0
     console = _console()
-    objective = fitted.objective
     start = " from random weights" if fitted.model["random_init"] else ""
     title = f"{fitted.base}{start} on {fitted.split['test']:,} {fitted.split['reported']} examples"
     console.print(_figures(title, fitted.metrics, fitted.baselines))
-    console.print(
-        f"Head on layers [bold]{objective['layers']}[/] ({objective['features']:,} features), "
-        f"λ = {objective['lambda']:.1e}, on {objective['examples']:,} examples by {objective['solver']}."
-    )
+    console.print(_trained(fitted.objective))
     _tell_dropped(console, fitted.dropped, fitted.notes)
     console.print(
         f"{fitted.seconds['total']:.1f} s. Report: [bold]{Path(fitted.run) / 'report.html'}[/]",
         soft_wrap=True,
     )
     return 0
+
+
+def _trained(objective: Mapping[str, Any]) -> str:
+    """Say on one line what was trained, on what and how."""
+    words = [f"A head of {objective['parameters']:,} weights"]
+    if "layers" in objective:
+        words.append(f"on layers [bold]{objective['layers']}[/] ({objective['features']:,} features)")
+    if objective.get("lambda"):
+        words.append(f"λ = {objective['lambda']:.1e}")
+    return ", ".join([*words, f"on {objective['examples']:,} examples by {objective['solver']}."])
 
 
 def evaluate(spec: EvaluateSpec, as_json: bool) -> int:
@@ -85,12 +91,16 @@ def predict(spec: PredictSpec, as_json: bool) -> int:
 
 
 def _told(one: Prediction) -> str:
-    """Return the score of what was predicted; where that is no one name, the scores that are not 0."""
-    written = f"\t{one.file}" if one.file else ""
-    if one.prediction is not None and one.prediction in one.scores:
-        return f"{one.prediction}\t{one.scores[one.prediction]:.3f}{written}"
-    largest = sorted(one.scores.items(), key=lambda score: -score[1])
-    return ", ".join(f"{name} {score:.3f}" for name, score in largest if score) + written
+    """Return what was predicted: a name with its score, several names with theirs, or a text on one line."""
+    written, said = f"\t{one.file}" if one.file else "", one.prediction
+    if isinstance(said, tuple):
+        return ", ".join(f"{name} {one.scores[name]:.3f}" for name in said) or "(no label)"
+    if said is not None and said in one.scores:
+        return f"{said}\t{one.scores[said]:.3f}{written}"
+    largest = sorted(((name, score) for name, score in one.scores.items() if score), key=lambda it: -it[1])
+    if said == ", ".join(name for name, _ in largest):
+        return ", ".join(f"{name} {score:.3f}" for name, score in largest) + written
+    return " ".join((said or "").split()) + written
 
 
 def cache(spec: CacheSpec, as_json: bool) -> int:

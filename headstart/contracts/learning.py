@@ -6,6 +6,7 @@ Shape letters: N examples, M figures an example, D features, K classes.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from headstart.contracts.data import Array, Example, Floats, Inputs
@@ -31,7 +32,7 @@ class Prepared:
 class Parts:
     """What of an example gets a row of features each, with what had to be done to find it.
 
-    A picture is one unit: itself. A document may be many: its sentences.
+    A picture is one unit, itself, or its tiles. A document may be many: its sentences.
     """
 
     units: Sequence[Example]
@@ -69,6 +70,15 @@ class Rows(ABC):
 Outputs = Any
 """What a model says of n examples, the first axis the examples: for classes, probabilities [n, K]."""
 
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A text that a model wrote, and what it scores on the way, by name."""
+
+    text: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
 Again = Callable[[Array], Outputs]
 """Given places among the examples that were scored: what the model says of those."""
 
@@ -97,6 +107,10 @@ class Head(ABC):
     def facts(self) -> dict[str, Any]:
         """Return, as JSON, what else it takes to restore the head, its columns apart."""
 
+    @abstractmethod
+    def files(self) -> Mapping[str, Any]:
+        """Return JSON files, by name, with which the pretrained model's own library does as the head does."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:
@@ -109,15 +123,19 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them."""
+    """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them.
+
+    ``checkpoints`` is a folder for this very training: what it depends on is in the name.
+    """
 
     spec: FitSpec
-    task: "Task"
+    reading: "Reading"
     frozen: Frozen
     rows: Rows
     classes: Sequence[str]
     indices_n: Array
     folds: Sequence[Fold]
+    checkpoints: Path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,14 +150,33 @@ class Trained:
     moved: Mapping[str, Array] = field(default_factory=dict)
 
 
+class Above(ABC):
+    """What is above the freeze line as it trains by gradient steps; ``module`` holds its weights.
+
+    Of n examples it sees the trunk's inputs and what its taps gave, by name: each [n, d] or [n, T, C].
+    """
+
+    module: Any
+
+    @abstractmethod
+    def loss(self, seen: Mapping[str, Any], inputs: Mapping[str, Any], places_n: Array) -> tuple[Any, float]:
+        """Return the sum of the losses over what some examples teach, and how much that is."""
+
+    @abstractmethod
+    def head(self) -> Head:
+        """Return the weights as they stand as a head."""
+
+
 class Learner(ABC):
     """A kind of head: which features it reads, how it is trained on them and restored from disk.
 
     ``modalities`` are what can make those features; a task has the first that takes its kind of input.
+    ``whole`` says that the head reads each example as one unit, whatever parts it has.
     """
 
     name: ClassVar[str]
     modalities: ClassVar[tuple[str, ...]]
+    whole: ClassVar[bool]
 
     @abstractmethod
     def suits(self, pretrained: Pretrained) -> bool:
@@ -150,12 +187,31 @@ class Learner(ABC):
         """Choose among the layer sets and train. Raises UserError for options without meaning here."""
 
     @abstractmethod
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Return a head as it trains together with the ``trunk`` below it, a new one where there is none.
+
+        Raises UserError for a kind of head that is not trained so.
+        """
+
+    @abstractmethod
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head from what was kept of it."""
 
 
-Solve = Callable[[Callable[[Array], Any]], tuple[Array, Array]]
-"""Given a way to read a representation [n, D] of some examples: a linear layer [D, K], [K] on it."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Solved:
+    """A linear layer [D, K], [K], and the objective that it minimises, as JSON."""
+
+    weight_DK: Array
+    bias_K: Array
+    objective: Mapping[str, Any]
+
+
+Solve = Callable[[Callable[[Array], Any], Array], Solved]
+"""Given a way to read a representation [n, D] of some examples, and all examples' targets: a linear layer.
+
+Targets are places among the classes [N]; where an example may have several labels, 0 and 1 [N, K].
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,10 +243,11 @@ class Baseline(ABC):
 class Answer:
     """What a user is told of one input: a prediction in words, and scores by name.
 
-    ``file`` makes, when called, the answer as a file, its suffix and its bytes, where an answer may be one.
+    A prediction of several names is a tuple, perhaps empty. ``file`` makes, when called, the answer as a
+    file, its suffix and its bytes, where an answer may be one.
     """
 
-    prediction: str
+    prediction: str | tuple[str, ...]
     scores: Mapping[str, float]
     file: Callable[[], tuple[str, bytes]] | None = None
 
@@ -199,8 +256,9 @@ class Task(ABC):
     """What is to be learnt: how examples are read, scored and shown.
 
     ``takes`` is the kind of input: picture or text. ``unit`` is what an example is called in the plural,
-    ``row`` what has a row of features; ``learners``
-    are the heads that can learn it, the first one that suits a model is its default.
+    ``row`` what has a row of features; ``learners`` are the heads that can learn it, the first one that
+    suits a model is its default. ``kinds`` are tasks of the same name for other kinds of truth
+    (``Truth.kind``).
     """
 
     name: ClassVar[str]
@@ -211,14 +269,22 @@ class Task(ABC):
     default_base: ClassVar[str]
     learners: ClassVar[tuple[str, ...]]
     baselines: ClassVar[tuple[Baseline, ...]]
+    kinds: ClassVar[Mapping[str, "Task"]] = {}
+
+    def of_kind(self, kind: str) -> "Task":
+        """Return the task as it is for a kind of truth: itself, or one of ``kinds``."""
+        return self.kinds.get(kind, self)
 
     @abstractmethod
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:
         """Yield unlabelled examples from files, folders or ``-`` (standard input). Raises UserError."""
 
     @abstractmethod
-    def parts(self, example: Example) -> Parts:
-        """Return the example's units, at least one; the same each time. Raises BadExample."""
+    def parts(self, example: Example, whole: bool, pretrained: Pretrained) -> Parts:
+        """Return its units as a model takes them, or the ``whole`` of it as one; the same each time.
+
+        Raises BadExample.
+        """
 
     @abstractmethod
     def content(self, example: Example) -> bytes:
@@ -250,3 +316,16 @@ class Task(ABC):
 
         ``again`` gives the outputs of some examples once more, to show what is too large to be kept.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How examples are read: as a task says, each as a ``whole`` or in parts, as head and model want it."""
+
+    task: Task
+    whole: bool
+    pretrained: Pretrained
+
+    def parts(self, example: Example) -> Parts:
+        """Return the example's units. Raises BadExample."""
+        return self.task.parts(example, self.whole, self.pretrained)

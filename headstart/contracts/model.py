@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from headstart.contracts.data import Array, Floats, Inputs
 
@@ -30,7 +30,8 @@ class PicturePreprocess(Preprocess):
     """The central ``crop`` of the shorter side, at ``size`` px square; then numbers for the first layer.
 
     Those are channels in ``order``, times ``scale``, minus ``mean``, over ``std``, both per channel. With
-    ``squash`` both sides are resized alike and the middle ``crop`` of each is kept: shapes are not.
+    ``squash`` both sides are resized alike and the middle ``crop`` of each is kept: shapes are not. Where
+    pictures are ``tiled``, one that is larger is cut into tiles of that size.
     """
 
     modality: str = "picture"
@@ -41,6 +42,7 @@ class PicturePreprocess(Preprocess):
     scale: float
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    tiled: bool = False
     squash: bool = False
 
 
@@ -48,9 +50,10 @@ class PicturePreprocess(Preprocess):
 class TextPreprocess(Preprocess):
     """Tokens of the model's own tokenizer: at most ``max_length`` of them, special ones included.
 
-    ``tokenizer_digest`` is the SHA-256 of the file ``tokenizer`` among the model's assets; ``longest``
-    is how many tokens the model's positions allow. ``pooling`` is how a text becomes one vector: by
-    the mean, the first or the last token.
+    ``tokenizer`` is its file among the model's assets, empty where Transformers has to read several, and
+    ``tokenizer_digest`` their SHA-256; ``longest`` is how many tokens the model's positions allow.
+    ``pooling`` is how a text becomes one vector: by the mean, the first or the last token. ``prefix``
+    is written before every text; ``languages`` are the source's and the target's, as the model calls them.
     """
 
     modality: str = "text"
@@ -59,6 +62,8 @@ class TextPreprocess(Preprocess):
     max_length: int
     longest: int
     pooling: str
+    prefix: str = ""
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,9 +71,10 @@ class Pretrained:
     """A pretrained model before any framework is imported: what it is and which weights it has.
 
     ``config`` is what the source needs to build the architecture; ``assets`` are files that belong
-    to the model beside its weights, by the name they are saved under. ``writes`` says that it has a
-    pretrained decoder: it can write text. ``weights`` need not be there where it was described without.
-    ``adapted`` says what was done to the model so that it takes what it is given.
+    to the model beside its weights, by the name they are saved under. ``writes`` is how it can write
+    text, if at all: by a decoder above its encoder, or going on from what it has read. ``weights`` need not
+    be there where it was described without. ``adapted`` says what was done to the model so that it takes
+    what it is given.
     """
 
     base: str
@@ -78,7 +84,7 @@ class Pretrained:
     weights: Path
     weights_digest: str
     preprocess: Preprocess
-    writes: bool = False
+    writes: Literal["", "above", "on"] = ""
     adapted: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     assets: Mapping[str, Path] = field(default_factory=dict)
@@ -111,6 +117,10 @@ class Frozen(ABC):
     @abstractmethod
     def network(self) -> Network:
         """Build the architecture with these weights, in evaluation mode."""
+
+    @abstractmethod
+    def new_trunk(self) -> "nn.Module":
+        """Build the trunk, in evaluation mode: a module of the caller's own, to train."""
 
 
 class Source(ABC):
@@ -163,11 +173,15 @@ class Tap:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A tap's place in a row of features: [start, stop)."""
+    """A tap's place in a row of features: [start, stop).
+
+    ``weight`` is how much each feature counts beside those of other columns where a penalty shrinks them.
+    """
 
     name: str
     start: int
     stop: int
+    weight: float = 1.0
 
 
 class Modality(ABC):
@@ -183,7 +197,7 @@ class Modality(ABC):
 
     @abstractmethod
     def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> Preprocess:
-        """Apply the user's ``image_size`` or ``max_length``, and this modality's own ways and name.
+        """Apply the user's ``image_size``, ``max_length`` or ``tiles``, and this modality's own ways.
 
         Raises UserError for a size without meaning.
         """

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from headstart.contracts import Listing, Reader
+from headstart.contracts import Languages, Listing, PairReader, Reader
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.data import listing, tables
@@ -13,9 +13,10 @@ from headstart.data.rows import SUFFIXES
 _FORM = "DATA/<class>/file, DATA/train/<class>/file, or a table with a label column"
 
 
-def read(path: Path, layouts: Sequence[str]) -> Listing:
+def read(path: Path, layouts: Sequence[str], wanted: Languages = ("", "")) -> Listing:
     """List the examples under ``path`` by the first of ``layouts`` that recognises it.
 
+    ``wanted`` are the codes of the languages to translate from and into, where the user named them.
     Raises UserError, in one sentence, where the path is missing or empty, where no layout fits, or
     where there is only one class.
     """
@@ -24,6 +25,14 @@ def read(path: Path, layouts: Sequence[str]) -> Listing:
     if name is None:
         raise _unrecognised(path, layouts)
     reader: Reader = plugins.load("layout", name)
+    if isinstance(reader, PairReader):
+        return reader.read_pairs(path, wanted)
+    if any(wanted):
+        raise UserError(
+            f"languages named for data in the {name} layout",
+            "data in two languages",
+            "leave --source-language and --target-language out",
+        )
     found = reader.read(path)
     _check_two_classes(path, found)
     return found
@@ -41,7 +50,7 @@ def _of_tables(path: Path, layouts: Sequence[str]) -> str | None:
     if path.is_file() and path.suffix.lower() not in SUFFIXES:
         return None
     # A stray table beside class folders is no data set.
-    if (path.is_dir() and listing.subfolders(path)) or not tables.tables(path):
+    if (path.is_dir() and listing.subfolders(path)) or not tables.pieces(path):
         return None
     return next((name for name in layouts if name.endswith("-table")), None)
 

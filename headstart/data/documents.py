@@ -79,6 +79,22 @@ def document_column(table: Rows, file: Path) -> int:
     return place
 
 
+def note(names: Sequence[str], found: Roles, file: Path, collector: listing.Collector) -> None:
+    """Say which columns were read as what, and which were not."""
+    places = {
+        "document": found.document,
+        "summary": found.summary,
+        "title": found.title,
+        "split": found.split,
+    }
+    for part, place in places.items():
+        if place is not None:
+            collector.note(f"read column {names[place]!r} as the {part}", file.name)
+    for place, column in enumerate(names):
+        if place not in places.values():
+            collector.note("columns left out", column or f"column {place + 1}, without a name")
+
+
 def collect(split: str, example: Example, collector: listing.Collector) -> None:
     """Take a document with its summary into a split, or list why it cannot be used."""
     if not (example.text or "").strip():

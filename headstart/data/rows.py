@@ -1,4 +1,4 @@
-"""Rows of text out of CSV, TSV, JSON Lines and Parquet; what is wrong with a file is told with its row.
+"""Rows of text out of CSV, TSV, JSON Lines, Parquet and Arrow; what is wrong is told with its row.
 
 A row's number is the one a spreadsheet or editor shows: the header of a CSV file is row 1.
 """
@@ -6,6 +6,7 @@ A row's number is the one a spreadsheet or editor shows: the header of a CSV fil
 import codecs
 import csv
 import io
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 
 from headstart.core.errors import UserError
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".arrow")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _DELIMITERS = ",;\t|"
 _MAX_CELL = 10_000_000
@@ -39,13 +40,15 @@ def read_rows(file: Path, head_bytes: int | None = None) -> Rows:
     """Open a table; its rows are checked as they are taken.
 
     ``head_bytes`` bounds what is read of a text file, up to the last whole line in it: for a first
-    look, since the end may then lie inside a cell. Parquet is always read piece by piece.
+    look, since the end may then lie inside a cell. Parquet and Arrow are always read piece by piece.
     Raises UserError, with the row where there is one, for an unreadable encoding, NUL bytes, a ragged
     row, a column named twice, and whatever is no table.
     """
     suffix = file.suffix.lower()
     if suffix == ".parquet":
         return _parquet(file)
+    if suffix == ".arrow":
+        return _arrow(file)
     text, notes = _text(file, head_bytes)
     if suffix in (".jsonl", ".ndjson"):
         return _json_lines(file, text, notes)
@@ -191,3 +194,36 @@ def _parquet_rows(file: Path, opened: Any) -> Iterator[tuple[int, Sequence[objec
         raise UserError(
             f"{file} is damaged after row {number} ({reason})", "a whole file", "write it again"
         ) from None
+
+
+def arrow_batches(file: Path, remedy: str = "write it again") -> Iterator[Any]:
+    """Yield the record batches of an Arrow file, be it a stream or not, one in memory at a time.
+
+    Raises UserError for a file that is no Arrow, and where it is damaged.
+    """
+    import pyarrow
+
+    try:
+        with pyarrow.OSFile(str(file)) as source:
+            if source.read(6) == b"ARROW1":
+                opened = pyarrow.ipc.open_file(source)
+                yield from (opened.get_batch(place) for place in range(opened.num_record_batches))
+            else:
+                source.seek(0)
+                yield from pyarrow.ipc.open_stream(source)
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise UserError(f"{file} is no readable Arrow stream ({reason})", "a whole file", remedy) from None
+
+
+def _arrow(file: Path) -> Rows:
+    batches = arrow_batches(file)
+    first = next(batches, None)
+    if first is None:
+        raise UserError(f"{file} is empty", "rows", "name another file")
+    records = (
+        record
+        for batch in itertools.chain([first], batches)
+        for record in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    )
+    return Rows(_columns(file, tuple(first.schema.names)), enumerate(records, 1))

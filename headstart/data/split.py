@@ -1,7 +1,8 @@
 """Train, validation and test: as given, or drawn; always a function of the seed and the keys alone."""
 
 import hashlib
-from collections import Counter, defaultdict
+import itertools
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +14,7 @@ from headstart.contracts import Example, Listing
 from headstart.core.errors import UserError
 from headstart.core.records import Dropped, Note
 from headstart.data.listing import UNSPLIT, check_classes, in_order
+from headstart.data.stratify import deal
 
 SHARE = 0.15
 """The share of unsplit data that goes to validation, and again to test."""
@@ -26,7 +28,7 @@ class Dataset:
 
     ``val`` is empty where selection is to be carved out of ``train`` (see ``folds``); ``test`` is what
     is reported on, and ``reported`` is the name the data itself gives it; ``made`` says in a sentence
-    how the splits came about.
+    how the splits came about; ``languages`` are those of text and target, empty where nobody named them.
     """
 
     layout: str
@@ -38,13 +40,20 @@ class Dataset:
     made: str
     dropped: tuple[Dropped, ...]
     notes: tuple[Note, ...]
+    languages: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """Name the kind of truth (``Truth.kind``)."""
+        return self.train[0].kind
 
 
 def arrange(listing: Listing, seed: int) -> Dataset:
     """Give every example its role: given splits are kept, unsplit data is divided 70/15/15 by class.
 
-    Raises UserError for a class with too few examples (3 unsplit, 2 in a given train split), for a
-    class that training never sees, and where there is nothing to train on.
+    Examples that are not to be trained on are dropped from the train split alone. Raises UserError for a
+    class with too few examples (3 unsplit, 2 in a given train split), for a class that training never
+    sees, and where there is nothing to train on.
     """
     splits = {name: tuple(examples) for name, examples in listing.splits.items() if examples}
     check_classes(splits)
@@ -53,7 +62,8 @@ def arrange(listing: Listing, seed: int) -> Dataset:
     drawn = set(splits) in ({UNSPLIT}, {"train"})
     if drawn:
         train, val, test = _drawn(splits.get(UNSPLIT, train), seed)
-        made = f"70/15/15 drawn from all examples with seed {seed}, each class in proportion"
+        made = f"70/15/15 drawn from all examples with seed {seed}"
+        made += ", each class in proportion" if any(example.label for example in train) else ""
     elif not train:
         raise UserError(f"only {_named(splits)} found", "examples to train on", "add a train split")
     elif not test:
@@ -63,10 +73,11 @@ def arrange(listing: Listing, seed: int) -> Dataset:
         made = "train and test as given; selection within train by cross-validation"
     else:
         made = "train, val and test as given"
+    train, unfit = _fit_to_train(train, listing)
     if not drawn:
         _check_given(train)
     labelled = all(example.truth is None for example in train)
-    classes = in_order({example.label for example in train} - {""}) if labelled else listing.classes
+    classes = in_order(name for example in train for name in example.names()) if labelled else listing.classes
     if len(classes) == 1:
         raise UserError(f"a single class, {classes[0]!r}, to train on", "two or more", "add a second class")
     return Dataset(
@@ -77,8 +88,9 @@ def arrange(listing: Listing, seed: int) -> Dataset:
         test=test,
         reported=reported,
         made=made,
-        dropped=listing.dropped,
+        dropped=(*listing.dropped, *unfit),
         notes=listing.notes,
+        languages=listing.languages,
     )
 
 
@@ -105,25 +117,94 @@ def folds(labels: Sequence[int] | Indices, seed: int, count: int = 5) -> list[tu
     return [(np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)) for fold in range(used)]
 
 
+def folds_of(examples: Sequence[Example], seed: int, count: int = 5) -> list[tuple[Indices, Indices]]:
+    """Divide labelled examples for cross-validation, each class or label in proportion; see ``folds``."""
+    if not _several(examples):
+        _, label_ids = np.unique([example.label for example in examples], return_inverse=True)
+        return folds(label_ids, seed, count)
+    order = np.random.default_rng(seed).permutation(len(examples))
+    used = min(count, len(examples))
+    fold_N = np.empty(len(examples), dtype=np.int64)
+    fold_N[order] = deal([examples[place].names() for place in order], [1 / used] * used)
+    return [(np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)) for fold in range(used)]
+
+
+def _several(examples: Sequence[Example]) -> bool:
+    """Say whether an example may have several labels."""
+    return any(example.truth is not None and example.names() for example in examples)
+
+
+def _fit_to_train(
+    train: tuple[Example, ...], listing: Listing
+) -> tuple[tuple[Example, ...], tuple[Dropped, ...]]:
+    """Return the examples to train on, and those that are not fit for it, with reasons."""
+    if listing.unfit is None:
+        return train, ()
+    reasons = [listing.unfit(example) for example in train]
+    fit = tuple(example for example, reason in zip(train, reasons, strict=True) if reason is None)
+    unfit = tuple(
+        Dropped(file=example.key, reason=reason)
+        for example, reason in zip(train, reasons, strict=True)
+        if reason is not None
+    )
+    if not fit:
+        found = f"none of {len(train):,} examples is fit to train on (the first: {unfit[0].reason})"
+        raise UserError(found, "some that are", "look at the data, or give other data")
+    return fit, unfit
+
+
 def _drawn(examples: Sequence[Example], seed: int) -> tuple[tuple[Example, ...], ...]:
-    """Divide each class 70/15/15, at least one of it in each part."""
+    """Divide 70/15/15, each class or label in proportion; groups stay together."""
+    parts = (_by_label if _several(examples) else _by_class)(examples, seed)
+    return tuple(tuple(sorted(part, key=lambda example: example.key)) for part in parts)
+
+
+def _groups(examples: Sequence[Example]) -> dict[str, list[Example]]:
+    """Return the examples by group; what is in none is a group of its own."""
+    groups: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        groups[example.key if example.group is None else example.group].append(example)
+    return groups
+
+
+def _by_label(examples: Sequence[Example], seed: int) -> tuple[list[Example], ...]:
+    """Divide examples of several labels, each label in proportion."""
+    groups = _groups(examples)
+    ranked = [groups[name] for name in sorted(groups, key=lambda name: _rank(seed, name))]
+    names = [sorted({name for one in group for name in one.names()}) for group in ranked]
+    dealt = deal(names, [1 - 2 * SHARE, SHARE, SHARE])
+    parts = tuple(
+        [one for group, at in zip(ranked, dealt, strict=True) for one in group if at == part]
+        for part in range(3)
+    )
+    if not all(parts):
+        raise UserError(f"only {len(examples)} examples", "ten or more to divide", "add examples")
+    return parts
+
+
+def _by_class(examples: Sequence[Example], seed: int) -> tuple[list[Example], ...]:
+    """Divide each class, at least one of it in each part."""
     by_class: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
         by_class[example.label].append(example)
-    few = {name: len(members) for name, members in by_class.items() if len(members) < 3}
+    grouped = {name: _groups(members) for name, members in by_class.items()}
+    few = {name: len(groups) for name, groups in grouped.items() if len(groups) < 3}
     if few:
         remedy = "add examples, or remove the class"
         raise UserError(
             f"too few examples of {_counted(few)}", "3 or more of each class (train, val, test)", remedy
         )
     train, val, test = list[Example](), list[Example](), list[Example]()
-    for members in by_class.values():
-        ranked = sorted(members, key=lambda example: _rank(seed, example.key))
-        held = max(1, int(SHARE * len(ranked) + 0.5))
-        val += ranked[:held]
-        test += ranked[held : 2 * held]
-        train += ranked[2 * held :]
-    return tuple(tuple(sorted(part, key=lambda example: example.key)) for part in (train, val, test))
+    for groups in grouped.values():
+        ranked = deque(groups[name] for name in sorted(groups, key=lambda name: _rank(seed, name)))
+        held = max(1, int(SHARE * sum(map(len, ranked)) + 0.5))
+        for part, left in ((val, 2), (test, 1)):
+            taken = 0
+            while taken < held and len(ranked) > left:
+                taken += len(ranked[0])
+                part.extend(ranked.popleft())
+        train += itertools.chain.from_iterable(ranked)
+    return train, val, test
 
 
 def _rank(seed: int, key: str) -> bytes:

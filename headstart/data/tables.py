@@ -15,31 +15,80 @@ from headstart.data.columns import PICTURE_NAME
 from headstart.data.rows import SUFFIXES, Rows, cell_text, read_rows
 from headstart.data.signature import HEAD_BYTES, picture_format
 
-_SHARD = re.compile(r"-0+-of-0*1$")
+_SHARD = re.compile(r"-(\d+)-of-(\d+)$")
+_AFTER_NAME = re.compile(r".*[-_.]")
 _LOOKED_BYTES, _LOOKED_ROWS, _LOOKED_FILES = 1 << 18, 200, 8
 
 log = logging.getLogger(__name__)
 
 
 def tables(path: Path) -> dict[str, Path]:
-    """Return a file as unsplit; of a folder the table of each split, else its only table as unsplit."""
+    """Return a file as unsplit; of a folder the table of each split, else its only table as unsplit.
+
+    Empty where a split is in several pieces.
+    """
+    found = pieces(path)
+    return (
+        {split: files[0] for split, files in found.items()}
+        if all(len(f) == 1 for f in found.values())
+        else {}
+    )
+
+
+def pieces(path: Path) -> dict[str, list[Path]]:
+    """Return the tables of each split, in order: ``train.csv``, ``train-00000-of-00002.parquet`` ...
+
+    Where no table is called after a split, their names may end so (``wmt14-train.arrow``); else an only table
+    is unsplit. Raises UserError where two tables are one split's and no pieces of it, or where pieces lack.
+    """
     if path.is_file():
-        return {listing.UNSPLIT: path}
+        return {listing.UNSPLIT: [path]}
+    entries = [entry for entry in listing.entries(path) if not listing.is_hidden(entry.name)]
+    saved = any(entry.name == "state.json" for entry in entries)  # a saved data set, whose reader knows more
     files = [
         path / entry.name
-        for entry in listing.entries(path)
-        if not listing.is_hidden(entry.name) and entry.name.lower().endswith(SUFFIXES) and entry.is_file()
+        for entry in entries
+        if entry.name.lower().endswith(SUFFIXES)
+        and not (saved and entry.name.endswith(".arrow"))
+        and entry.is_file()
     ]
-    by_split: dict[str, Path] = {}
-    for file in files:
-        split = listing.SPLIT_NAMES.get(_SHARD.sub("", file.stem.strip().lower()))
-        if split in by_split:
-            pair = f"{by_split[split].name} and {file.name} both name the {split} split"
-            raise UserError(pair, "one table per split", "remove one of them")
-        if split is not None:
-            by_split[split] = file
-    in_order = {split: by_split[split] for split in listing.SPLITS if split in by_split}
-    return in_order or ({listing.UNSPLIT: files[0]} if len(files) == 1 else {})
+    stems = {file: _SHARD.sub("", file.stem.strip().lower()) for file in files}
+    splits = {file: listing.SPLIT_NAMES.get(stem) for file, stem in stems.items()}
+    if not any(splits.values()):
+        splits = {file: listing.SPLIT_NAMES.get(_AFTER_NAME.sub("", stem)) for file, stem in stems.items()}
+    by_split = {
+        name: [file for file in files if splits[file] == name]
+        for name in listing.SPLITS
+        if name in splits.values()
+    }
+    for split, together in by_split.items():
+        _check_pieces(split, together)
+    return by_split or ({listing.UNSPLIT: files} if len(files) == 1 else {})
+
+
+def _check_pieces(split: str, files: Sequence[Path]) -> None:
+    """Raise UserError unless the files are one table, or all pieces of one."""
+    shards = [_SHARD.search(file.stem.strip()) for file in files]
+    if len(files) == 1 and shards[0] is None:
+        return
+    if any(shard is None for shard in shards):
+        pair = f"{files[0].name} and {files[1].name} both name the {split} split"
+        raise UserError(pair, "one table per split", "remove one of them")
+    numbers = sorted((int(shard[1]), int(shard[2])) for shard in shards if shard is not None)
+    if numbers != [(place, len(files)) for place in range(len(files))]:
+        found = f"the {split} split has {len(files)} of {numbers[0][1]} pieces ({files[0].name} ...)"
+        raise UserError(found, "all of them, each once", "fetch those that lack")
+
+
+def split_of(cells: Sequence[object], place: int | None, split: str, row: str) -> str | None:
+    """Return a row's split: the table's, else the one that its cell names; None where that is empty.
+
+    Raises UserError, naming the row, for a cell that names none.
+    """
+    if split != listing.UNSPLIT or place is None:
+        return split
+    value = cell_text(cells[place], f"{row}, split")
+    return split_name(value, row) if value else None
 
 
 def texts(file: Path) -> Iterator[Example]:
@@ -47,7 +96,7 @@ def texts(file: Path) -> Iterator[Example]:
     table = read_rows(file)
     for note in table.notes:
         log.info("%s: %s", file, note)
-    place = columns.text(table.columns, lambda: _first(read_rows(file, _LOOKED_BYTES)), file)
+    place = columns.text(table.columns, lambda: head(look(file)), file)
     log.info("%s: read column %r as the text", file, table.columns[place])
     for number, cells in table.rows:
         text = cell_text(cells[place], f"{file}, row {number}, text")
@@ -67,10 +116,10 @@ def kind(file: Path) -> Literal["pictures", "texts"] | None:
     if file.suffix.lower() not in SUFFIXES:
         return None
     try:
-        table = read_rows(file, _LOOKED_BYTES)
+        table = look(file)
     except (UserError, OSError):
         return None
-    rows = _first(table)
+    rows = head(table)
     path, labels = (columns.find(table.columns, names) for names in (columns.PATHS, columns.PICTURE_LABELS))
     if path is not None and labels is not None and _name_pictures(rows, path, file.parent):
         return "pictures"
@@ -81,8 +130,13 @@ def kind(file: Path) -> Literal["pictures", "texts"] | None:
     return "texts"
 
 
-def _first(table: Rows) -> list[Sequence[object]]:
-    """Return the first rows that are whole: the end of the head may lie inside one."""
+def look(file: Path) -> Rows:
+    """Open a table for a look at its first rows. Raises UserError for what is none."""
+    return read_rows(file, _LOOKED_BYTES)
+
+
+def head(table: Rows) -> list[Sequence[object]]:
+    """Return the cells of the first rows that are whole: the end of what was read may lie inside one."""
     rows: list[Sequence[object]] = []
     with suppress(UserError, OSError):  # a broken row is for the reader to report
         rows.extend(cells for _, cells in islice(table.rows, _LOOKED_ROWS))

@@ -6,28 +6,31 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Fold
+from headstart.contracts import Above, Array, Column, Fold, Training
 from headstart.core.frameworks import prepare_torch
+from headstart.fitting.checkpoints import Checkpoints
+from headstart.fitting.linear import problem_of
 from headstart.fitting.loop import Objective, minimise, shuffled
 from headstart.fitting.probe import Problem, View
 from headstart.fitting.recipe import Recipe
 from headstart.maths import softmax
 from headstart.model.head import DenseHead
+from headstart.specs import FitSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
 def train(
-    problem: Problem, columns: Sequence[Column], fold: Fold, hidden: int, l2: float, recipe: Recipe
+    training: Training, columns: Sequence[Column], hidden: int, l2: float, recipe: Recipe
 ) -> tuple[DenseHead, list[dict[str, float]]]:
-    """Train on the fold's first part, keep the epoch that is best on its second.
+    """Train on the first fold's first part, keep the epoch that is best on its second.
 
     Returns the head and the history: loss and validation figures by epoch. Raises UserError where
     the learning rate makes the loss diverge.
     """
-    objective = _Dense(problem, columns, fold, hidden, l2, recipe)
-    history = minimise(objective, recipe, "Training the head")
+    objective = _Dense(problem_of(training), columns, training.folds[0], hidden, l2, recipe)
+    history = minimise(objective, recipe, "Training the head", Checkpoints(training.checkpoints / "head"))
     return objective.head(), history
 
 
@@ -61,7 +64,7 @@ class _Dense(Objective):
         x_nD = torch.from_numpy(self.scaling.apply(self.view.read(places_n)))
         loss = torch.nn.functional.cross_entropy(
             self.module(x_nD),
-            torch.from_numpy(self.problem.targets_N[places_n]),
+            torch.from_numpy(self.problem.targets[places_n]),
             reduction="sum",
             label_smoothing=self.recipe.label_smoothing,
         )
@@ -73,7 +76,7 @@ class _Dense(Objective):
         """Return log loss and accuracy on the held-out examples."""
         loss, right, head = 0.0, 0, self.head()
         for part in self.view.pieces(self.held_out):
-            p_nK, y_n = head.outputs(self.view.read(part)), self.problem.targets_N[part]
+            p_nK, y_n = head.outputs(self.view.read(part)), self.problem.targets[part]
             loss -= float(np.log(np.maximum(p_nK[np.arange(len(y_n)), y_n], 1e-15)).sum())
             right += int((p_nK.argmax(axis=1) == y_n).sum())
         return {"log_loss": loss / len(self.held_out), "accuracy": right / len(self.held_out)}
@@ -84,6 +87,48 @@ class _Dense(Objective):
         first = softmax.Linear(tensors[0].T.astype(np.float64), tensors[1].astype(np.float64))
         second = softmax.Linear(tensors[2].T.copy(), tensors[3].copy())
         return DenseHead.of(self.columns, [self.scaling.fold(first), second])
+
+
+@final
+class DenseAbove(Above):
+    """Dense layers on pooled features as they are; what they see is put side by side."""
+
+    def __init__(
+        self, problem: Problem, columns: Sequence[Column], head: DenseHead | None, spec: FitSpec
+    ) -> None:
+        torch = prepare_torch()
+        self.problem, self.smoothing = problem, spec.label_smoothing or 0.0
+        self.columns = tuple(columns) if head is None else head.columns
+        width = sum(column.stop - column.start for column in self.columns)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(spec.seed)
+            if spec.head_hidden is None:
+                self.module = torch.nn.Sequential(torch.nn.Linear(width, problem.num_classes))
+            else:
+                self.module = _network(width, spec.head_hidden, problem.num_classes)
+        if head is not None:
+            solved = [array for layer in head.layers for array in (layer.weight_DK.T, layer.bias_K)]
+            with torch.no_grad():
+                for parameter, array in zip(self.module.parameters(), solved, strict=True):
+                    parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+
+    def loss(
+        self, seen: Mapping[str, Any], inputs: Mapping[str, Any], places_n: Array
+    ) -> "tuple[Tensor, float]":
+        """Return the cross-entropy summed over examples, and how many there are."""
+        torch = prepare_torch()
+        logits_nK = self.module(torch.cat([seen[column.name] for column in self.columns], dim=1))
+        y_n = torch.from_numpy(self.problem.targets[places_n])
+        loss = torch.nn.functional.cross_entropy(
+            logits_nK, y_n, reduction="sum", label_smoothing=self.smoothing
+        )
+        return loss, float(len(places_n))
+
+    def head(self) -> DenseHead:
+        """Return the layers as they stand."""
+        tensors: list[Any] = [tensor.detach().numpy() for tensor in self.module.parameters()]
+        pairs = zip(tensors[::2], tensors[1::2], strict=True)
+        return DenseHead.of(self.columns, [softmax.Linear(w.T.copy(), b.copy()) for w, b in pairs])
 
 
 def _network(num_features: int, hidden: int, num_classes: int) -> "nn.Sequential":

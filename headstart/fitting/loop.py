@@ -11,7 +11,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,16 +18,16 @@ import numpy as np
 from headstart.contracts import Array
 from headstart.core.errors import MachineError, UserError
 from headstart.core.frameworks import prepare_torch
+from headstart.core.memory import is_out_of_memory
 from headstart.core.progress import progress
+from headstart.fitting.checkpoints import Checkpoints, interruptible
 from headstart.fitting.recipe import Recipe
+from headstart.fitting.standing import WATCHED_STEPS, Keeper, State
 
 if TYPE_CHECKING:
     from torch import Tensor, nn, optim
 
 log = logging.getLogger(__name__)
-
-_OUT_OF_MEMORY = ("out of memory", "not enough memory", "bad_alloc", "can't allocate memory")
-_WATCHED_STEPS, _DIVERGED = 8, 4.0
 
 
 class Objective(ABC):
@@ -49,70 +48,65 @@ class Objective(ABC):
         """Return figures on held-out data, by name; the first one is to become small."""
 
 
-@dataclass
-class _State:
-    """Where training stands, weights and optimizer apart; ``best`` are (figure, epoch, weights)."""
-
-    step: int = 0
-    parts: int = 1
-    losses: list[float] = field(default_factory=list)
-    history: list[dict[str, float]] = field(default_factory=list)
-    best: "list[tuple[float, int, dict[str, Tensor]]]" = field(default_factory=list)
-
-    def diverged(self) -> bool:
-        """Say whether the loss is not finite, or far above where it began, for some steps on end."""
-        first, last = self.losses[:_WATCHED_STEPS], self.losses[-_WATCHED_STEPS:]
-        return not math.isfinite(last[-1]) or min(last) > _DIVERGED * float(np.mean(first))
-
-
-def minimise(objective: Objective, recipe: Recipe, label: str) -> list[dict[str, float]]:
+def minimise(
+    objective: Objective, recipe: Recipe, label: str, checkpoints: Checkpoints | None = None
+) -> list[dict[str, float]]:
     """Train the module in place: it ends with the weights of the best epoch, or the mean of the best few.
 
-    Returns the history, a record an epoch. Raises UserError where the loss diverges before any epoch
-    was finished, MachineError where a single example does not fit into memory.
+    Goes on from the newest of ``checkpoints``. Returns the history, a record an epoch. Raises UserError
+    where the loss diverges before any epoch was finished, MachineError where a single example does not fit
+    into memory, KeyboardInterrupt where it was told to stop: the step at hand is finished and saved first.
     """
-    optimizer, state = recipe.build(objective.module), _State(parts=recipe.accumulate)
-    begun_s, steps = time.monotonic(), recipe.epochs * len(objective.batches(0))
-    with progress(steps, label, "steps") as advance, _own_random_state() as draw:
-        for epoch in range(recipe.epochs):
-            taught, weight = 0.0, 0.0
+    optimizer, state = recipe.build(objective.module), State(parts=recipe.accumulate)
+    keep = Keeper(objective.module, optimizer, state, checkpoints)
+    keep.restore()
+    begun_s, steps = time.monotonic() - state.elapsed_s, recipe.epochs * len(objective.batches(0))
+    with progress(steps, label, "steps") as advance, _own_random_state() as draw, interruptible() as told:
+        advance(state.step)
+        over, share = _is_over(recipe, state), 0.0
+        while not over:
             objective.module.train()
-            for places_n in objective.batches(epoch):
-                elapsed = (time.monotonic() - begun_s) / recipe.seconds
-                _set_rate(optimizer, recipe.rate(state.step, max(state.step / steps, elapsed)))
+            for places_n in objective.batches(state.epoch)[state.place :]:
+                state.elapsed_s = time.monotonic() - begun_s
+                share = max(state.step / steps, state.elapsed_s / recipe.seconds)
+                _set_rate(optimizer, recipe.rate(state.step, share))
                 draw(recipe.seed, state.step)
-                step_loss, step_weight = _step(objective, optimizer, places_n, (epoch, recipe.clip), state)
-                taught, weight = taught + step_loss, weight + step_weight
-                state.step += 1
+                _step(objective, optimizer, places_n, recipe.clip, state)
                 advance(1)
-                if state.diverged() or elapsed >= 1:
+                if state.diverged() or share >= 1:
                     break
+                if told() or keep.is_due():
+                    keep.save()
+                    if told():
+                        raise KeyboardInterrupt
             if state.diverged():
                 _tell_divergence(recipe, state)
                 break
             objective.module.eval()
-            figures = objective.validate()
-            _record(objective, recipe, state, {"epoch": epoch + 1, "loss": taught / weight, **figures})
-            waited = epoch + 1 - state.best[0][1]
-            if elapsed >= 1 or (recipe.patience is not None and waited >= recipe.patience):
-                break
+            _finish_epoch(objective, recipe, state, objective.validate())
+            over = share >= 1 or _is_over(recipe, state)
     _keep_best(objective, state)
     return state.history
+
+
+def _is_over(recipe: Recipe, state: State) -> bool:
+    """Say whether there are no more epochs, or none of the last few was better."""
+    waited = state.epoch - state.best[0][1] if state.best else 0
+    return state.epoch >= recipe.epochs or (recipe.patience is not None and waited >= recipe.patience)
 
 
 def _step(
     objective: Objective,
     optimizer: "optim.Optimizer",
     places_n: Array,
-    how: tuple[int, float | None],
-    state: _State,
-) -> tuple[float, float]:
-    """Take one step, in more parts where memory is short; return the sum of losses and its weight."""
-    epoch, clip = how
+    clip: float | None,
+    state: State,
+) -> None:
+    """Take one step, in more parts where memory is short."""
     while True:
         try:
             parts = np.array_split(places_n, min(state.parts, len(places_n)))
-            total, weight = _accumulate(objective, parts, epoch)
+            total, weight = _accumulate(objective, parts, state.epoch)
             break
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -126,7 +120,8 @@ def _step(
     state.losses.append(total / weight)
     if math.isfinite(total):
         _apply(objective.module, optimizer, weight, clip)
-    return total, weight
+    state.taught, state.weight = state.taught + total, state.weight + weight
+    state.step, state.place = state.step + 1, state.place + 1
 
 
 def _accumulate(objective: Objective, parts: Sequence[Array], epoch: int) -> tuple[float, float]:
@@ -149,28 +144,25 @@ def _apply(module: "nn.Module", optimizer: "optim.Optimizer", weight: float, cli
 
     gradients = [one.grad for one in module.parameters() if one.grad is not None]
     for gradient in gradients:
-        gradient /= weight
+        gradient.div_(weight)
     if clip is not None:
         nn.utils.clip_grad_norm_(module.parameters(), clip)
     optimizer.step()
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether an error tells that memory was short: torch has no one class for that."""
-    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
-
-
-def _record(objective: Objective, recipe: Recipe, state: _State, figures: dict[str, float]) -> None:
+def _finish_epoch(objective: Objective, recipe: Recipe, state: State, figures: Mapping[str, float]) -> None:
     """Note an epoch's figures, and keep its weights where it is among the best."""
-    state.history.append(figures)
-    names = [name for name in figures if name not in ("epoch", "loss")]
+    state.epoch, state.place = state.epoch + 1, 0
+    told = {"epoch": state.epoch, "seconds": round(state.elapsed_s, 1), "loss": state.taught / state.weight}
+    state.taught, state.weight = 0.0, 0.0
+    state.history.append({**told, **figures})
     weights = {name: one.detach().clone() for name, one in objective.module.state_dict().items()}
-    state.best.append((figures[names[0]], len(state.history), weights))
+    state.best.append((next(iter(figures.values())), state.epoch, weights))
     state.best.sort(key=lambda one: one[:2])
     del state.best[recipe.average :]
 
 
-def _keep_best(objective: Objective, state: _State) -> None:
+def _keep_best(objective: Objective, state: State) -> None:
     """Load the mean of the best epochs' weights where that is better on held-out data, else the best's."""
     best = state.best[0][2]
     if len(state.best) > 1:
@@ -193,10 +185,10 @@ def _mean(states: "Sequence[dict[str, Tensor]]") -> "dict[str, Tensor]":
     }
 
 
-def _tell_divergence(recipe: Recipe, state: _State) -> None:
+def _tell_divergence(recipe: Recipe, state: State) -> None:
     """Say that training stops. Raises UserError where it went wrong from the start."""
     lower = f"give a --learning-rate below {recipe.learning_rate:g}"
-    if not state.best or state.step <= _WATCHED_STEPS:
+    if not state.best or state.step <= WATCHED_STEPS:
         raise UserError(f"the loss diverged at step {state.step}", "a finite loss that falls", lower)
     log.warning(
         "the loss diverged at step %d: epoch %d's weights are kept; %s", state.step, state.best[0][1], lower

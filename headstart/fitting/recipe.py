@@ -97,7 +97,7 @@ class Recipe:
 def refuse_gradient_options(spec: FitSpec, why: str, remedy: str) -> None:
     """Raise UserError where the user asks for steps of a head that is solved."""
     given = [flag(name) for name in GRADIENT_OPTIONS if getattr(spec, name) is not None]
-    if given:
+    if given and spec.strategy == "head":  # else they are for the steps that follow
         raise UserError(
             f"{given[0]} {why}", "no such option, because that head is solved, not stepped", remedy
         )

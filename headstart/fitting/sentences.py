@@ -46,16 +46,15 @@ class Labelled:
 
     def view(self, columns: Sequence[Column]) -> View:
         """Return what the head sees of each unit: columns of features and the surface's figures."""
-        width = sum(column.stop - column.start for column in columns) + self.surface_MS.shape[1]
 
         def read(places_m: Array) -> Array:
             return np.hstack([self.rows.read(places_m, columns), self.surface_MS[places_m]])
 
-        return View(read=read, width=width)
+        return View.with_more(read, columns, self.surface_MS.shape[1])
 
     def problem(self) -> Problem:
         """Return the targets: 1 for the sentences that the oracle takes."""
-        return Problem(rows=self.rows, targets_N=self.targets_M, num_classes=2)
+        return Problem(rows=self.rows, targets=self.targets_M, num_classes=2, ranks=True)
 
 
 def label(training: Training, last: Column) -> Labelled:
@@ -66,7 +65,7 @@ def label(training: Training, last: Column) -> Labelled:
     )
     parts: list[Array] = []
     targets_M = np.zeros(rows.starts_N1[-1], dtype=np.int64)
-    with progress(len(used_n), "Finding the best sentences", training.task.unit) as advance:
+    with progress(len(used_n), "Finding the best sentences", training.reading.task.unit) as advance:
         for start in range(0, len(used_n), _PIECE):
             piece_n = used_n[start : start + _PIECE]
             units = rows.units(piece_n)
@@ -209,5 +208,10 @@ class _Form:
     cut: Mapping[str, float] | None
 
     def described(self) -> dict[str, Any]:
-        budget = self.head.budget
-        return {"length": f"{budget.amount:g} {budget.kind}", "cut": self.cut, "rouge": round(self.rouge, 5)}
+        kind, amount = self.head.budget.kind, self.head.budget.amount
+        length = f"{amount:.0%} of the sentences" if kind == "share" else f"{amount:g} sentences"
+        return {
+            "length": "1 sentence" if length == "1 sentences" else length,
+            "cut": self.cut,
+            "rouge": round(self.rouge, 5),
+        }

@@ -1,14 +1,14 @@
 """Heads that sort into classes: the convex one, and a dense one trained by gradient steps."""
 
 from collections.abc import Mapping, Sequence
-from typing import final
+from typing import Any, cast, final
 
-from headstart.contracts import Column, Head, Kept, Learner, Pretrained, Trained, Training
-from headstart.core.errors import UserError
+from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.fitting import dense
 from headstart.fitting.linear import choose_and_solve, problem_of
-from headstart.fitting.probe import View
+from headstart.fitting.probe import View, chosen_sets
 from headstart.fitting.recipe import Recipe, refuse_gradient_options
+from headstart.learners._options import refuse_mask_options
 from headstart.model.head import DenseHead
 
 
@@ -18,6 +18,7 @@ class Classes(Learner):
 
     name = "classes"
     modalities = ("picture", "text")
+    whole = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""
@@ -25,22 +26,22 @@ class Classes(Learner):
 
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose layers and lambda on the folds, then train on all the given examples."""
-        wanted = training.spec.layers
-        if wanted != "auto" and not sets.get(wanted):
-            raise UserError(
-                f"--layers {wanted} of a model without them", f"one of {', '.join(sets)}", "choose one"
-            )
+        refuse_mask_options(training.spec, "a head of classes")
+        used = chosen_sets(training.spec.layers, sets)
         if training.spec.head_hidden is not None:
-            layers = "last" if wanted == "auto" else wanted
-            return _dense(training, layers, sets[layers])
+            layers = next(name for name in ("last", *used) if name in used)
+            return _dense(training, layers, used[layers])
         refuse_gradient_options(
             training.spec, "without --head-hidden", "add --head-hidden 1024 or leave it out"
         )
-        names = [name for name in sets if sets[name]] if wanted == "auto" else [wanted]
-        views = {name: View.of_columns(training.rows, sets[name]) for name in names}
-        layer, objective = choose_and_solve(training, views)
-        head = DenseHead.of(sets[objective["layers"]], [layer])
+        views = {name: View.of_columns(training.rows, columns) for name, columns in used.items()}
+        layer, objective = choose_and_solve(training, problem_of(training), views)
+        head = DenseHead.of(used[objective["layers"]], [layer])
         return Trained(head=head, objective={**objective, "parameters": head.parameters()})
+
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Return the dense layers, from the solved ones or new."""
+        return dense.DenseAbove(problem_of(training), columns, cast(DenseHead | None, head), training.spec)
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""
@@ -51,7 +52,7 @@ def _dense(training: Training, layers: str, columns: Sequence[Column]) -> Traine
     spec, fold = training.spec, training.folds[0]
     recipe = Recipe.from_spec(spec)
     l2 = spec.l2 or 0.0
-    head, history = dense.train(problem_of(training), columns, fold, spec.head_hidden or 1, l2, recipe)
+    head, history = dense.train(training, columns, spec.head_hidden or 1, l2, recipe)
     return Trained(
         head=head,
         objective={

@@ -11,6 +11,7 @@ Shape letters: N examples, M statistics, B resamples, C examples of one block, S
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -70,6 +71,41 @@ def bootstrap(
     return metrics
 
 
+def paired(
+    first_NM: Array,
+    second_NM: Array,
+    measures: Mapping[str, Measure],
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, tuple[Metric, float]]:
+    """Return how far the first of two systems is ahead on the same examples, and the p-value of that.
+
+    Both are scored on the same resamples (paired bootstrap: P. Koehn, "Statistical Significance Tests for
+    Machine Translation Evaluation", EMNLP 2004). The p-value is two-sided: twice the share of resamples in
+    which the one that is behind is level or ahead. Raises ValueError where there is no example.
+    """
+    num_statistics = first_NM.shape[1]
+
+    def ahead(measure: Measure) -> Measure:
+        return lambda sums_BM: measure(sums_BM[:, :num_statistics]) - measure(sums_BM[:, num_statistics:])
+
+    differences = {name: ahead(measure) for name, measure in measures.items()}
+    both_NM = np.hstack([first_NM, second_NM])
+    if not len(both_NM):
+        raise ValueError("found no examples; expected at least one; a difference of nothing is undefined")
+    drawn = _resampled(both_NM, differences, resamples, seed)
+    found = {}
+    for name, difference in differences.items():
+        value = float(difference(column_sums(both_NM)[None, :])[0])
+        low, high = percentile_interval(drawn[name], value, level) if len(both_NM) > 1 else (None, None)
+        rarer = min(int((drawn[name] <= 0).sum()), int((drawn[name] >= 0).sum()))
+        p = min(1.0, 2 * (1 + rarer) / (1 + resamples)) if len(both_NM) > 1 else 1.0
+        found[name] = Metric(value=value, low=low, high=high, n=len(both_NM)), p
+    return found
+
+
 def percentile_interval(values_B: Array, value: float, level: float) -> tuple[float | None, float | None]:
     """Return the central ``level`` of the resampled values; None, None where that claims nothing."""
     defined = values_B[np.isfinite(values_B)]
@@ -90,6 +126,20 @@ def exact_interval(share: float, trials: int, level: float) -> tuple[float | Non
     low = special.betaincinv(successes, failures + 1, tail) if successes else 0.0
     high = special.betaincinv(successes + 1, failures, 1 - tail) if failures else 1.0
     return float(low), float(high)
+
+
+def both_ways(metric: Metric) -> Metric:
+    """Widen a share's interval to its own mirror image about the value.
+
+    Noise in a class's few counts lowers its F1, and a resample has that noise twice: with 100
+    classes of 10 examples the percentile interval covered the truth in 71% of simulations, its
+    mirror image in 94%; near 1, with few classes, the mirror image failed. Both together held in
+    94% to 99%.
+    """
+    if metric.low is None or metric.high is None:
+        return metric
+    reach = max(metric.high - metric.value, metric.value - metric.low)
+    return replace(metric, low=max(metric.value - reach, 0.0), high=min(metric.value + reach, 1.0))
 
 
 def column_sums(statistics_NM: Statistics) -> Array:

@@ -43,6 +43,8 @@ class Pictures(Modality):
         pictures = cast(PicturePreprocess, preprocess)
         if sizes["max_length"] is not None:
             raise UserError("--max-length for pictures", "--image-size", "leave --max-length out")
+        if sizes.get("tiles"):
+            raise UserError("--tiles for pictures that get one class", "pictures with masks", "leave it out")
         size = sizes["image_size"]
         return pictures if size is None else replace(pictures, size=size)
 

@@ -52,9 +52,10 @@ class PictureMaps(Modality):
         return cast(PicturePreprocess, _pictures().restore(described))
 
     def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> PicturePreprocess:
-        """Apply ``image_size``; nothing is cropped."""
-        pictures = cast(PicturePreprocess, _pictures().adapt(preprocess, sizes))
-        return replace(pictures, modality=self.name, crop=1.0, squash=True)
+        """Apply ``image_size`` and ``tiles``; nothing is cropped."""
+        pictures = cast(PicturePreprocess, _pictures().adapt(preprocess, {**sizes, "tiles": None}))
+        tiled = bool(sizes.get("tiles"))
+        return replace(pictures, modality=self.name, crop=1.0, squash=True, tiled=tiled)
 
     def taps(self, preprocess: Preprocess, network: Network) -> list[Tap]:
         """Return the maps to take in the blocks' order, and the colours on the finest of their grids.

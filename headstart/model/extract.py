@@ -10,7 +10,7 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Floats, Head, Units
+from headstart.contracts import Array, Column, Floats, Head, Units, Written
 from headstart.maths.selection import Budget, select
 from headstart.maths.shortening import Shortener
 
@@ -30,6 +30,11 @@ class Extract:
         """The summary, a sentence a line."""
         return "\n".join(self.lines)
 
+    def written(self) -> Written:
+        """Return the summary as every head that writes gives it."""
+        numbered = zip(self.places, self.scores, strict=True)
+        return Written(self.text, {f"sentence {place + 1}": score for place, score in numbered})
+
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,12 +47,12 @@ class SentenceHead(Head):
     budget: Budget
     shortener: Shortener | None
 
-    def outputs(self, seen_mD: Floats, units: Units) -> list[Extract]:
-        """Return a summary of each of n documents."""
+    def outputs(self, seen_mD: Floats, units: Units) -> list[Written]:
+        """Return a summary of each of n documents, a sentence a line, with its sentences' probabilities."""
         probability_m = self.probabilities(seen_mD, units)
         stops = np.cumsum([len(one) for one in units])[:-1]
         return [
-            self.extract(part_m, [unit.text or "" for unit in one])
+            self.extract(part_m, [unit.text or "" for unit in one]).written()
             for part_m, one in zip(np.split(probability_m, stops), units, strict=True)
         ]
 
@@ -81,6 +86,10 @@ class SentenceHead(Head):
         short = self.shortener
         named = None if short is None else {"names": list(short.names), "words": short.words}
         return {"budget": asdict(self.budget), "shortener": named}
+
+    def files(self) -> dict[str, Any]:
+        """Return nothing: no other library has this head."""
+        return {}
 
     @staticmethod
     def restore(

@@ -76,6 +76,22 @@ class TokenStates(nn.Module):
         return [outputs[self.network.blocks.index(tap.block)] for tap in self.taps]
 
 
+class TokenIds(nn.Module):
+    """Gives the tokens [N, T] as they are; ``inner`` is the model that reads them above the line."""
+
+    def __init__(self, network: Network, taps: Sequence[Tap]) -> None:
+        super().__init__()
+        self.taps, self.inner = tuple(taps), network.module
+
+    def forward(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> Tensor:
+        """Return ids float32 [N, T, 1], exact up to 2 to the 24."""
+        return self.parts(input_ids_NT, attention_mask_NT)[0]
+
+    def parts(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> list[Tensor]:
+        """Return the only tap's ids [N, T, 1]; 0 where no token is."""
+        return [(input_ids_NT * attention_mask_NT).unsqueeze(-1).float()]
+
+
 def on_grid(x_NCHW: Tensor, grid: int) -> Tensor:
     """Average over ``grid`` x ``grid`` cells that together cover the whole map: [N, C, G, G].
 

@@ -7,7 +7,7 @@ Shape letters: N texts, T tokens, C width of a state, R rows of all texts, P tok
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -28,6 +28,11 @@ def side_by_side(widths: Mapping[str, int]) -> list[Column]:
 def page_columns(block: str, width: int) -> list[Column]:
     """Return the columns of a page of tokens whose states are ``width`` wide."""
     return side_by_side({COUNT: 1, TOKENS: PAGE, f"{STATES}{block}": PAGE * width})
+
+
+def width_of(columns: Sequence[Column]) -> int:
+    """Return how wide the states in pages are."""
+    return (columns[-1].stop - columns[-1].start) // PAGE
 
 
 def paged(states_TC: Floats, ids_T: Array) -> Floats:

@@ -1,6 +1,5 @@
 """Trunks: a pretrained model below the freeze line, named by what it computes, built only when needed."""
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -12,9 +11,10 @@ from safetensors.numpy import load_file, save
 
 from headstart.contracts import Array, Column, Frozen, Inputs, Modality, Network, Pretrained, Source, Trunk
 from headstart.core import plugins
-from headstart.core.errors import EngineUnavailable, MachineError, UserError
+from headstart.core.errors import MachineError, UserError
 from headstart.core.files import atomic_file, digest_bytes, digest_file, digest_json, home, write_bytes
 from headstart.core.frameworks import prepare_torch
+from headstart.model.graph import export
 
 if TYPE_CHECKING:
     from torch import nn
@@ -81,7 +81,7 @@ class FrozenModel(Frozen):
     def _converted(self) -> Mapping[str, Array]:
         """Return the source's weights, converted to safetensors once per machine, named by their own hash."""
         one = self.pretrained
-        name = digest_json([_FORMAT, one.weights_digest, one.architecture, one.config])
+        name = digest_json([_FORMAT, one.weights_digest, one.architecture, one.config, one.writes])
         folder = home() / "weights" / name
         for path in folder.glob("*.safetensors"):
             if digest_file(path) == path.stem:
@@ -114,6 +114,10 @@ class FrozenModel(Frozen):
     @cached_property
     def module(self) -> "nn.Module":
         """The trunk in torch, in evaluation mode."""
+        return self.new_trunk()
+
+    def new_trunk(self) -> "nn.Module":
+        """Build the trunk in torch, in evaluation mode."""
         network = self.network()
         taps = self.modality.taps(self.pretrained.preprocess, network)
         return self.modality.trunk(self.pretrained.preprocess, network, taps).eval()
@@ -147,19 +151,8 @@ class FrozenModel(Frozen):
         """Return the trunk as an ONNX file, written once per machine. Raises EngineUnavailable."""
         path = home() / "graphs" / f"{self.key}.onnx"
         if not path.exists():
-            torch = prepare_torch()
-            example = tuple(torch.from_numpy(array) for array in self._sample.values())
-            axes = self.modality.varying_axes()
-            with atomic_file(path) as file, warnings.catch_warnings():
-                # The TorchScript exporter is deprecated, and twenty times as fast as its successor.
-                warnings.simplefilter("ignore")
-                try:
-                    torch.onnx.export(
-                        self.module, example, file, input_names=list(self._sample), output_names=["features"],
-                        dynamic_axes=axes, dynamo=False,
-                    )  # fmt: skip
-                except (RuntimeError, TypeError, torch.onnx.OnnxExporterError) as error:
-                    raise EngineUnavailable(f"no ONNX graph: {str(error).splitlines()[0]}") from error
+            with atomic_file(path) as file:
+                export(self.module, self._sample, self.modality.varying_axes(), file)
         return path
 
 

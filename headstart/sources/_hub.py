@@ -7,7 +7,7 @@ from pathlib import Path
 from headstart.core.errors import UserError
 from headstart.model.weights import weights_in
 
-_FILES = ("*.json", "*.txt", "README.md", "1_Pooling/config.json")
+_FILES = ("*.json", "*.txt", "*.spm", "*.model", "README.md", "1_Pooling/config.json")
 _SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
 
 

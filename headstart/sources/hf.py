@@ -10,7 +10,13 @@ from typing import Any, final
 from headstart.contracts import Array, Network, PicturePreprocess, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.files import read_json
-from headstart.model import timm_config, timm_network, transformers_folder, transformers_pictures
+from headstart.model import (
+    timm_config,
+    timm_network,
+    transformers_folder,
+    transformers_network,
+    transformers_pictures,
+)
 from headstart.model.weights import weights_in
 from headstart.sources import _hub
 
@@ -34,19 +40,20 @@ class HfSource(Source):
             folder = _hub.snapshot(base, name, weights, _INSTEAD)
             revision = folder.name
         licence = transformers_folder.licence_of(folder)
-        config = read_json(folder / "config.json", "a model folder that Transformers saved")
-        kind = config.get("model_type")
-        if kind not in transformers_pictures.KINDS and "pretrained_cfg" not in config:
-            _refuse_other_pictures(base, folder, kind)
-            return transformers_folder.describe(base, folder, licence, revision)
+        config = read_json(folder / "config.json", transformers_folder.SAVED)
         file = weights_in(folder) if weights else Path()
         if weights and not file.is_file():
             raise UserError(
-                f"{folder} has no {file.name}", "a model as Transformers saves it", "save_pretrained it there"
+                f"{folder} has no {file.name}",
+                "a model as Transformers saves it",
+                "load it with Transformers and save_pretrained it there",
             )
         if "pretrained_cfg" in config:  # timm's own, or Transformers' wrapper of it
             return timm_config.describe(base, config, file, licence, revision)
-        return transformers_pictures.describe(base, folder, file, licence, revision)
+        if config.get("model_type") in transformers_pictures.KINDS:
+            return transformers_pictures.describe(base, folder, file, licence, revision)
+        _refuse_other_pictures(base, folder, config.get("model_type"))
+        return transformers_folder.describe(base, folder, file, licence, revision)
 
     def sized(self, pretrained: Pretrained) -> Pretrained:
         """Return the model fit for its pictures' size; a text model as it is."""
@@ -55,12 +62,12 @@ class HfSource(Source):
         return transformers_pictures.sized(pretrained) if _is_picture(pretrained) else pretrained
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
-        """Return the weights below every head."""
+        """Return the weights; of a picture model those below every head."""
         if _is_timm(pretrained):
             return timm_network.state(pretrained)
         if _is_picture(pretrained):
             return transformers_pictures.state(pretrained)
-        return transformers_folder.encoder_state(pretrained)
+        return transformers_network.state_of(pretrained)
 
     def network(self, pretrained: Pretrained) -> Network:
         """Build the architecture."""
@@ -68,13 +75,15 @@ class HfSource(Source):
             return timm_network.network(pretrained)
         if _is_picture(pretrained):
             return transformers_pictures.network(pretrained)
-        return transformers_folder.EncoderNetwork(pretrained.config)
+        return transformers_network.TextNetwork(pretrained.config, pretrained.writes)
 
     def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
-        """Return ``config.json``, with which the library reads the folder."""
+        """Return the configurations with which the library reads the folder."""
         if _is_timm(pretrained):
             return timm_config.own_files(pretrained)
-        return {"config.json": dict(pretrained.config)}
+        if _is_picture(pretrained):
+            return transformers_pictures.own_files(pretrained)
+        return transformers_folder.own_files(pretrained)
 
 
 def _is_timm(pretrained: Pretrained) -> bool:

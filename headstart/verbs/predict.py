@@ -4,8 +4,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from headstart.contracts import Answer, Example, Task
-from headstart.core import plugins
+from headstart.contracts import Answer, Example, Reading
 from headstart.core.errors import UserError
 from headstart.core.files import write_bytes
 from headstart.core.records import Prediction
@@ -22,15 +21,16 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
     Raises UserError where the run or an input does not exist.
     """
     model = load_model(Path(spec.run))
-    task: Task = plugins.load("task", model.task)
+    task = model.task
+    reading = Reading(task, model.whole, model.frozen.pretrained)
     examples = task.inputs(spec.inputs)
     folder = None if spec.out is None else _Folder(Path(spec.out), spec.run)
-    for batch, features_MD in stream(task, examples, model.frozen, spec.engine, say_engine):
+    for batch, features_MD in stream(reading, examples, model.frozen, spec.engine, say_engine):
         if not len(features_MD):
             for decoded in batch:
                 yield Prediction(input=decoded.example.key, prediction=None, scores={}, error=decoded.reason)
             continue
-        units = [task.parts(decoded.example).units for decoded in batch]
+        units = [reading.parts(decoded.example).units for decoded in batch]
         outputs = model.head.outputs(seen(model.head.columns, features_MD), units)
         answers = task.answers(outputs, [decoded.example for decoded in batch], model.classes)
         for decoded, answer in zip(batch, answers, strict=True):

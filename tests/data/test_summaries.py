@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -189,3 +190,37 @@ def test_articles_and_summaries_are_no_classes(tmp_path: Path) -> None:
 
 def test_every_layout_of_the_task_is_there() -> None:
     assert set(Summarization.layouts) <= set(plugins.names("layout"))
+
+
+def test_data_sets_saved_by_the_library(tmp_path: Path) -> None:
+    library: Any = pytest.importorskip("datasets")
+    saved = library.Dataset.from_list([*ROWS, {"id": "x", "article": "A", "highlights": ""}])
+    library.DatasetDict(train=saved, validation=saved).save_to_disk(tmp_path / "cnn")
+    found = read(tmp_path / "cnn")
+    assert found.layout == "hf-summaries"
+    assert {name: len(part) for name, part in found.splits.items()} == {"train": 6, "val": 6}
+    first = found.splits["train"][0]
+    assert (first.key, first.text, first.target) == ("train[0]", ARTICLE.format("Ashby"), "Rain in Ashby .")
+    assert [(one.file, one.reason) for one in found.dropped] == [
+        ("train[6]", "empty summary"),
+        ("validation[6]", "empty summary"),
+    ]
+    assert {"read column 'article' as the document", "columns left out"} <= {
+        note.what for note in found.notes
+    }
+    assert certain(tmp_path / "cnn") == certain(tmp_path / "cnn" / "train") == ["summarization"]
+
+
+def test_arrow_files_and_pieces_of_tables(tmp_path: Path) -> None:
+    content = pa.Table.from_pylist(ROWS)
+    for name, rows in (("train-00000-of-00002", content[:4]), ("train-00001-of-00002", content[4:])):
+        file = tmp_path / f"cnn_dailymail-{name}.arrow"
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, content.schema) as stream:
+            stream.write_table(rows, max_chunksize=3)
+    found = read(tmp_path)
+    assert (found.layout, len(found.splits["train"])) == ("summary-table", 6)
+    assert certain(tmp_path) == ["summarization"]
+    assert len(read(file).splits["all"]) == 2
+    file.write_bytes(file.read_bytes()[:-200])
+    with pytest.raises(UserError, match="no readable Arrow stream"):
+        read(tmp_path)

@@ -34,6 +34,8 @@ from headstart.core import plugins
 for layout in plugins.names("layout"): plugins.load("layout", layout)
 prepare_torch()
 import timm
+import headstart.fitting.checkpoints, headstart.fitting.tuning
+headstart.fitting.checkpoints._EVERY_S = headstart.fitting.checkpoints._SHARE = 0.0
 
 data, work, seed, kills = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 
@@ -46,7 +48,7 @@ def start(number):
     os.dup2(os.open(work / f"said{number}", os.O_CREAT | os.O_WRONLY | os.O_APPEND), 2)
     os.dup2(2, 1)
     os._exit(cli.main(["fit", data, "--out", str(work / f"run{number}"),
-                       "--image-size", "64", "--engine", "torch"]))
+                       "--image-size", "64", "--engine", "torch", *sys.argv[5:]]))
 
 begin = time.monotonic()
 _, status = os.waitpid(start(0), 0)
@@ -90,8 +92,15 @@ def digests(run_folder: Path) -> dict[str, str]:
     return {name: hashlib.sha256((run_folder / name).read_bytes()).hexdigest() for name in files}
 
 
-def test_killed_at_random_instants(fitted: object, headstart_home: Path, emoji: Path, tmp_path: Path) -> None:
-    kills = int(os.environ.get("HEADSTART_TEST_KILLS", "5"))
+STEPPED = ("--head-hidden", "16", "--epochs", "12", "--average", "2", "--accumulate", "2", "--resume")
+FULL = ("--strategy", "full", "--epochs", "2", "--accumulate", "2", "--resume")
+
+
+@pytest.mark.parametrize("options", [(), STEPPED, FULL], ids=["solved", "stepped", "full"])
+def test_killed_at_random_instants(
+    options: tuple[str, ...], fitted: object, headstart_home: Path, emoji: Path, tmp_path: Path
+) -> None:
+    kills = int(os.environ.get("HEADSTART_TEST_KILLS", "3"))
     for number in range(kills + 1):
         for part in ("weights", "graphs"):
             shutil.copytree(headstart_home / part, tmp_path / f"home{number}" / part)
@@ -103,6 +112,7 @@ def test_killed_at_random_instants(fitted: object, headstart_home: Path, emoji: 
         tmp_path,
         str(random.SystemRandom().randrange(10**6)),
         kills,
+        *options,
     ]
     done = subprocess.run(
         [str(word) for word in words],
@@ -138,7 +148,7 @@ def test_interrupted_while_features_are_computed(
     process.stderr.close()
     assert process.wait(60) == 130
     assert "Traceback" not in "".join(said)
-    assert said[-1].startswith("headstart: interrupted; the features computed so far are kept")
+    assert said[-1].startswith("headstart: interrupted; what was computed is kept")
     assert [file.name for file in tmp_path.iterdir() if file != own_home] == []
     tables = call("cache", "--json").json["tables"]
     assert sum(table["rows"] for table in tables) >= 32

@@ -1,0 +1,101 @@
+"""Where training stands: kept by the loop, put into checkpoints, taken from there again."""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.core.frameworks import prepare_torch
+from headstart.fitting.checkpoints import Checkpoints
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn, optim
+
+log = logging.getLogger(__name__)
+
+WATCHED_STEPS, _DIVERGED = 8, 4.0
+_FACTS = ("epoch", "place", "step", "parts", "taught", "weight", "elapsed_s", "history")
+
+
+@dataclass
+class State:
+    """Where training stands, weights and optimizer apart; ``best`` are (figure, epoch, weights)."""
+
+    epoch: int = 0
+    place: int = 0
+    step: int = 0
+    parts: int = 1
+    taught: float = 0.0
+    weight: float = 0.0
+    elapsed_s: float = 0.0
+    losses: list[float] = field(default_factory=list)
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: "list[tuple[float, int, dict[str, Tensor]]]" = field(default_factory=list)
+
+    def diverged(self) -> bool:
+        """Say whether the loss is not finite, or far above where it began, for some steps on end."""
+        first, last = self.losses[:WATCHED_STEPS], self.losses[-WATCHED_STEPS:]
+        return not math.isfinite(last[-1]) or min(last) > _DIVERGED * float(np.mean(first))
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Puts where training stands into checkpoints, and back; does nothing where there are none."""
+
+    module: "nn.Module"
+    optimizer: "optim.Optimizer"
+    state: State
+    checkpoints: Checkpoints | None
+
+    def is_due(self) -> bool:
+        """Say whether it is time for one."""
+        return self.checkpoints is not None and self.checkpoints.due()
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        if self.checkpoints is None:
+            return
+        tensors = {f"module.{name}": one for name, one in self.module.state_dict().items()}
+        for index, slots in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": one for name, one in slots.items()}
+        for place, (_, _, weights) in enumerate(self.state.best):
+            tensors |= {f"best.{place}.{name}": one for name, one in weights.items()}
+        facts = {name: getattr(self.state, name) for name in _FACTS}
+        facts["losses"] = (
+            self.state.losses[:WATCHED_STEPS] + self.state.losses[WATCHED_STEPS:][-WATCHED_STEPS:]
+        )
+        facts["best"] = [one[:2] for one in self.state.best]
+        arrays = {name: one.detach().cpu().contiguous().numpy() for name, one in tensors.items()}
+        self.checkpoints.save(self.state.step, arrays, facts)
+
+    def restore(self) -> None:
+        """Go on from the newest checkpoint, if there is one."""
+        found = None if self.checkpoints is None else self.checkpoints.newest()
+        if found is None:
+            return
+        torch = prepare_torch()
+        tensors = {name: torch.from_numpy(array.copy()) for name, array in found[0].items()}
+        facts = found[1]
+        self.module.load_state_dict(_below(tensors, "module"))
+        described = self.optimizer.state_dict()
+        slots: dict[int, dict[str, Any]] = {}
+        for name, one in _below(tensors, "optimizer").items():
+            index, _, slot = name.partition(".")
+            slots.setdefault(int(index), {})[slot] = one
+        self.optimizer.load_state_dict({**described, "state": slots})
+        for name in (*_FACTS, "losses"):
+            setattr(self.state, name, facts[name])
+        self.state.best = [
+            (figure, epoch, _below(tensors, f"best.{place}"))
+            for place, (figure, epoch) in enumerate(facts["best"])
+        ]
+        log.info("going on from step %d", self.state.step)
+
+
+def _below(tensors: "Mapping[str, Tensor]", prefix: str) -> "dict[str, Tensor]":
+    return {
+        name.removeprefix(f"{prefix}."): one for name, one in tensors.items() if name.startswith(f"{prefix}.")
+    }
