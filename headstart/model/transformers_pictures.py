@@ -17,6 +17,7 @@ from headstart.core.files import digest_bytes, digest_file, read_json
 from headstart.core.frameworks import prepare_torch
 from headstart.model.picture_network import PictureNetwork
 from headstart.model.picture_processor import preprocess
+from headstart.model.transformers_folder import SAVED, in_float32
 from headstart.model.transformers_maps import CLASSIFIERS, RUNS, encoder
 from headstart.model.weights import as_safetensors
 
@@ -33,12 +34,11 @@ KINDS = frozenset((*_PLAIN, *_STAGED))
 _POOLERS_OF_PRETRAINING = ("vit", "deit", "dpt")
 """A dense layer that no fine-tuned checkpoint has; these are summed up by their first token."""
 _CONFIG, _PROCESSOR = "config.json", "preprocessor_config.json"
-_SAVED = "a model folder that Transformers saved with its image processor"
 
 
 def describe(base: str, folder: Path, weights: Path, licence: str, revision: str) -> Pretrained:
     """Describe the picture model in a folder; its weights need not be there. Raises UserError."""
-    config = read_json(folder / _CONFIG, _SAVED)
+    config = read_json(folder / _CONFIG, SAVED)
     processor = folder / _PROCESSOR
     there = weights.is_file()
     content = digest_file(weights).encode() if there else b""
@@ -49,7 +49,7 @@ def describe(base: str, folder: Path, weights: Path, licence: str, revision: str
         revision=revision,
         weights=as_safetensors(weights) if there else weights,
         weights_digest=digest_bytes(content, json.dumps(config, sort_keys=True).encode()),
-        preprocess=preprocess(base, read_json(processor, _SAVED)),
+        preprocess=preprocess(base, read_json(processor, SAVED)),
         config=config,
         assets={_PROCESSOR: processor},
     )
@@ -113,8 +113,8 @@ def state(pretrained: Pretrained) -> dict[str, Array]:
 
 
 def own_files(pretrained: Pretrained) -> dict[str, Any]:
-    """Return ``config.json``, with which Transformers reads the folder."""
-    return {_CONFIG: dict(pretrained.config)}
+    """Return ``config.json``, with which Transformers reads the folder: the saved weights are float32."""
+    return {_CONFIG: {**in_float32(pretrained.config), "dtype": "float32"}}
 
 
 def _size(pretrained: Pretrained) -> int:
