@@ -23,8 +23,9 @@ from headstart.core.errors import EngineUnavailable
 from headstart.core.frameworks import prepare_torch
 from headstart.core.store import Store
 from headstart.data import dataset
+from headstart.model.batches import BATCH
 from headstart.model.fastest import fastest
-from headstart.model.features import BATCH, extract
+from headstart.model.features import extract
 from headstart.model.trunk import FrozenModel, find_model
 
 TARGET = 0.75
@@ -96,7 +97,12 @@ def _engine_runs(model: FrozenModel, batch: Inputs) -> dict[str, Callable[[], in
 def _files_to_store(examples: list[Example], model: FrozenModel) -> int:
     task: Task = plugins.load("task", "image-classification")
     with tempfile.TemporaryDirectory() as folder:
-        features = extract(Reading(task, whole=False), examples, model, Store(Path(folder), 10**12))
+        features = extract(
+            Reading(task, whole=False, pretrained=model.pretrained),
+            examples,
+            model,
+            Store(Path(folder), 10**12),
+        )
         features.table.close()
     return len(examples)
 

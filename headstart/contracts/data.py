@@ -24,11 +24,29 @@ class Truth(ABC):
     """What is right of one example, where that is more than a class's name: a mask, for instance.
 
     The layout that lists it and the task that learns it share its type; nobody else looks inside.
+    ``kind`` names the type where a task may learn truths of several (``Task.kinds``).
     """
+
+    kind: ClassVar[str] = ""
 
     @abstractmethod
     def digest(self) -> bytes:
         """Return bytes that differ where what is right differs. Raises BadExample."""
+
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Return the classes that splits hold in proportion; none where only its content would tell."""
+
+
+class Part(ABC):
+    """Which part of an example a unit is, where it is no text of its own: a tile of a picture, for instance.
+
+    The task that cuts examples and what looks at their truth share its type; nobody else looks inside.
+    """
+
+    @abstractmethod
+    def content(self) -> bytes:
+        """Return the bytes that identify the part's input. Raises BadExample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +55,9 @@ class Example:
 
     What is right of it is ``label``, its class's name; or ``target``, a text; or ``truth``, where it is
     more than that. The content is the file ``path``; or, where many examples share one file, ``row`` of
-    ``pixels``, or ``text``. ``title`` is the content's own heading, where it has one. ``language`` is the
-    code of the language of ``target``, where it is known. Examples of one ``group`` are alike: where splits
-    are drawn, they play the same role.
+    ``pixels``, or ``text``; ``part`` is what of all that is meant, where it is not the whole. ``title``
+    is the content's own heading, where it has one. ``language`` is the code of the language of ``target``,
+    where it is known. Examples of one ``group`` are alike: where splits are drawn, they play the same role.
     """
 
     key: str
@@ -53,6 +71,18 @@ class Example:
     title: str | None = None
     language: str = ""
     group: str | None = None
+    part: Part | None = None
+
+    @property
+    def kind(self) -> str:
+        """Name the kind of truth; empty for a class and for a text."""
+        return "" if self.truth is None else self.truth.kind
+
+    def names(self) -> tuple[str, ...]:
+        """Return the classes that are right of the example, as far as they are known without its content."""
+        if self.truth is not None:
+            return self.truth.names()
+        return (self.label,) if self.label else ()
 
     def target_bytes(self) -> bytes:
         """Return bytes that differ where what is right of the example differs. Raises BadExample."""

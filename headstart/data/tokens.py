@@ -1,48 +1,89 @@
 """A text as tokens of a model's own tokenizer."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from headstart.contracts import Prepared, Pretrained, TextPreprocess
-from headstart.core.errors import BadExample
+from headstart.core.errors import BadExample, UserError
 from headstart.core.frameworks import prepare_torch
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+_ONE_AT_A_TIME = Lock()
+"""How Transformers' tokenizers cut, and which language they are in, is a state that all calls share."""
+_Count = Callable[[str], tuple[list[int], int]]
+"""From a text to the ids that are kept, and how many more tokens there are."""
+_CHARACTERS, _SPARE = 16, 64
+
 
 def encode(text: str, pretrained: Pretrained, notes: tuple[str, ...] = ()) -> Prepared:
-    """Cut a text into at most ``max_length`` tokens: ids and mask, int64 [T]. Raises BadExample."""
+    """Cut a text into at most ``max_length`` tokens: ids and mask, int64 [T]. Raises BadExample.
+
+    Of a long text no more is looked at than it takes to fill them.
+    """
     preprocess = cast(TextPreprocess, pretrained.preprocess)
     if not text.strip():
         raise BadExample("empty text")
-    if not preprocess.tokenizer:
-        ids, overflowing = _by_transformers(preprocess.prefix + text, pretrained)
-    else:
-        encoding = tokenizer_of(pretrained).encode(preprocess.prefix + text)
-        ids, overflowing = encoding.ids, bool(encoding.overflowing)
+    whole, longest = preprocess.prefix + text, preprocess.max_length
+    count = _fast(pretrained) if preprocess.tokenizer else _by_transformers(pretrained)
+    size, enough = longest * _CHARACTERS, max(_SPARE, longest // 2)
+    ids, more = count(whole[: _edge(whole, size)])
+    while size < len(whole) and more < enough:
+        size *= 4
+        ids, more = count(whole[: _edge(whole, size)])
     if not ids:
         raise BadExample("no token is left of the text")
-    cut = (f"cut to {preprocess.max_length} tokens",) if overflowing else ()
+    cut = (f"cut to {longest} tokens",) if more else ()
     ids_T = np.asarray(ids, dtype=np.int64)
     inputs = {"input_ids": ids_T, "attention_mask": np.ones_like(ids_T)}
     return Prepared(inputs=inputs, notes=(*notes, *cut), length=len(ids_T))
 
 
-def _by_transformers(text: str, pretrained: Pretrained) -> tuple[list[int], bool]:
+def _edge(text: str, size: int) -> int:
+    """Return where to cut: at the last space before ``size``, or there in a script without spaces."""
+    if size >= len(text):
+        return len(text)
+    return max(text.rfind(mark, size // 2, size) for mark in " \n") + 1 or size
+
+
+def _fast(pretrained: Pretrained) -> _Count:
+    def count(text: str) -> tuple[list[int], int]:
+        encoding = tokenizer_of(pretrained).encode(text)
+        return encoding.ids, sum(len(one.ids) for one in encoding.overflowing)
+
+    return count
+
+
+def _by_transformers(pretrained: Pretrained) -> _Count:
     longest = cast(TextPreprocess, pretrained.preprocess).max_length
-    tokenizer = own_tokenizer(pretrained)
-    ids = tokenizer(text, truncation=True, max_length=longest)["input_ids"]
-    return ids, len(ids) == longest and len(tokenizer(text, verbose=False)["input_ids"]) > longest
+
+    def count(text: str) -> tuple[list[int], int]:
+        with _ONE_AT_A_TIME:
+            tokenizer = own_tokenizer(pretrained)
+            ids = list(tokenizer(text, verbose=False)["input_ids"])
+            if len(ids) <= longest:
+                return ids, 0
+            return list(tokenizer(text, truncation=True, max_length=longest)["input_ids"]), len(ids) - longest
+
+    return count
 
 
 def tokenizer_of(pretrained: Pretrained) -> "Tokenizer":
     """Return a model's fast tokenizer, which cuts texts at ``max_length`` tokens."""
     preprocess = cast(TextPreprocess, pretrained.preprocess)
     return _tokenizer(pretrained.assets[preprocess.tokenizer], preprocess.max_length)
+
+
+def whole_tokenizer_of(pretrained: Pretrained) -> "Tokenizer":
+    """Return a model's fast tokenizer, which cuts no text."""
+    preprocess = cast(TextPreprocess, pretrained.preprocess)
+    return _tokenizer(pretrained.assets[preprocess.tokenizer], None)
 
 
 def own_tokenizer(pretrained: Pretrained) -> Any:
@@ -52,11 +93,14 @@ def own_tokenizer(pretrained: Pretrained) -> Any:
 
 
 @cache
-def _tokenizer(path: Path, max_length: int) -> "Tokenizer":
+def _tokenizer(path: Path, max_length: int | None) -> "Tokenizer":
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.enable_truncation(max_length)
+    if max_length is None:
+        tokenizer.no_truncation()
+    else:
+        tokenizer.enable_truncation(max_length)
     tokenizer.no_padding()
     return tokenizer
 
@@ -67,4 +111,21 @@ def _transformers(folder: Path, languages: tuple[str, ...]) -> Any:
     from transformers import AutoTokenizer
 
     between = dict(zip(("src_lang", "tgt_lang"), languages, strict=False))
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **between)
+    try:
+        return AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, **between
+        )
+    except ImportError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"the tokenizer of {folder} needs a library that is not here ({reason})",
+            "sentencepiece, for many models",
+            "run: pip install headstart[seq2seq]",
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"Transformers cannot read the tokenizer of {folder} ({reason})",
+            "the tokenizer's files beside the model's",
+            "load the tokenizer with Transformers and save_pretrained it there",
+        ) from error

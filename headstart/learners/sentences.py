@@ -10,7 +10,9 @@ from typing import Any, final
 from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.fitting import sentences
+from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
+from headstart.learners._options import no_strategy, refuse_mask_options
 from headstart.model.extract import SentenceHead
 
 
@@ -33,17 +35,13 @@ class Sentences(Learner):
                 "--head-hidden for sentences", "the convex head, which has no hidden layer", "leave it out"
             )
         refuse_gradient_options(training.spec, "for a head of sentences", "leave it out")
-        wanted = training.spec.layers
-        if wanted != "auto" and not sets.get(wanted):
-            raise UserError(
-                f"--layers {wanted} of a model without them", f"one of {', '.join(sets)}", "choose one"
-            )
-        names = [name for name in sets if sets[name]] if wanted == "auto" else [wanted]
-        labelled = sentences.label(training, sets[names[0]][-1])
-        views = {name: labelled.view(sets[name]) for name in names}
+        refuse_mask_options(training.spec, "a head of sentences")
+        used = chosen_sets(training.spec.layers, sets)
+        labelled = sentences.label(training, next(iter(used.values()))[-1])
+        views = {name: labelled.view(columns) for name, columns in used.items()}
         chosen, l2 = sentences.choose_layer(labelled, views)
         fit_n, validate_n = training.folds[0]
-        columns = sets[chosen[0].layers]
+        columns = used[chosen[0].layers]
         head, scaled = sentences.solve(labelled, columns, fit_n, l2)
         cuts = sentences.learn_shorteners(training, fit_n)
         head, forms = sentences.choose_form(head, training, validate_n, cuts)
@@ -53,9 +51,7 @@ class Sentences(Learner):
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Refuse: this head is solved on what the model says once and for all."""
-        raise UserError(
-            f"--strategy {training.spec.strategy} for a head of sentences", "--strategy head", "leave it out"
-        )
+        raise no_strategy(training.spec, "a head of sentences")
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""

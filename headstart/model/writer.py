@@ -55,6 +55,10 @@ class WriterHead(Head):
         facts = {"writing": asdict(self.writing), "decoder": self.decoder.facts()}
         return {**facts, "words": self.vocabulary.facts()}
 
+    def files(self) -> dict[str, Any]:
+        """Return how to write, for the library of a pretrained model that writes by itself."""
+        return dict(self.decoder.files(self.writing))
+
 
 def as_source(states_NSC: Floats, real_NS: Array, ids_NS: Array) -> Source:
     """Return encoded texts as tensors."""

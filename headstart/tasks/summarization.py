@@ -46,7 +46,7 @@ def _texts(rows: Rows, indices_n: Array) -> list[list[str]]:
 
 
 def _sentences(text: str) -> list[str]:
-    return sentences(text)[:MOST_SENTENCES]
+    return sentences(text, MOST_SENTENCES)
 
 
 class _Unlearnt(Baseline):
@@ -119,7 +119,7 @@ class Summarization(Task):
     row = "sentences"
     default_base = "pack:minilm-l6"
     takes = "text"
-    learners = ("sentences", "writer")
+    learners = ("sentences", "writer", "continuer")
     baselines = (LeadBaseline(1), LeadBaseline(3), TitleBaseline(), Oracle(cut=False), Oracle(cut=True))
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:
@@ -139,12 +139,12 @@ class Summarization(Task):
                 expected = "a text file, a folder of them, a table, or -"
                 raise UserError(f"{name} does not exist", expected, "check the path")
 
-    def parts(self, example: Example, whole: bool) -> Parts:
+    def parts(self, example: Example, whole: bool, pretrained: Pretrained) -> Parts:
         """Return the document's sentences, or its text."""
         text, notes = documents.text_of(example)
         if whole:
             return Parts([replace(example, text=text)], notes)
-        found = sentences(text)
+        found = sentences(text, MOST_SENTENCES + 1)
         if not found:
             raise BadExample("empty document")
         if len(found) > MOST_SENTENCES:

@@ -242,6 +242,7 @@ def test_moses_pairs(tmp_path: Path) -> None:
         (("train", "valid", "test2016"), {"train": "train", "valid": "val", "test2016": "test"}),
         (("europarl", "newsdev2014", "newstest2015"), {"newsdev2014": "val", "europarl": "train"}),
         (("corpus", "test_2016_flickr", "test_2017_flickr"), {"test_2016_flickr": "val"}),
+        (("train", "dev", "devtest"), {"dev": "val", "devtest": "test"}),
         (("testament", "device"), {"testament": "all", "device": "all"}),
         (("train/a", "val/a"), {"train/a": "train", "val/a": "val"}),
     ],
