@@ -7,11 +7,20 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from headstart.contracts import Array, Example, Reading
 from headstart.core.frameworks import prepare_torch
+from headstart.model.decoders import Source
+from headstart.model.features import stream
+from headstart.model.rows import unpaged
+from headstart.model.trunk import FrozenModel
+from headstart.model.writer import as_source
+from headstart.tasks.summarization import Summarization
 
 torch = prepare_torch()
 
@@ -179,3 +188,18 @@ def save(kind: str, folder: Path, scratch: Path) -> None:
     draw(model)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def pages(model: FrozenModel, texts: Sequence[str]) -> Array:
+    """Return the rows of features of texts, as the store holds them."""
+    examples = [Example(key=text, label="", path=Path(), text=text) for text in texts]
+    reading = Reading(Summarization(), True, model.pretrained)
+    return np.concatenate(
+        [rows for _, rows in stream(reading, examples, model, "torch", lambda choice: None)]
+    )
+
+
+def source_of(model: FrozenModel, texts: Sequence[str]) -> Source:
+    """Return what a trunk says of texts, by way of their rows of features."""
+    ids_NS, states_NSC, real_NS = unpaged(pages(model, texts))
+    return as_source(states_NSC, real_NS, ids_NS)
