@@ -23,8 +23,9 @@ from headstart.core.errors import EngineUnavailable
 from headstart.core.frameworks import prepare_torch
 from headstart.core.store import Store
 from headstart.data import dataset
+from headstart.model.batches import BATCH
 from headstart.model.fastest import fastest
-from headstart.model.features import BATCH, extract
+from headstart.model.features import extract
 from headstart.model.trunk import FrozenModel, find_model
 
 TARGET = 0.75

@@ -101,7 +101,7 @@ class FitSpec(Spec):
     layers: str = option(
         "which blocks the head sees; auto chooses on validation data",
         "auto",
-        choices=("auto", "last", "all", "deep"),
+        choices=("auto", "last", "all", "deep", "mixed"),
     )
     l2: float | None = option("lambda of the L2 penalty (default: chosen on validation data)", above=0)
     image_size: int | None = option("side of the pictures in px (default: the model's own)", least=32)

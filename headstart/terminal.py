@@ -92,13 +92,15 @@ def predict(spec: PredictSpec, as_json: bool) -> int:
 
 def _told(one: Prediction) -> str:
     """Return what was predicted: a name with its score, several names with theirs, or a text on one line."""
-    written, said = f"\t{one.file}" if one.file else "", one.prediction or ""
-    if said in one.scores:
+    written, said = f"\t{one.file}" if one.file else "", one.prediction
+    if isinstance(said, tuple):
+        return ", ".join(f"{name} {one.scores[name]:.3f}" for name in said) or "(no label)"
+    if said is not None and said in one.scores:
         return f"{said}\t{one.scores[said]:.3f}{written}"
     largest = sorted(((name, score) for name, score in one.scores.items() if score), key=lambda it: -it[1])
     if said == ", ".join(name for name, _ in largest):
         return ", ".join(f"{name} {score:.3f}" for name, score in largest) + written
-    return " ".join(said.split()) + written
+    return " ".join((said or "").split()) + written
 
 
 def cache(spec: CacheSpec, as_json: bool) -> int:

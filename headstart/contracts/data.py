@@ -24,11 +24,18 @@ class Truth(ABC):
     """What is right of one example, where that is more than a class's name: a mask, for instance.
 
     The layout that lists it and the task that learns it share its type; nobody else looks inside.
+    ``kind`` names the type where a task may learn truths of several (``Task.kinds``).
     """
+
+    kind: ClassVar[str] = ""
 
     @abstractmethod
     def digest(self) -> bytes:
         """Return bytes that differ where what is right differs. Raises BadExample."""
+
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Return the classes that splits hold in proportion; none where only its content would tell."""
 
 
 class Part(ABC):
@@ -65,6 +72,17 @@ class Example:
     language: str = ""
     group: str | None = None
     part: Part | None = None
+
+    @property
+    def kind(self) -> str:
+        """Name the kind of truth; empty for a class and for a text."""
+        return "" if self.truth is None else self.truth.kind
+
+    def names(self) -> tuple[str, ...]:
+        """Return the classes that are right of the example, as far as they are known without its content."""
+        if self.truth is not None:
+            return self.truth.names()
+        return (self.label,) if self.label else ()
 
     def target_bytes(self) -> bytes:
         """Return bytes that differ where what is right of the example differs. Raises BadExample."""

@@ -198,8 +198,20 @@ class Learner(ABC):
         """Rebuild a head from what was kept of it."""
 
 
-Solve = Callable[[Callable[[Array], Any]], tuple[Array, Array]]
-"""Given a way to read a representation [n, D] of some examples: a linear layer [D, K], [K] on it."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Solved:
+    """A linear layer [D, K], [K], and the objective that it minimises, as JSON."""
+
+    weight_DK: Array
+    bias_K: Array
+    objective: Mapping[str, Any]
+
+
+Solve = Callable[[Callable[[Array], Any], Array], Solved]
+"""Given a way to read a representation [n, D] of some examples, and all examples' targets: a linear layer.
+
+Targets are places among the classes [N]; where an example may have several labels, 0 and 1 [N, K].
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,10 +243,11 @@ class Baseline(ABC):
 class Answer:
     """What a user is told of one input: a prediction in words, and scores by name.
 
-    ``file`` makes, when called, the answer as a file, its suffix and its bytes, where an answer may be one.
+    A prediction of several names is a tuple, perhaps empty. ``file`` makes, when called, the answer as a
+    file, its suffix and its bytes, where an answer may be one.
     """
 
-    prediction: str
+    prediction: str | tuple[str, ...]
     scores: Mapping[str, float]
     file: Callable[[], tuple[str, bytes]] | None = None
 
@@ -243,8 +256,9 @@ class Task(ABC):
     """What is to be learnt: how examples are read, scored and shown.
 
     ``takes`` is the kind of input: picture or text. ``unit`` is what an example is called in the plural,
-    ``row`` what has a row of features; ``learners``
-    are the heads that can learn it, the first one that suits a model is its default.
+    ``row`` what has a row of features; ``learners`` are the heads that can learn it, the first one that
+    suits a model is its default. ``kinds`` are tasks of the same name for other kinds of truth
+    (``Truth.kind``).
     """
 
     name: ClassVar[str]
@@ -255,6 +269,11 @@ class Task(ABC):
     default_base: ClassVar[str]
     learners: ClassVar[tuple[str, ...]]
     baselines: ClassVar[tuple[Baseline, ...]]
+    kinds: ClassVar[Mapping[str, "Task"]] = {}
+
+    def of_kind(self, kind: str) -> "Task":
+        """Return the task as it is for a kind of truth: itself, or one of ``kinds``."""
+        return self.kinds.get(kind, self)
 
     @abstractmethod
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:

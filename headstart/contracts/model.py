@@ -29,7 +29,8 @@ class Preprocess:
 class PicturePreprocess(Preprocess):
     """The central ``crop`` of the shorter side, at ``size`` px square; then numbers for the first layer.
 
-    Those are channels in ``order``, times ``scale``, minus ``mean``, over ``std``, both per channel. Where
+    Those are channels in ``order``, times ``scale``, minus ``mean``, over ``std``, both per channel. With
+    ``squash`` both sides are resized alike and the middle ``crop`` of each is kept: shapes are not. Where
     pictures are ``tiled``, one that is larger is cut into tiles of that size.
     """
 
@@ -42,6 +43,7 @@ class PicturePreprocess(Preprocess):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     tiled: bool = False
+    squash: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +72,9 @@ class Pretrained:
 
     ``config`` is what the source needs to build the architecture; ``assets`` are files that belong
     to the model beside its weights, by the name they are saved under. ``writes`` is how it can write
-    text, if at all: by a decoder above its encoder, or going on from what it has read.
+    text, if at all: by a decoder above its encoder, or going on from what it has read. ``weights`` need not
+    be there where it was described without. ``adapted`` says what was done to the model so that it takes
+    what it is given.
     """
 
     base: str
@@ -81,6 +85,7 @@ class Pretrained:
     weights_digest: str
     preprocess: Preprocess
     writes: Literal["", "above", "on"] = ""
+    adapted: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     assets: Mapping[str, Path] = field(default_factory=dict)
 
@@ -128,8 +133,18 @@ class Source(ABC):
         """Return the models this source knows by name."""
 
     @abstractmethod
-    def find(self, name: str) -> Pretrained:
-        """Describe a model without importing a framework. Raises UserError where it is not here."""
+    def find(self, name: str, weights: bool = True) -> Pretrained:
+        """Describe a model without importing a framework. Raises UserError where it is not here.
+
+        Without ``weights`` it is to be built with random ones, and only its architecture need be here.
+        """
+
+    @abstractmethod
+    def sized(self, pretrained: Pretrained) -> Pretrained:
+        """Return the model fit for the size its preprocessing asks for, saying so where that changes it.
+
+        Raises UserError for a size that the architecture cannot take.
+        """
 
     @abstractmethod
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
@@ -158,11 +173,15 @@ class Tap:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A tap's place in a row of features: [start, stop)."""
+    """A tap's place in a row of features: [start, stop).
+
+    ``weight`` is how much each feature counts beside those of other columns where a penalty shrinks them.
+    """
 
     name: str
     start: int
     stop: int
+    weight: float = 1.0
 
 
 class Modality(ABC):

@@ -106,10 +106,13 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """One input's answer in words and scores by name, or why there is none; ``file`` holds it if written."""
+    """One input's answer in words and scores by name, or why there is none; ``file`` holds it if written.
+
+    A prediction of several names is a tuple, perhaps empty.
+    """
 
     input: str
-    prediction: str | None
+    prediction: str | tuple[str, ...] | None
     scores: Mapping[str, float]
     error: str | None
     file: str | None = None

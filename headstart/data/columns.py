@@ -36,14 +36,20 @@ PICTURE_NAME = re.compile(
 )
 _NUMBERS = re.compile(r"(id|.*_id|index|idx|no|nr|number|unnamed:_\d+|)")
 _MOST_CLASSES = 1_000
+_FLAGS_TO_OTHERS = 4
+FLAGS = {**dict.fromkeys(("1", "1.0", "true"), True), **dict.fromkeys(("0", "0.0", "false"), False)}
+"""What a cell of a column of yes and no says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Places of the columns; ``split`` is None where there is none, ``guessed`` the parts told by content."""
+    """Places of the columns; ``split`` is None where there is none, ``guessed`` the parts told by content.
+
+    ``labels`` is the one label column, or several of 0 and 1, one a label.
+    """
 
     text: int
-    label: int
+    labels: tuple[int, ...]
     split: int | None
     guessed: frozenset[str]
 
@@ -58,21 +64,21 @@ def choose(columns: Sequence[str], rows: Callable[[], Iterable[Sequence[object]]
     """Return which column is the text, the label and the split; ``rows`` are read where names do not tell.
 
     By content, the text is the column of the longest cells, at least twice those of any other, and the
-    label the only column with few distinct values. Raises UserError, with the columns, where that is
-    not clear.
+    label the only column with few distinct values, or all columns of 0 and 1 where there are several and
+    hardly another that may be it. Raises UserError, with the columns, where that is not clear.
     """
     text, label, split = find(columns, TEXTS), find(columns, LABELS), find(columns, SPLITS)
     if text is not None and label is not None:
-        return Roles(text, label, split, frozenset())
+        return Roles(text, (label,), split, frozenset())
     guessed = frozenset(part for part, place in (("text", text), ("label", label)) if place is None)
     _check_header(columns, file)
     profiles = _profiles(columns, rows)
     known = {place for place in (text, label, split) if place is not None}
     if text is None:
         text = _longest(columns, profiles, known, file)
-    if label is None:
-        label = _fewest(columns, profiles, {text, *known}, file)
-    return Roles(text, label, split, guessed)
+    if label is not None:
+        return Roles(text, (label,), split, guessed)
+    return Roles(text, _labels(columns, profiles, {text, *known}, file), split, guessed)
 
 
 def text(columns: Sequence[str], rows: Callable[[], Iterable[Sequence[object]]], file: Path) -> int:
@@ -86,16 +92,18 @@ def text(columns: Sequence[str], rows: Callable[[], Iterable[Sequence[object]]],
     return _longest(columns, _profiles(columns, rows), set(), file)
 
 
-def again(columns: Sequence[str], names: tuple[str, str], file: Path) -> Roles | None:
-    """Return the columns called as in a table before, text and label; None where there is no such label.
+def again(columns: Sequence[str], names: Sequence[str], file: Path) -> Roles | None:
+    """Return the columns called as in a table before, the text's first; None where there is no such label.
 
-    Raises UserError where there is no such text.
+    Raises UserError where there is no such text, or where only some of its labels are there.
     """
-    text, label = (find(columns, (folded(name),)) for name in names)
-    if text is None:
-        found = f"{file} has no column {names[0]!r} (it has {', '.join(map(repr, columns))})"
-        raise UserError(found, "the same columns in each table", "rename the column that holds the text")
-    return None if label is None else Roles(text, label, None, frozenset())
+    text, *labels = (find(columns, (folded(name),)) for name in names)
+    there = tuple(place for place in labels if place is not None)
+    if text is None or 0 < len(there) < len(labels):
+        lacking = names[0] if text is None else names[1:][labels.index(None)]
+        found = f"{file} has no column {lacking!r} (it has {', '.join(map(repr, columns))})"
+        raise UserError(found, "the same columns in each table", "rename the column that holds it")
+    return Roles(text, there, None, frozenset()) if there else None
 
 
 @dataclass(slots=True)
@@ -143,6 +151,12 @@ class _Profile:
         few = 2 <= len(self.values) <= min(_MOST_CLASSES, self.filled // 3)
         return few and self.filled >= 0.9 * self.cells and self.length <= 50 and not self.odd
 
+    @property
+    def may_be_flag(self) -> bool:
+        """Say whether nearly all cells are filled, and all of them say yes or no."""
+        known = {value.casefold() for value in self.values} <= FLAGS.keys()
+        return known and self.filled >= max(1, 0.9 * self.cells) and not self.odd
+
 
 def _profiles(columns: Sequence[str], rows: Callable[[], Iterable[Sequence[object]]]) -> list[_Profile]:
     profiles = [_Profile() for _ in columns]
@@ -160,14 +174,22 @@ def _longest(columns: Sequence[str], profiles: Sequence[_Profile], known: set[in
     raise unclear(columns, "text", TEXTS, file)
 
 
-def _fewest(columns: Sequence[str], profiles: Sequence[_Profile], known: set[int], file: Path) -> int:
-    places = [
+def _labels(
+    columns: Sequence[str], profiles: Sequence[_Profile], known: set[int], file: Path
+) -> tuple[int, ...]:
+    free = [
         place
-        for place, profile in enumerate(profiles)
-        if place not in known and profile.may_be_label and not _NUMBERS.fullmatch(folded(columns[place]))
+        for place in range(len(profiles))
+        if place not in known and not _NUMBERS.fullmatch(folded(columns[place]))
     ]
-    if len(places) == 1:
-        return places[0]
+    flags = [place for place in free if profiles[place].may_be_flag]
+    others = [place for place in free if profiles[place].may_be_label and place not in flags]
+    vary = [place for place in flags if profiles[place].may_be_label]
+    # Beside a few columns of 0 and 1, any other of few values may be what is meant.
+    if len(vary) > 1 and len(flags) > _FLAGS_TO_OTHERS * len(others):
+        return tuple(flags)
+    if len(others) + len(vary) == 1:
+        return (*others, *vary)
     raise unclear(columns, "label", LABELS, file)
 
 

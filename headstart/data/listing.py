@@ -63,13 +63,15 @@ class Collector:
         splits = {name: sorted(self.splits[name], key=_key) for name in SPLITS if self.splits.get(name)}
         if not splits:
             raise _nothing(self.layout, self.dropped)
-        labels = in_order({example.label for examples in splits.values() for example in examples} - {""})
+        labels = in_order(name for examples in splits.values() for name in _names(examples))
         classes = labels if classes is None else tuple(classes)
         check_classes(splits)
         for name in in_order(set(declared) - set(classes)):
             self.note("class without examples, left out", name)
         for split, name in absent(splits):
             self.note(f"class of the training split that is missing from {split}", name)
+        for split, name in unlearnt(splits):
+            self.note(f"label of {split} that nothing in the training split has: it cannot be learnt", name)
         notes = (Note(what=w, count=c, examples=tuple(self._noted[w])) for w, c in self._counts.items())
         dropped = tuple(sorted(self.dropped, key=lambda item: item.file))
         return Listing(
@@ -78,8 +80,13 @@ class Collector:
 
 
 def check_classes(splits: Mapping[str, Sequence[Example]]) -> None:
-    """Raise UserError for classes that differ only in case, or that training never sees."""
-    counts = {split: Counter(example.label for example in examples) for split, examples in splits.items()}
+    """Raise UserError for classes that differ only in case, or that training never sees.
+
+    One of the several labels that an example may have is no reason to raise: see ``unlearnt``.
+    """
+    counts = {
+        split: Counter(name for one in examples for name in one.names()) for split, examples in splits.items()
+    }
     by_fold: dict[str, set[str]] = defaultdict(set)
     for name in {name for count in counts.values() for name in count}:
         by_fold[name.casefold()].add(name)
@@ -92,7 +99,8 @@ def check_classes(splits: Mapping[str, Sequence[Example]]) -> None:
     if "train" not in counts:
         return
     for split, count in counts.items():
-        unseen = in_order(set(count) - set(counts["train"]))
+        single = {example.label for example in splits[split] if example.truth is None} - {""}
+        unseen = in_order(single - set(counts["train"]))
         if unseen:
             listed = ", ".join(f"{name!r} ({count[name]:,})" for name in unseen[:_SHOWN])
             more = f" and {len(unseen) - _SHOWN} more" if len(unseen) > _SHOWN else ""
@@ -103,11 +111,20 @@ def check_classes(splits: Mapping[str, Sequence[Example]]) -> None:
 
 def absent(splits: Mapping[str, Sequence[Example]]) -> Iterator[tuple[str, str]]:
     """Yield (split, class) for each class of the train split that another split lacks."""
-    trained = {example.label for example in splits.get("train", ())}
-    for split in splits:
-        yield from (
-            (split, name) for name in in_order(trained - {example.label for example in splits[split]})
-        )
+    trained = _names(splits.get("train", ()))
+    for split, examples in splits.items():
+        yield from ((split, name) for name in in_order(trained - _names(examples)))
+
+
+def unlearnt(splits: Mapping[str, Sequence[Example]]) -> Iterator[tuple[str, str]]:
+    """Yield (split, class) for each class of another split that the train split lacks."""
+    trained = _names(splits.get("train", ()))
+    for split, examples in splits.items() if trained else ():
+        yield from ((split, name) for name in in_order(_names(examples) - trained))
+
+
+def _names(examples: Sequence[Example]) -> set[str]:
+    return {name for example in examples for name in example.names()}
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:

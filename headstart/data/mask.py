@@ -54,6 +54,10 @@ class Mask(Truth):
         except OSError as error:
             raise BadExample(f"mask {self.path} cannot be read ({error.strerror})") from error
 
+    def names(self) -> tuple[str, ...]:
+        """Return none: which classes are in a mask, only reading it would tell."""
+        return ()
+
     def places(self, classes: Sequence[str]) -> Array:
         """Return each pixel's place among ``classes``, int16 [H, W]; ignored ones are -1.
 

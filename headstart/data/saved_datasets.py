@@ -71,6 +71,15 @@ def kind(feature: Any) -> str:
     return str(feature.get("dtype")) if name == "Value" else str(name)
 
 
+def inner(feature: Any) -> Any | None:
+    """Return what a column of lists holds; None of a column of single values."""
+    if isinstance(feature, list) and len(feature) == 1:  # as older versions write them
+        return feature[0]
+    if isinstance(feature, dict) and feature.get("_type") in ("Sequence", "List", "LargeList"):
+        return feature.get("feature")
+    return None
+
+
 def strings(described: Mapping[str, Any]) -> list[str]:
     """Return the columns of plain text."""
     return [name for name, feature in described.items() if kind(feature) in STRINGS]

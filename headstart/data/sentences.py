@@ -7,6 +7,7 @@ full stop belongs to an initial, an abbreviation with a point inside (e.g.) or a
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 LONGEST_WORDS = 120
 """A sentence of more words is cut into pieces of this many: text without full stops is still read."""
@@ -27,9 +28,10 @@ _SPACES = re.compile(r"\s+")
 _WRAPPED = 40
 
 
-def sentences(text: str) -> list[str]:
-    """Return the sentences in order, spaces and line ends in them made single spaces."""
-    return [piece for block in _blocks(text) for sentence in _split(block) for piece in _pieces(sentence)]
+def sentences(text: str, most: int | None = None) -> list[str]:
+    """Return the sentences in order, the first ``most``; spaces and line ends in them made single spaces."""
+    found = (piece for block in _blocks(text) for sentence in _split(block) for piece in _pieces(sentence))
+    return list(islice(found, most))
 
 
 def _blocks(text: str) -> Iterator[str]:
@@ -54,18 +56,18 @@ def _goes_on(before: str, line: str) -> bool:
 def _split(block: str) -> Iterator[str]:
     start = 0
     for end in _END.finditer(block):
-        if end[0][0] in _WIDE or _ends(block[start : end.end()], block[end.end() :].lstrip()[:1]):
+        if end[0][0] in _WIDE or _ends(block, start, end.end()):
             yield block[start : end.end()].strip()
             start = end.end()
     if block[start:].strip():
         yield block[start:].strip()
 
 
-def _ends(sentence: str, following: str) -> bool:
-    """Say whether a sentence is over where a point, a space and the letter ``following`` come."""
-    if following.islower():
+def _ends(block: str, start: int, stop: int) -> bool:
+    """Say whether the sentence from ``start`` is over at ``stop``, behind a point and before a space."""
+    if block[stop : stop + 2].lstrip()[:1].islower():
         return False
-    word = sentence.rsplit(maxsplit=1)[-1].lstrip("([{\"'“‘«")
+    word = block[max(start, block.rfind(" ", start, stop) + 1) : stop].lstrip("([{\"'“‘«")
     if not word.endswith(".") or word.endswith(".."):
         return True
     bare = word[:-1]

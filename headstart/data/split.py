@@ -14,6 +14,7 @@ from headstart.contracts import Example, Listing
 from headstart.core.errors import UserError
 from headstart.core.records import Dropped, Note
 from headstart.data.listing import UNSPLIT, check_classes, in_order
+from headstart.data.stratify import deal
 
 SHARE = 0.15
 """The share of unsplit data that goes to validation, and again to test."""
@@ -40,6 +41,11 @@ class Dataset:
     dropped: tuple[Dropped, ...]
     notes: tuple[Note, ...]
     languages: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """Name the kind of truth (``Truth.kind``)."""
+        return self.train[0].kind
 
 
 def arrange(listing: Listing, seed: int) -> Dataset:
@@ -71,7 +77,7 @@ def arrange(listing: Listing, seed: int) -> Dataset:
     if not drawn:
         _check_given(train)
     labelled = all(example.truth is None for example in train)
-    classes = in_order({example.label for example in train} - {""}) if labelled else listing.classes
+    classes = in_order(name for example in train for name in example.names()) if labelled else listing.classes
     if len(classes) == 1:
         raise UserError(f"a single class, {classes[0]!r}, to train on", "two or more", "add a second class")
     return Dataset(
@@ -111,6 +117,23 @@ def folds(labels: Sequence[int] | Indices, seed: int, count: int = 5) -> list[tu
     return [(np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)) for fold in range(used)]
 
 
+def folds_of(examples: Sequence[Example], seed: int, count: int = 5) -> list[tuple[Indices, Indices]]:
+    """Divide labelled examples for cross-validation, each class or label in proportion; see ``folds``."""
+    if not _several(examples):
+        _, label_ids = np.unique([example.label for example in examples], return_inverse=True)
+        return folds(label_ids, seed, count)
+    order = np.random.default_rng(seed).permutation(len(examples))
+    used = min(count, len(examples))
+    fold_N = np.empty(len(examples), dtype=np.int64)
+    fold_N[order] = deal([examples[place].names() for place in order], [1 / used] * used)
+    return [(np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)) for fold in range(used)]
+
+
+def _several(examples: Sequence[Example]) -> bool:
+    """Say whether an example may have several labels."""
+    return any(example.truth is not None and example.names() for example in examples)
+
+
 def _fit_to_train(
     train: tuple[Example, ...], listing: Listing
 ) -> tuple[tuple[Example, ...], tuple[Dropped, ...]]:
@@ -131,18 +154,48 @@ def _fit_to_train(
 
 
 def _drawn(examples: Sequence[Example], seed: int) -> tuple[tuple[Example, ...], ...]:
-    """Divide each class 70/15/15, at least one of it in each part; groups stay together."""
-    by_class: dict[str, dict[str, list[Example]]] = defaultdict(lambda: defaultdict(list))
+    """Divide 70/15/15, each class or label in proportion; groups stay together."""
+    parts = (_by_label if _several(examples) else _by_class)(examples, seed)
+    return tuple(tuple(sorted(part, key=lambda example: example.key)) for part in parts)
+
+
+def _groups(examples: Sequence[Example]) -> dict[str, list[Example]]:
+    """Return the examples by group; what is in none is a group of its own."""
+    groups: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
-        by_class[example.label][example.key if example.group is None else example.group].append(example)
-    few = {name: len(groups) for name, groups in by_class.items() if len(groups) < 3}
+        groups[example.key if example.group is None else example.group].append(example)
+    return groups
+
+
+def _by_label(examples: Sequence[Example], seed: int) -> tuple[list[Example], ...]:
+    """Divide examples of several labels, each label in proportion."""
+    groups = _groups(examples)
+    ranked = [groups[name] for name in sorted(groups, key=lambda name: _rank(seed, name))]
+    names = [sorted({name for one in group for name in one.names()}) for group in ranked]
+    dealt = deal(names, [1 - 2 * SHARE, SHARE, SHARE])
+    parts = tuple(
+        [one for group, at in zip(ranked, dealt, strict=True) for one in group if at == part]
+        for part in range(3)
+    )
+    if not all(parts):
+        raise UserError(f"only {len(examples)} examples", "ten or more to divide", "add examples")
+    return parts
+
+
+def _by_class(examples: Sequence[Example], seed: int) -> tuple[list[Example], ...]:
+    """Divide each class, at least one of it in each part."""
+    by_class: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        by_class[example.label].append(example)
+    grouped = {name: _groups(members) for name, members in by_class.items()}
+    few = {name: len(groups) for name, groups in grouped.items() if len(groups) < 3}
     if few:
         remedy = "add examples, or remove the class"
         raise UserError(
             f"too few examples of {_counted(few)}", "3 or more of each class (train, val, test)", remedy
         )
     train, val, test = list[Example](), list[Example](), list[Example]()
-    for groups in by_class.values():
+    for groups in grouped.values():
         ranked = deque(groups[name] for name in sorted(groups, key=lambda name: _rank(seed, name)))
         held = max(1, int(SHARE * sum(map(len, ranked)) + 0.5))
         for part, left in ((val, 2), (test, 1)):
@@ -151,7 +204,7 @@ def _drawn(examples: Sequence[Example], seed: int) -> tuple[tuple[Example, ...],
                 taken += len(ranked[0])
                 part.extend(ranked.popleft())
         train += itertools.chain.from_iterable(ranked)
-    return tuple(tuple(sorted(part, key=lambda example: example.key)) for part in (train, val, test))
+    return train, val, test
 
 
 def _rank(seed: int, key: str) -> bytes:

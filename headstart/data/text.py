@@ -70,14 +70,16 @@ def decode(content: bytes) -> tuple[str, tuple[str, ...]]:
     raise AssertionError("Latin-1 has a character for every byte")
 
 
-def collect(split: str, example: Example, collector: listing.Collector) -> None:
-    """Take an example with its text into a split, or list why it cannot be used."""
+def collect(split: str, example: Example, collector: listing.Collector) -> bool:
+    """Take an example with its text into a split, or list why it cannot be used; say which."""
     if not example.text:
         collector.drop(example.key, EMPTY)
-    elif not example.label:
+    elif example.truth is None and not example.label:
         collector.drop(example.key, "empty label")
     else:
         collector.add(split, example)
+        return True
+    return False
 
 
 def refusal(entry: os.DirEntry[str]) -> str | None:

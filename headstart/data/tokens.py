@@ -1,5 +1,6 @@
 """A text as tokens of a model's own tokenizer."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -16,34 +17,61 @@ if TYPE_CHECKING:
 
 _ONE_AT_A_TIME = Lock()
 """How Transformers' tokenizers cut, and which language they are in, is a state that all calls share."""
+_Count = Callable[[str], tuple[list[int], int]]
+"""From a text to the ids that are kept, and how many more tokens there are."""
+_CHARACTERS, _SPARE = 16, 64
 
 
 def encode(text: str, pretrained: Pretrained, notes: tuple[str, ...] = ()) -> Prepared:
-    """Cut a text into at most ``max_length`` tokens: ids and mask, int64 [T]. Raises BadExample."""
+    """Cut a text into at most ``max_length`` tokens: ids and mask, int64 [T]. Raises BadExample.
+
+    Of a long text no more is looked at than it takes to fill them.
+    """
     preprocess = cast(TextPreprocess, pretrained.preprocess)
     if not text.strip():
         raise BadExample("empty text")
-    if not preprocess.tokenizer:
-        ids, overflowing = _by_transformers(preprocess.prefix + text, pretrained)
-    else:
-        encoding = tokenizer_of(pretrained).encode(preprocess.prefix + text)
-        ids, overflowing = encoding.ids, bool(encoding.overflowing)
+    whole, longest = preprocess.prefix + text, preprocess.max_length
+    count = _fast(pretrained) if preprocess.tokenizer else _by_transformers(pretrained)
+    size, enough = longest * _CHARACTERS, max(_SPARE, longest // 2)
+    ids, more = count(whole[: _edge(whole, size)])
+    while size < len(whole) and more < enough:
+        size *= 4
+        ids, more = count(whole[: _edge(whole, size)])
     if not ids:
         raise BadExample("no token is left of the text")
-    cut = (f"cut to {preprocess.max_length} tokens",) if overflowing else ()
+    cut = (f"cut to {longest} tokens",) if more else ()
     ids_T = np.asarray(ids, dtype=np.int64)
     inputs = {"input_ids": ids_T, "attention_mask": np.ones_like(ids_T)}
     return Prepared(inputs=inputs, notes=(*notes, *cut), length=len(ids_T))
 
 
-def _by_transformers(text: str, pretrained: Pretrained) -> tuple[list[int], bool]:
+def _edge(text: str, size: int) -> int:
+    """Return where to cut: at the last space before ``size``, or there in a script without spaces."""
+    if size >= len(text):
+        return len(text)
+    return max(text.rfind(mark, size // 2, size) for mark in " \n") + 1 or size
+
+
+def _fast(pretrained: Pretrained) -> _Count:
+    def count(text: str) -> tuple[list[int], int]:
+        encoding = tokenizer_of(pretrained).encode(text)
+        return encoding.ids, sum(len(one.ids) for one in encoding.overflowing)
+
+    return count
+
+
+def _by_transformers(pretrained: Pretrained) -> _Count:
     longest = cast(TextPreprocess, pretrained.preprocess).max_length
-    with _ONE_AT_A_TIME:
-        tokenizer = own_tokenizer(pretrained)
-        ids = list(tokenizer(text, verbose=False)["input_ids"])
-        if len(ids) <= longest:
-            return ids, False
-        return list(tokenizer(text, truncation=True, max_length=longest)["input_ids"]), True
+
+    def count(text: str) -> tuple[list[int], int]:
+        with _ONE_AT_A_TIME:
+            tokenizer = own_tokenizer(pretrained)
+            ids = list(tokenizer(text, verbose=False)["input_ids"])
+            if len(ids) <= longest:
+                return ids, 0
+            return list(tokenizer(text, truncation=True, max_length=longest)["input_ids"]), len(ids) - longest
+
+    return count
 
 
 def tokenizer_of(pretrained: Pretrained) -> "Tokenizer":

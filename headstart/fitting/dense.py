@@ -64,7 +64,7 @@ class _Dense(Objective):
         x_nD = torch.from_numpy(self.scaling.apply(self.view.read(places_n)))
         loss = torch.nn.functional.cross_entropy(
             self.module(x_nD),
-            torch.from_numpy(self.problem.targets_N[places_n]),
+            torch.from_numpy(self.problem.targets[places_n]),
             reduction="sum",
             label_smoothing=self.recipe.label_smoothing,
         )
@@ -76,7 +76,7 @@ class _Dense(Objective):
         """Return log loss and accuracy on the held-out examples."""
         loss, right, head = 0.0, 0, self.head()
         for part in self.view.pieces(self.held_out):
-            p_nK, y_n = head.outputs(self.view.read(part)), self.problem.targets_N[part]
+            p_nK, y_n = head.outputs(self.view.read(part)), self.problem.targets[part]
             loss -= float(np.log(np.maximum(p_nK[np.arange(len(y_n)), y_n], 1e-15)).sum())
             right += int((p_nK.argmax(axis=1) == y_n).sum())
         return {"log_loss": loss / len(self.held_out), "accuracy": right / len(self.held_out)}
@@ -118,7 +118,7 @@ class DenseAbove(Above):
         """Return the cross-entropy summed over examples, and how many there are."""
         torch = prepare_torch()
         logits_nK = self.module(torch.cat([seen[column.name] for column in self.columns], dim=1))
-        y_n = torch.from_numpy(self.problem.targets_N[places_n])
+        y_n = torch.from_numpy(self.problem.targets[places_n])
         loss = torch.nn.functional.cross_entropy(
             logits_nK, y_n, reduction="sum", label_smoothing=self.smoothing
         )

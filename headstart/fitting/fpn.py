@@ -102,7 +102,7 @@ class Decoding(Objective):
             sides=tuple(one.shape[-1] for one in first),
             width=training.spec.head_hidden or _WIDTH,
             classes=len(training.classes),
-            side=self.side,
+            finer=FINER,
             dropout=_DROPOUT,
         )
         scaled = maps.scaling(self.read, self.fit).unit_variance()

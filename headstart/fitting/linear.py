@@ -4,48 +4,52 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
-from headstart.contracts import Array, Baseline, Learnt, Training
+from headstart.contracts import Array, Baseline, Learnt, Solved, Training
+from headstart.data.labels import places
 from headstart.fitting import probe
 from headstart.fitting.probe import Problem, View
 from headstart.maths import softmax
 
+_MEASURED = 64
+
 
 def problem_of(training: Training) -> Problem:
-    """Return the targets as places among the classes: they agree by name, never by position."""
-    places = {name: place for place, name in enumerate(training.classes)}
-    targets_N = np.array([places[example.label] for example in training.rows.examples], dtype=np.int64)
-    return Problem(rows=training.rows, targets_N=targets_N, num_classes=len(training.classes))
+    """Return the problem of telling classes apart: one an example."""
+    targets_N = places(training.rows.examples, training.classes)
+    return Problem(rows=training.rows, targets=targets_N, num_classes=len(training.classes))
 
 
 def train_baseline(training: Training, baseline: Baseline) -> Learnt | None:
     """Train what the model has to beat; a linear one has its lambda chosen like the head's."""
 
-    def solve(read: Callable[[Array], Any]) -> tuple[Array, Array]:
-        width = read(training.indices_n[:1]).shape[1]
-        layer, _ = choose_and_solve(training, {baseline.name: View(read=read, width=width)})
-        return layer.weight_DK, layer.bias_K
+    def solve(read: Callable[[Array], Any], targets: Array) -> Solved:
+        view = View.of(read, training.indices_n[:_MEASURED])
+        problem = Problem(rows=training.rows, targets=targets, num_classes=len(training.classes))
+        layer, objective = choose_and_solve(training, problem, {baseline.name: view})
+        return Solved(weight_DK=layer.weight_DK, bias_K=layer.bias_K, objective=objective)
 
     return baseline.learn(training.rows, training.indices_n, training.classes, solve)
 
 
-def choose_and_solve(training: Training, views: Mapping[str, View]) -> tuple[softmax.Linear, dict[str, Any]]:
-    """Choose a view and a lambda on the folds, then solve on all the examples."""
+def choose_and_solve(
+    training: Training, problem: Problem, views: Mapping[str, View]
+) -> tuple[softmax.Linear, dict[str, Any]]:
+    """Choose a view and a lambda on the folds, then solve on all the examples.
+
+    The layer that is returned is the minimiser times a ``factor`` chosen on the folds as well; where an
+    example may have several labels, so is the ``threshold`` to give them at. Lambda and factor hold for
+    more examples than they were chosen on: on 20 Newsgroups the best lambda went from 3e-4 to 1e-4 as
+    200 examples became 3,200, and its factor from 1.6 to 1.9.
+    """
     spec, indices_n = training.spec, training.indices_n
     small = [probe.subsample(fold, spec.seed) for fold in training.folds]
     grid = probe.L2_GRID if spec.l2 is None else (spec.l2,)
-    problem = problem_of(training)
     tried = probe.select(problem, views, small, grid)
     best = tried[0]
-    # J is a mean over examples: the same prior on W weighs less the more examples there are.
-    fitted_on = float(np.mean([len(fit) for fit, _ in small]))
-    scaled = best.l2 if spec.l2 is not None else best.l2 * fitted_on / len(indices_n)
-    l2 = float(f"{scaled:.3g}")
-    return probe.solve(problem, views[best.layers], indices_n, l2), {
+    objective: dict[str, Any] = {
         "loss": "cross-entropy",
         "penalty": "l2",
-        "lambda": l2,
+        "lambda": best.l2,
         "layers": best.layers,
         "features": views[best.layers].width,
         "examples": len(indices_n),
@@ -53,3 +57,9 @@ def choose_and_solve(training: Training, views: Mapping[str, View]) -> tuple[sof
         "solver": "L-BFGS on standardised features",
         "chosen": [asdict(one) for one in tried],
     }
+    factor, threshold = probe.settle(problem, views[best.layers], small, best.l2)
+    objective["factor"] = float(f"{factor:.4g}")
+    if problem.several:
+        objective["loss"] = "cross-entropy of each label, one against the rest"
+        objective["threshold"] = threshold
+    return probe.solve(problem, views[best.layers], indices_n, best.l2).times(objective["factor"]), objective

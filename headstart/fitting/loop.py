@@ -18,6 +18,7 @@ import numpy as np
 from headstart.contracts import Array
 from headstart.core.errors import MachineError, UserError
 from headstart.core.frameworks import prepare_torch
+from headstart.core.memory import is_out_of_memory
 from headstart.core.progress import progress
 from headstart.fitting.checkpoints import Checkpoints, interruptible
 from headstart.fitting.recipe import Recipe
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn, optim
 
 log = logging.getLogger(__name__)
-
-_OUT_OF_MEMORY = ("out of memory", "not enough memory", "bad_alloc", "can't allocate memory")
 
 
 class Objective(ABC):
@@ -149,11 +148,6 @@ def _apply(module: "nn.Module", optimizer: "optim.Optimizer", weight: float, cli
     if clip is not None:
         nn.utils.clip_grad_norm_(module.parameters(), clip)
     optimizer.step()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether an error tells that memory was short: torch has no one class for that."""
-    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
 def _finish_epoch(objective: Objective, recipe: Recipe, state: State, figures: Mapping[str, float]) -> None:

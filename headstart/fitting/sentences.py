@@ -46,16 +46,15 @@ class Labelled:
 
     def view(self, columns: Sequence[Column]) -> View:
         """Return what the head sees of each unit: columns of features and the surface's figures."""
-        width = sum(column.stop - column.start for column in columns) + self.surface_MS.shape[1]
 
         def read(places_m: Array) -> Array:
             return np.hstack([self.rows.read(places_m, columns), self.surface_MS[places_m]])
 
-        return View(read=read, width=width)
+        return View.with_more(read, columns, self.surface_MS.shape[1])
 
     def problem(self) -> Problem:
         """Return the targets: 1 for the sentences that the oracle takes."""
-        return Problem(rows=self.rows, targets_N=self.targets_M, num_classes=2)
+        return Problem(rows=self.rows, targets=self.targets_M, num_classes=2, ranks=True)
 
 
 def label(training: Training, last: Column) -> Labelled:

@@ -18,7 +18,7 @@ from headstart.fitting.batches import token_batches
 from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.loop import Objective, minimise, shuffled
 from headstart.fitting.recipe import Recipe
-from headstart.model.features import stacked
+from headstart.model.batches import stacked
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -1,22 +1,7 @@
 """What several kinds of heads ask of the user's options."""
 
-from collections.abc import Mapping, Sequence
-
-from headstart.contracts import Column
 from headstart.core.errors import UserError
 from headstart.specs import FitSpec, flag
-
-
-def layer_names(spec: FitSpec, sets: Mapping[str, Sequence[Column]]) -> list[str]:
-    """Return the names of the layer sets to choose among. Raises UserError for one that the model lacks."""
-    known = [name for name in sets if sets[name]]
-    if spec.layers == "auto":
-        return known
-    if spec.layers not in known:
-        raise UserError(
-            f"--layers {spec.layers} of a model without them", f"one of {', '.join(known)}", "choose one"
-        )
-    return [spec.layers]
 
 
 def no_strategy(spec: FitSpec, what: str) -> UserError:

@@ -6,9 +6,9 @@ from typing import Any, cast, final
 from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.fitting import dense
 from headstart.fitting.linear import choose_and_solve, problem_of
-from headstart.fitting.probe import View
+from headstart.fitting.probe import View, chosen_sets
 from headstart.fitting.recipe import Recipe, refuse_gradient_options
-from headstart.learners._options import layer_names, refuse_mask_options
+from headstart.learners._options import refuse_mask_options
 from headstart.model.head import DenseHead
 
 
@@ -27,16 +27,16 @@ class Classes(Learner):
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose layers and lambda on the folds, then train on all the given examples."""
         refuse_mask_options(training.spec, "a head of classes")
-        names = layer_names(training.spec, sets)
+        used = chosen_sets(training.spec.layers, sets)
         if training.spec.head_hidden is not None:
-            layers = "last" if training.spec.layers == "auto" else names[0]
-            return _dense(training, layers, sets[layers])
+            layers = next(name for name in ("last", *used) if name in used)
+            return _dense(training, layers, used[layers])
         refuse_gradient_options(
             training.spec, "without --head-hidden", "add --head-hidden 1024 or leave it out"
         )
-        views = {name: View.of_columns(training.rows, sets[name]) for name in names}
-        layer, objective = choose_and_solve(training, views)
-        head = DenseHead.of(sets[objective["layers"]], [layer])
+        views = {name: View.of_columns(training.rows, columns) for name, columns in used.items()}
+        layer, objective = choose_and_solve(training, problem_of(training), views)
+        head = DenseHead.of(used[objective["layers"]], [layer])
         return Trained(head=head, objective={**objective, "parameters": head.parameters()})
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:

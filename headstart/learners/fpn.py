@@ -5,10 +5,12 @@ from typing import Any, final
 
 from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
+from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.fpn import Decoding
 from headstart.fitting.loop import minimise
+from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import Recipe
-from headstart.learners._options import layer_names, no_strategy
+from headstart.learners._options import no_strategy
 from headstart.model.fpn import FpnHead
 
 LOSS = "dice"
@@ -35,11 +37,12 @@ class Fpn(Learner):
         spec = training.spec
         if spec.l2 is not None:
             raise UserError("--l2 for --head fpn", "--weight-decay", "give that instead")
-        names = layer_names(spec, sets)
-        layers = "all" if spec.layers == "auto" else names[0]
+        used = chosen_sets(spec.layers, sets)
+        layers = next(name for name in ("all", *used) if name in used)
         recipe, loss = Recipe.from_spec(spec, **_DEFAULTS), spec.loss or LOSS
         objective = Decoding(training, sets[layers], loss, recipe)
-        history = minimise(objective, recipe, "Training the decoder")
+        checkpoints = Checkpoints(training.checkpoints / "head")
+        history = minimise(objective, recipe, "Training the decoder", checkpoints)
         head = objective.head()
         return Trained(
             head=head,

@@ -22,8 +22,9 @@ from headstart.core.errors import UserError
 from headstart.core.progress import progress
 from headstart.fitting import maps
 from headstart.fitting.maps import Pieces, Samples
+from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
-from headstart.learners._options import layer_names, no_strategy
+from headstart.learners._options import no_strategy
 from headstart.model.maps import MapHead, side_of
 
 L2_GRID = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -57,13 +58,13 @@ class Pixels(Learner):
                 "add --head fpn",
             )
         refuse_gradient_options(spec, "for the linear head of each pixel", "add --head fpn or leave it out")
-        names = layer_names(spec, sets)
-        finest = max(side_of(column) for name in names for column in sets[name])
+        seen = chosen_sets(spec.layers, sets)
+        finest = max(side_of(column) for columns in seen.values() for column in columns)
         used = np.unique(np.concatenate([training.indices_n, *(v for _, v in training.folds)]))
         samples = Samples(training.rows, used, training.classes, finest)
         places_m = training.rows.places(training.indices_n)
         weights_K, places_m = maps.weigh(samples, places_m, spec.class_weights)
-        tried = _select(training, {name: sets[name] for name in names}, samples, weights_K)
+        tried = _select(training, seen, samples, weights_K)
         best = tried[0]
         columns = tuple(sets[best["layers"]])
         l2 = best["l2"] if spec.l2 is not None else _rescaled(best["l2"], training)

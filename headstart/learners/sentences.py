@@ -10,8 +10,9 @@ from typing import Any, final
 from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.fitting import sentences
+from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
-from headstart.learners._options import layer_names, no_strategy, refuse_mask_options
+from headstart.learners._options import no_strategy, refuse_mask_options
 from headstart.model.extract import SentenceHead
 
 
@@ -35,12 +36,12 @@ class Sentences(Learner):
             )
         refuse_gradient_options(training.spec, "for a head of sentences", "leave it out")
         refuse_mask_options(training.spec, "a head of sentences")
-        names = layer_names(training.spec, sets)
-        labelled = sentences.label(training, sets[names[0]][-1])
-        views = {name: labelled.view(sets[name]) for name in names}
+        used = chosen_sets(training.spec.layers, sets)
+        labelled = sentences.label(training, next(iter(used.values()))[-1])
+        views = {name: labelled.view(columns) for name, columns in used.items()}
         chosen, l2 = sentences.choose_layer(labelled, views)
         fit_n, validate_n = training.folds[0]
-        columns = sets[chosen[0].layers]
+        columns = used[chosen[0].layers]
         head, scaled = sentences.solve(labelled, columns, fit_n, l2)
         cuts = sentences.learn_shorteners(training, fit_n)
         head, forms = sentences.choose_form(head, training, validate_n, cuts)

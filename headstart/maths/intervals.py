@@ -11,6 +11,7 @@ Shape letters: N examples, M statistics, B resamples, C examples of one block, S
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -125,6 +126,20 @@ def exact_interval(share: float, trials: int, level: float) -> tuple[float | Non
     low = special.betaincinv(successes, failures + 1, tail) if successes else 0.0
     high = special.betaincinv(successes + 1, failures, 1 - tail) if failures else 1.0
     return float(low), float(high)
+
+
+def both_ways(metric: Metric) -> Metric:
+    """Widen a share's interval to its own mirror image about the value.
+
+    Noise in a class's few counts lowers its F1, and a resample has that noise twice: with 100
+    classes of 10 examples the percentile interval covered the truth in 71% of simulations, its
+    mirror image in 94%; near 1, with few classes, the mirror image failed. Both together held in
+    94% to 99%.
+    """
+    if metric.low is None or metric.high is None:
+        return metric
+    reach = max(metric.high - metric.value, metric.value - metric.low)
+    return replace(metric, low=max(metric.value - reach, 0.0), high=min(metric.value + reach, 1.0))
 
 
 def column_sums(statistics_NM: Statistics) -> Array:

@@ -19,7 +19,9 @@ from scipy.special import logsumexp
 
 Array = NDArray[Any]
 Chunks = Callable[[], Iterable[tuple[Array, Array]]]
-"""Called once a pass: yields features [n, D] with targets [n]."""
+"""Called once a pass: yields features [n, D] with their targets, the first axis the examples."""
+Loss = Callable[[Array, Array], tuple[float, Array]]
+"""From logits [n, K], which it may overwrite, and targets to the summed loss and its gradient [n, K]."""
 
 MAX_ITERATIONS = 1000
 
@@ -34,6 +36,10 @@ class Linear:
     def as_float32(self) -> "Linear":
         """Return the layer in single precision, as it is saved."""
         return Linear(self.weight_DK.astype(np.float32), self.bias_K.astype(np.float32))
+
+    def times(self, factor: float) -> "Linear":
+        """Return the layer whose logits are ``factor`` times as large."""
+        return Linear(self.weight_DK * factor, self.bias_K * factor)
 
     def logits(self, x_ND: Array) -> Array:
         """Return [N, K]."""
@@ -87,38 +93,46 @@ def scaling(chunks: Iterable[Array]) -> Scaling:
     return Scaling(mean_D.astype(np.float32), gain_D.astype(np.float32))
 
 
+def cross_entropy(logits_nK: Array, y_n: Array) -> tuple[float, Array]:
+    """Return sum -log softmax(logits)[y] and its gradient, for places of classes [n]."""
+    own = (np.arange(len(y_n)), y_n)
+    logits_nK -= logits_nK.max(axis=1, keepdims=True)
+    own_n = logits_nK[own]
+    residual_nK = np.exp(logits_nK, out=logits_nK)
+    total_n = residual_nK.sum(axis=1)
+    loss = float((np.log(total_n) - own_n).sum())
+    residual_nK /= total_n[:, None]
+    residual_nK[own] -= 1.0
+    return loss, residual_nK
+
+
 def solve(
     chunks: Chunks,
     shape: tuple[int, int, int],
     l2: float,
     start: Linear | None = None,
     tolerance: float = 1e-8,
+    loss: Loss = cross_entropy,
 ) -> Linear:
     """Minimise J over data of ``shape`` (N, D, K), from zeros or from ``start``.
 
-    Stops when a step lowers J by less than ``tolerance`` of its value.
+    Stops when a step lowers J by less than ``tolerance`` of its value. Another convex ``loss`` takes the
+    place of softmax's.
     """
     num_examples, num_features, num_classes = shape
 
     def objective(flat: Array) -> tuple[float, Array]:
         parameters = flat.reshape(num_features + 1, num_classes)
         weight_DK, bias_K = parameters[:-1], parameters[-1]
-        loss, gradient = 0.0, np.zeros_like(parameters)
-        for x_nD, y_n in chunks():
-            own = (np.arange(len(y_n)), y_n)
-            logits_nK = x_nD @ weight_DK.astype(x_nD.dtype) + bias_K
-            logits_nK -= logits_nK.max(axis=1, keepdims=True)
-            own_n = logits_nK[own]
-            residual_nK = np.exp(logits_nK, out=logits_nK)
-            total_n = residual_nK.sum(axis=1)
-            loss += float((np.log(total_n) - own_n).sum())
-            residual_nK /= total_n[:, None]
-            residual_nK[own] -= 1.0
+        total, gradient = 0.0, np.zeros_like(parameters)
+        for x_nD, y in chunks():
+            part, residual_nK = loss(x_nD @ weight_DK.astype(x_nD.dtype) + bias_K, y)
+            total += part
             gradient[:-1] += x_nD.T @ residual_nK.astype(x_nD.dtype)
             gradient[-1] += residual_nK.sum(axis=0)
         gradient /= num_examples
         gradient[:-1] += l2 * weight_DK
-        return loss / num_examples + l2 / 2 * float(np.square(weight_DK).sum()), gradient.ravel()
+        return total / num_examples + l2 / 2 * float(np.square(weight_DK).sum()), gradient.ravel()
 
     first = np.zeros((num_features + 1, num_classes))
     if start is not None:

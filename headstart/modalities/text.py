@@ -77,5 +77,15 @@ class Texts(Modality):
         return {"input_ids": {0: "n", 1: "t"}, "attention_mask": {0: "n", 1: "t"}, "features": {0: "n"}}
 
     def layer_sets(self, columns: Sequence[Column]) -> dict[str, Sequence[Column]]:
-        """Return the last layer, every layer, and the upper half."""
-        return {"last": columns[-1:], "all": columns, "deep": columns[len(columns) // 2 :]}
+        """Return the last layer, every layer, the upper half, and every layer with half on the last.
+
+        That mixture suits what the last layer was trained for, topics for instance: see
+        docs/architecture.md.
+        """
+        mixed = replace(columns[-1], weight=float(max(1, len(columns) - 1)))
+        return {
+            "last": columns[-1:],
+            "all": columns,
+            "deep": columns[len(columns) // 2 :],
+            "mixed": [*columns[:-1], mixed],
+        }

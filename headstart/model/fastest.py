@@ -20,6 +20,7 @@ from headstart.contracts import Compiled, Engine, Floats, Inputs, Trunk
 from headstart.core import plugins
 from headstart.core.errors import EngineUnavailable
 from headstart.core.files import digest_json, home, write_json
+from headstart.core.memory import is_out_of_memory
 from headstart.core.threads import cores
 
 REFERENCE = "torch"
@@ -76,6 +77,11 @@ def _measure(trunk: Trunk, batch: Inputs, path: Path) -> Choice:
             timed = _Timed.of(run, few)
         except EngineUnavailable as error:
             left_out[name] = str(error)
+            continue
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            left_out[name] = f"out of memory on {len(next(iter(few.values())))} examples"
             continue
         apart = difference(timed.features_ND, first.features_ND)
         if apart > TOLERANCE:

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -20,13 +20,12 @@ from headstart.core.records import Dropped
 from headstart.core.store import Store
 from headstart.core.table import Table
 from headstart.core.threads import cores
-from headstart.model.fastest import Choice, fastest
+from headstart.model.batches import BATCH, WINDOW, Runner, Waiting
+from headstart.model.fastest import Choice
 from headstart.model.trunk import FrozenModel
 
 log = logging.getLogger(__name__)
 
-BATCH = 16
-_WINDOW = 16
 _SEGMENT_BYTES = 8 << 20
 
 
@@ -125,58 +124,15 @@ def decode_all(
                 if not pending:
                     break
                 decoded = pending.popleft().result()
-                # Of examples with many units, such as tiles, fewer are decoded ahead: memory stays flat.
-                ahead = max(workers, 4 * BATCH // max(len(decoded.units), 1))
+                if any(unit.prepared is not None and unit.prepared.length for unit in decoded.units):
+                    ahead = WINDOW + 4 * BATCH  # the next window is ready when the engine is done with one
+                else:
+                    # Of examples with many units, such as tiles, fewer are decoded ahead: memory stays flat.
+                    ahead = max(workers, 4 * BATCH // max(len(decoded.units), 1))
                 yield decoded
         finally:
             for future in pending:
                 future.cancel()
-
-
-@dataclass
-class _Runner:
-    """Gathers decoded examples into batches; chooses the engine on the first one."""
-
-    model: FrozenModel
-    wanted: str | None
-    say: Callable[[Choice], None]
-    choice: Choice | None = None
-    waiting: list[Prepared] = field(default_factory=list)
-
-    def full(self) -> bool:
-        """Say whether enough is waiting: a batch, or a window of batches where lengths differ."""
-        if not self.waiting:
-            return False
-        varies = self.waiting[0].length > 0
-        return len(self.waiting) >= (BATCH * _WINDOW if varies else BATCH)
-
-    def run(self) -> list[Floats]:
-        """Return each waiting unit's rows of features, in order; units of like length share batches."""
-        prepared, self.waiting = self.waiting, []
-        order = sorted(range(len(prepared)), key=lambda place: prepared[place].length)
-        found: dict[int, Floats] = {}
-        for start in range(0, len(order), BATCH):
-            places = order[start : start + BATCH]
-            found |= zip(places, self._batch([prepared[place] for place in places]), strict=True)
-        return [found[place] for place in range(len(prepared))]
-
-    def _batch(self, prepared: Sequence[Prepared]) -> list[Floats]:
-        batch = {name: stacked([one.inputs[name] for one in prepared]) for name in prepared[0].inputs}
-        if self.choice is None:
-            self.choice = fastest(self.model.trunk(), batch, self.wanted)
-            self.say(self.choice)
-        return self.model.modality.rows(self.choice.run(batch), [one.inputs for one in prepared])
-
-
-def stacked(arrays: Sequence[Array]) -> Array:
-    """Return arrays side by side on a new first axis, shorter ones padded with zeros at their end."""
-    longest = max(len(array) for array in arrays)
-    if all(len(array) == longest for array in arrays):
-        return np.stack(arrays)
-    stacked = np.zeros((len(arrays), longest, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
-    for row, array in zip(stacked, arrays, strict=True):
-        row[: len(array)] = array
-    return stacked
 
 
 def stream(
@@ -187,7 +143,7 @@ def stream(
     say: Callable[[Choice], None],
 ) -> Iterator[tuple[list[Decoded], Floats]]:
     """Yield batches of n examples with their rows of features [m, D]; unusable ones alone, without rows."""
-    runner = _Runner(model, engine, say)
+    runner = Runner(model, engine, say)
     batch: list[Decoded] = []
     for decoded in decode_all(reading, examples, model, lambda digest: False):
         if decoded.reason:
@@ -197,7 +153,8 @@ def stream(
             yield [decoded], np.empty((0, 0), np.float32)
             continue
         batch.append(decoded)
-        runner.waiting += [unit.prepared for unit in decoded.units if unit.prepared is not None]
+        key = decoded.example.key
+        runner.waiting += [Waiting(unit.prepared, key) for unit in decoded.units if unit.prepared is not None]
         if runner.full():
             yield batch, np.concatenate(runner.run())
             batch = []
@@ -226,7 +183,7 @@ def extract(
             say(choice)
             advance(0)  # comparing engines is no extraction
 
-        runner = _Runner(model, engine, chosen)
+        runner = Runner(model, engine, chosen)
 
         begun = 0  # examples with units that are waiting
 
@@ -287,14 +244,14 @@ class _Writer:
         with self.lock:
             return bool(self.table.find([digest])[0] >= 0)
 
-    def wanted(self, decoded: Decoded) -> list[Prepared]:
+    def wanted(self, decoded: Decoded) -> list[Waiting]:
         """Return what is to be computed of an example's units: what was begun already is not begun again."""
         found = []
         for unit in decoded.units:
             if unit.prepared is not None and unit.digest not in self.begun:
                 self.begun.add(unit.digest)
                 self.running.append((unit.digest, unit.prepared.notes, decoded.example.key))
-                found.append(unit.prepared)
+                found.append(Waiting(unit.prepared, decoded.example.key))
         return found
 
     def add(self, features: Sequence[Floats]) -> None:

@@ -45,6 +45,10 @@ class FpnHead(Head):
         """Return the decoder's shape."""
         return {"shape": asdict(self.module.shape)}
 
+    def files(self) -> dict[str, Any]:
+        """Return nothing: no other library has this head."""
+        return {}
+
     @staticmethod
     def restore(columns: Sequence[Column], kept: Kept) -> "FpnHead":
         """Rebuild a head from what was kept of it."""

@@ -1,9 +1,10 @@
 """A light decoder of maps: a feature pyramid whose answer is finer than the finest map.
 
 From the coarsest map down, as in feature pyramid networks (Lin et al., arXiv 1612.03144, section 3): what is
-known so far is resized to the next map and added to it. Each sum goes through a convolution, and so does what
-comes out at twice the finest map's side, where borders are drawn. Groups of channels are normalised and not
-batches (Wu and He, arXiv 1803.08494), so that a picture gets the same answer in any batch.
+known so far is resized to the next map and added to it, and each sum goes through a convolution. Borders are
+drawn on a finer grid, by sub-pixel convolution (Shi et al., arXiv 1609.05158, eq. 4): the channels of a cell
+tell where in it a border runs, so each of its parts has weights of its own. Groups of channels are normalised
+and not batches (Wu and He, arXiv 1803.08494), so that a picture gets the same answer in any batch.
 
 Shape letters: n pictures, C channels, W the decoder's width, h w a map's sides, G the answer's, K classes.
 """
@@ -20,14 +21,22 @@ _GROUPS = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
-    """What it takes to build a decoder: each map's channels and side, and the sizes of what is above."""
+    """What it takes to build a decoder: each map's channels and side, and the sizes of what is above.
+
+    The answer is ``finer`` times as fine as the finest map.
+    """
 
     channels: tuple[int, ...]
     sides: tuple[int, ...]
     width: int
     classes: int
-    side: int
+    finer: int
     dropout: float
+
+    @property
+    def side(self) -> int:
+        """The answer's side."""
+        return max(self.sides) * self.finer
 
 
 class Pyramid(nn.Module):
@@ -41,7 +50,10 @@ class Pyramid(nn.Module):
         self.order = sorted(places, key=lambda place: (shape.sides[place], -place))
         self.lateral = nn.ModuleList(nn.Conv2d(count, shape.width, 1) for count in shape.channels)
         self.merged = nn.ModuleList(_block(shape.width, shape.width) for _ in places)
-        self.fine = _block(shape.width, shape.width // 2)
+        self.split = nn.Sequential(
+            nn.Conv2d(shape.width, shape.width // 2 * shape.finer**2, 1), nn.PixelShuffle(shape.finer)
+        )
+        self.fine = _block(shape.width // 2, shape.width // 2)
         self.dropout = nn.Dropout2d(shape.dropout)
         self.classes = nn.Conv2d(shape.width // 2, shape.classes, 1)
         for place, count in enumerate(shape.channels):
@@ -61,8 +73,7 @@ class Pyramid(nn.Module):
         for place in finer:
             known_nWhw = _resized(known_nWhw, self.shape.sides[place]) + self._own(place, maps)
             known_nWhw = self.merged[place](known_nWhw)
-        fine = self.fine(_resized(known_nWhw, self.shape.side))
-        logits_nKGG: Tensor = self.classes(self.dropout(fine))
+        logits_nKGG: Tensor = self.classes(self.dropout(self.fine(self.split(known_nWhw))))
         return logits_nKGG
 
     def _own(self, place: int, maps: Sequence[Tensor]) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from headstart.contracts import Array, Column, Head, Kept, Learner, Learnt, Modality, Pretrained
+from headstart.contracts import Array, Column, Head, Kept, Learner, Learnt, Modality, Pretrained, Task
 from headstart.core import plugins
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import digest_file, write_bytes, write_json
@@ -25,9 +25,13 @@ _FORMAT = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """Everything prediction needs: the trunk, the head, the classes, and what the baselines learnt."""
+    """Everything prediction needs: the trunk, the head, the classes, and what the baselines learnt.
 
-    task: str
+    ``kind`` is the kind of truth that the task was learnt for (``Truth.kind``).
+    """
+
+    task: Task
+    kind: str
     learner: str
     classes: tuple[str, ...]
     frozen: FrozenModel
@@ -57,7 +61,8 @@ def save_model(folder: Path, model: Model) -> None:
     files = ("head.safetensors", "model.safetensors", *pretrained.assets)
     described = {
         "format": _FORMAT,
-        "task": model.task,
+        "task": model.task.name,
+        "kind": model.kind,
         "classes": list(model.classes),
         "pretrained": _described(pretrained),
         "random_seed": model.frozen.random_seed,
@@ -98,8 +103,10 @@ def load_model(run: Path) -> Model:
         for name, facts in described["baselines"].items()
     }
     frozen = _frozen(folder, described)
+    named: Task = plugins.load("task", described["task"])
     return Model(
-        task=described["task"],
+        task=named.of_kind(described["kind"]),
+        kind=described["kind"],
         learner=described["head"]["learner"],
         classes=tuple(described["classes"]),
         frozen=frozen,

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 from headstart.contracts import Pretrained, TextPreprocess
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, digest_file
+from headstart.model import shards
 
 _ENCODER_DECODERS = frozenset({"t5", "mt5", "bart", "mbart", "pegasus", "marian", "m2m_100", "led"})
 _DECODERS = frozenset({"gpt2", "gpt_neo", "gptj", "opt", "llama", "qwen2", "mistral"})
@@ -32,7 +33,7 @@ def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained
     """Describe the text model in a folder. Raises UserError where a file is missing."""
     config = _json(folder / "config.json")
     kind, writes = str(config.get("model_type")), _writes(config)
-    weights = folder / "model.safetensors"
+    weights = shards.weights_in(folder)
     assets = {
         name: folder / name
         for name in (*_VOCABULARIES, *_ABOUT_THEM, GENERATION)
@@ -49,6 +50,7 @@ def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained
             "a text model as Transformers saves it, with its tokenizer",
             "load model and tokenizer with Transformers and save_pretrained both there",
         )
+    shards.check(weights)
     digests = [digest_file(assets[name]) for name in read]
     preprocess = TextPreprocess(
         tokenizer="" if own else _FAST,
@@ -64,7 +66,7 @@ def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained
         revision=revision,
         weights=weights,
         weights_digest=digest_bytes(
-            digest_file(weights).encode(), json.dumps(config, sort_keys=True).encode()
+            shards.digest(weights).encode(), json.dumps(config, sort_keys=True).encode()
         ),
         preprocess=preprocess,
         writes=writes,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 from headstart.contracts import Array, Network, Pretrained
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
+from headstart.model import shards
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,11 +76,9 @@ def state_of(pretrained: Pretrained) -> dict[str, Array]:
     Raises UserError where a model that writes lacks some.
     """
     torch = prepare_torch()
-    from safetensors.torch import load_file  # NumPy has no bfloat16
-
     with torch.device("meta"):  # names alone: nothing is allocated or drawn
         module: Any = TextNetwork(pretrained.config, pretrained.writes).module
-    saved = load_file(pretrained.weights)
+    saved = shards.load(pretrained.weights)
     if pretrained.writes:
         return _whole_state(module, saved, pretrained)
     prefix, wanted = f"{module.base_model_prefix}.", set(module.state_dict())

@@ -80,15 +80,17 @@ class FrozenModel(Frozen):
 
     def _converted(self) -> Mapping[str, Array]:
         """Return the source's weights, converted to safetensors once per machine, named by their own hash."""
-        pretrained = self.pretrained
-        name = digest_json([_FORMAT, pretrained.weights_digest, pretrained.architecture, pretrained.writes])
+        one = self.pretrained
+        name = digest_json([_FORMAT, one.weights_digest, one.architecture, one.config, one.writes])
         folder = home() / "weights" / name
         for path in folder.glob("*.safetensors"):
             if digest_file(path) == path.stem:
                 return dict(load_file(path))
             path.unlink(missing_ok=True)  # damaged: convert anew
+        # ``ascontiguousarray`` would give a single number an axis.
         state = {
-            key: np.ascontiguousarray(array) for key, array in self.source.state(self.pretrained).items()
+            key: array if array.flags.c_contiguous else np.ascontiguousarray(array)
+            for key, array in self.source.state(self.pretrained).items()
         }
         content = save(state)
         write_bytes(folder / f"{digest_bytes(content)}.safetensors", content)
@@ -154,13 +156,13 @@ class FrozenModel(Frozen):
         return path
 
 
-def find(base: str) -> tuple[Source, Pretrained]:
-    """Find a pretrained model, SOURCE:NAME. Raises UserError where it is not here."""
+def find(base: str, weights: bool = True) -> tuple[Source, Pretrained]:
+    """Find a model, SOURCE:NAME, with its weights or without. Raises UserError where it is not here."""
     kind, colon, rest = base.partition(":")
     if not colon:
         raise UserError(f"--base is {base!r}", "SOURCE:NAME", "write for instance pack:efficientnet-lite0")
     source: Source = plugins.load("source", kind)
-    return source, source.find(rest)
+    return source, source.find(rest, weights)
 
 
 def find_model(base: str, name: str, sizes: Mapping[str, int | None], random_seed: int | None) -> FrozenModel:
@@ -168,7 +170,7 @@ def find_model(base: str, name: str, sizes: Mapping[str, int | None], random_see
 
     Raises UserError where the model is not here or takes another kind of input.
     """
-    source, found = find(base)
+    source, found = find(base, weights=random_seed is None)
     modality: Modality = plugins.load("modality", name)
     if found.preprocess.modality != modality.takes:
         raise UserError(
@@ -176,5 +178,5 @@ def find_model(base: str, name: str, sizes: Mapping[str, int | None], random_see
             f"a {modality.takes} model, as the task needs",
             "choose another --base, or leave it out",
         )
-    pretrained = replace(found, preprocess=modality.adapt(found.preprocess, sizes))
+    pretrained = source.sized(replace(found, preprocess=modality.adapt(found.preprocess, sizes)))
     return FrozenModel(source=source, pretrained=pretrained, random_seed=random_seed)

@@ -10,6 +10,7 @@ Json = Mapping[str, Any]
 
 _BASELINES = {
     "majority": "always guessing the commonest",
+    "prior": "knowing how common each label is",
     "pixels": "a linear model on raw pixels",
     "colour": "a linear model on colour and place",
     "tfidf": "a linear model on word counts",
@@ -28,6 +29,7 @@ _LAYERS = {
     "last": "the last block only",
     "all": "every block",
     "deep": "the deeper blocks",
+    "mixed": "every block, the last one counting half",
 }
 _SCRIPTS = {
     "²": "<sup>2</sup>",
@@ -43,6 +45,12 @@ _METRICS = {
     "precision_macro": ("Precision", "mean over classes"),
     "recall_macro": ("Recall", "mean over classes"),
     "f1_macro": ("F1", "mean over classes"),
+    "f1_micro": ("F1", "over all decisions"),
+    "precision_micro": ("Precision", "over all decisions"),
+    "recall_micro": ("Recall", "over all decisions"),
+    "mean_average_precision": ("Average precision", "mean over labels"),
+    "subset_accuracy": ("All labels right", "share of examples"),
+    "hamming_loss": ("Hamming loss", "share of wrong decisions"),
     "log_loss": ("Log loss", "nats, lower is better"),
     "ece": ("Calibration error", "lower is better"),
     "ood_rate": ("Unlike the training data", "share of inputs"),
@@ -241,10 +249,13 @@ def _split(fitted: Json) -> str:
 def _freeze(fitted: Json) -> str:
     engine, model, things = fitted.get("engine", {}), fitted.get("model", {}), noun(fitted)
     licence = f" (licence: {model['licence']})" if model.get("licence") else ""
+    adapted = "".join(f" {said}." for said in model.get("adapted", ()))
     if fitted.get("strategy", "head") == "head":
-        text = f"{_base(fitted)}{licence} stayed as it was pretrained. It"
+        text = f"{_base(fitted)} stayed as it was pretrained{licence}.{adapted} It"
     else:
-        text = f"{_base(fitted)}{licence} was trained further, with the head, and then frozen anew. It"
+        text = (
+            f"{_base(fitted)} was trained further, with the head, and then frozen anew{licence}.{adapted} It"
+        )
     text += f" looked at each of the {things} once, and its features were kept."
     if engine.get("rates", {}).get(engine.get("name")):
         rate = engine["rates"][engine["name"]]
@@ -270,6 +281,9 @@ def _choose(fitted: Json) -> str:
     if len(objective.get("forms", ())) > 1:
         form = f"{objective['length']}, {objective['cut']}"
         text += f". It writes {form}: the best of {len(objective['forms'])} forms by ROUGE on the same data"
+    if "threshold" in objective:
+        text += f". A label is given from a probability of {figure(objective['threshold'])} on: there F1 was "
+        text += "highest on the same data"
     return text + "."
 
 

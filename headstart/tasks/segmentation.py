@@ -23,7 +23,7 @@ from headstart.contracts import (
 )
 from headstart.core.errors import BadExample
 from headstart.core.records import Metric, Section
-from headstart.data import tiles
+from headstart.data import picture, tiles
 from headstart.data.mask import Mask
 from headstart.data.tiles import Tile, Whole
 from headstart.maths import segmentation, stitching
@@ -73,10 +73,8 @@ class Segmentation(Task):
         part = cast(Tile | None, example.part)
         image, notes = _pictures.opened(example, content) if part is None else part.opened()
         preprocess = cast(PicturePreprocess, pretrained.preprocess)
-        method = Image.Resampling[preprocess.interpolation.upper()]
-        pixels = np.asarray(image.resize((preprocess.size, preprocess.size), method))
         shrunk = (SHRUNK,) if min(image.size) > _SHRUNK * preprocess.size else ()
-        return Prepared(inputs={"pixels": pixels}, notes=(*notes, *shrunk))
+        return Prepared(inputs={"pixels": picture.square(image, preprocess)}, notes=(*notes, *shrunk))
 
     def answers(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> list[Answer]:
         """Return the classes in the mask, the largest first, each class's share, and the mask."""

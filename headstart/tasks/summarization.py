@@ -46,7 +46,7 @@ def _texts(rows: Rows, indices_n: Array) -> list[list[str]]:
 
 
 def _sentences(text: str) -> list[str]:
-    return sentences(text)[:MOST_SENTENCES]
+    return sentences(text, MOST_SENTENCES)
 
 
 class _Unlearnt(Baseline):
@@ -144,7 +144,7 @@ class Summarization(Task):
         text, notes = documents.text_of(example)
         if whole:
             return Parts([replace(example, text=text)], notes)
-        found = sentences(text)
+        found = sentences(text, MOST_SENTENCES + 1)
         if not found:
             raise BadExample("empty document")
         if len(found) > MOST_SENTENCES:

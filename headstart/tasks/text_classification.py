@@ -1,38 +1,13 @@
-"""Text classification: one text in, one of K classes out."""
+"""Text classification: one text in, one of K classes out; or, where the data has it, any of K labels."""
 
-import logging
-import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, final
+from typing import ClassVar, final
 
-from headstart.contracts import Array, Example, Prepared, Pretrained, Rows
-from headstart.core.errors import BadExample, UserError
-from headstart.data import listing, tables, tokens
-from headstart.data.rows import SUFFIXES
-from headstart.data.text import read_text, refusal
-from headstart.maths import tfidf
+from headstart.contracts import Example, Prepared, Pretrained, Task
+from headstart.data.labels import Labels
+from headstart.tasks import _texts
 from headstart.tasks._classes import Classification, LinearBaseline, MajorityBaseline
-
-_SHOWN_CHARACTERS = 400
-
-log = logging.getLogger(__name__)
-
-
-@final
-class TfidfBaseline(LinearBaseline):
-    """A linear model on tf-idf weighted words."""
-
-    name = "tfidf"
-
-    def facts(self, rows: Rows, indices_n: Array) -> Mapping[str, Any]:
-        """Return the vocabulary and idf of the training texts."""
-        return tfidf.learn(_text(rows.examples[int(index)]) for index in indices_n)
-
-    def matrix(self, facts: Mapping[str, Any], rows: Rows, indices_n: Array) -> Any:
-        """Return sparse float32 [n, V]."""
-        return tfidf.matrix(facts, [_text(rows.examples[int(index)]) for index in indices_n])
+from headstart.tasks._text_labels import TextLabels
 
 
 @final
@@ -40,65 +15,26 @@ class TextClassification(Classification):
     """Tells texts apart."""
 
     name = "text-classification"
-    layouts = ("hf-dataset", "orange-tab", "text-table", "text-folders")
-    unit = "texts"
-    row = "texts"
-    default_base = "pack:minilm-l6"
     takes = "text"
+    layouts = _texts.LAYOUTS
+    unit = row = "texts"
+    default_base = "pack:minilm-l6"
     learners = ("classes",)
-    baselines = (MajorityBaseline(), TfidfBaseline())
+    baselines = (MajorityBaseline(), LinearBaseline("tfidf", _texts.Tfidf()))
+    kinds: ClassVar[Mapping[str, Task]] = {Labels.kind: TextLabels()}
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:
         """Yield texts: files, all below a folder, a table's rows, or the lines of standard input."""
-        for name in names:
-            path = Path(name)
-            if name == "-":
-                for number, line in enumerate(sys.stdin, start=1):
-                    yield Example(key=f"line {number}", label="", path=path, text=line.rstrip("\r\n"))
-            elif path.is_dir():
-                yield from _below(path)
-            elif path.is_file() and path.suffix.lower() in SUFFIXES:
-                yield from tables.texts(path)
-            elif path.exists():
-                yield Example(key=name, label="", path=path)
-            else:
-                raise UserError(
-                    f"{name} does not exist", "a text file, a table, a folder, or -", "check the path"
-                )
+        return _texts.inputs(names)
 
     def content(self, example: Example) -> bytes:
         """Return the text in UTF-8."""
-        return _text(example).encode("utf-8", "surrogatepass")
+        return _texts.content(example)
 
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Cut the text into at most ``max_length`` tokens: ids and mask, int64 [T]."""
-        notes = () if example.text is not None else read_text(example.path)[1]
-        return tokens.encode(content.decode("utf-8", "surrogatepass"), pretrained, notes)
+        return _texts.prepare(example, content, pretrained)
 
     def show(self, example: Example) -> dict[str, str]:
         """Return the text's beginning."""
-        try:
-            text = _text(example)
-        except BadExample:  # the file went away since its features were computed
-            return {}
-        return {"text": text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."}
-
-
-def _below(folder: Path) -> Iterator[Example]:
-    """Yield every file below a folder that may be a text: one that proves none gets a reason later."""
-    others = listing.Collector("")
-
-    def refuse(entry: os.DirEntry[str]) -> str | None:
-        reason = refusal(entry)
-        return reason if reason is not None and reason.startswith("not a") else None
-
-    files = sorted(listing.files(folder, str(folder), others, refuse))
-    if not files:
-        raise UserError(f"{folder} holds no text", "a folder with text files", "name another folder")
-    if others.dropped:
-        log.info("%s: %d files that are no texts left out", folder, len(others.dropped))
-    yield from (Example(key=key, label="", path=Path(file)) for file, key in files)
-
-
-def _text(example: Example) -> str:
-    return example.text if example.text is not None else read_text(example.path)[0]
+        return _texts.show(example)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.contracts import Array, Example, Listing, Reading, Task
-from headstart.core import plugins
+from headstart.contracts import Array, Example, Listing, Reading
 from headstart.core.errors import UserError
 from headstart.core.records import Evaluation, Note
 from headstart.core.run import count_look, read_part, read_run
@@ -30,7 +29,7 @@ def evaluate(spec: EvaluateSpec) -> Evaluation:
     run = Path(spec.run)
     languages = read_run(run)["split"].get("languages") or ("", "")
     model = load_model(run)
-    task: Task = plugins.load("task", model.task)
+    task = model.task
     listing = dataset.read(Path(spec.data), task.layouts, (languages[0], languages[1]))
     split, examples = _choose(listing, spec.split)
     _check_classes(listing, examples, model)
@@ -65,11 +64,15 @@ def _choose(listing: Listing, wanted: str | None) -> tuple[str, Sequence[Example
 
 
 def _check_classes(listing: Listing, examples: Sequence[Example], model: Model) -> None:
-    # A truth of its own may name any class of the listing; a label names the one.
-    named = {example.label for example in examples if example.truth is None}
-    if any(example.truth is not None for example in examples):
-        named |= set(listing.classes)
-    unknown = sorted(named - {"", *model.classes})
+    if any(example.kind not in ("", model.kind) for example in examples):
+        raise UserError(
+            "data in which an example may have several labels, for a run that gives one class each",
+            "one class an example",
+            "fit a model on data with several labels",
+        )
+    # Where the examples name no class, their content may hold any class of the listing.
+    named = {name for example in examples for name in example.names()} or set(listing.classes)
+    unknown = sorted(named - set(model.classes))
     if unknown:
         raise UserError(
             f"{len(unknown)} classes that the run does not know, the first {unknown[0]!r}",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.audit import repeats
-from headstart.contracts import Array, Fold, Learner, Reading, Task, Trained, Training
+from headstart.contracts import Array, Example, Fold, Learner, Reading, Task, Trained, Training
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.files import write_json
@@ -21,7 +21,7 @@ from headstart.core.timing import Stages
 from headstart.data import dataset
 from headstart.data.listing import in_order
 from headstart.data.prompts import prompted
-from headstart.data.split import Dataset, arrange, folds
+from headstart.data.split import Dataset, arrange, folds_of
 from headstart.fitting.linear import train_baseline
 from headstart.fitting.tuning import tune
 from headstart.model.features import Features, extract
@@ -61,9 +61,10 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
     with stages.timed("read"):
         if spec.engine is not None:
             plugins.load("engine", spec.engine)  # a wrong name is told before any work
-        task: Task = plugins.load("task", spec.task or _guess_task(Path(spec.data)))
+        named: Task = plugins.load("task", spec.task or _guess_task(Path(spec.data)))
+        data = _read(spec, named)
+        task = named.of_kind(data.kind)
         model, learner = _model(spec, task)
-        data = _read(spec, task)
         told = prompted(model.pretrained, task.name, spec.prefix, data.languages)
         model = replace(model, pretrained=told)
     with stages.timed("features"):
@@ -127,7 +128,7 @@ def _model(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
             f"--head {spec.head} for {task.name}", f"one of {', '.join(task.learners)}", "choose one"
         )
     base = spec.base or task.default_base
-    _, found = find(base)
+    _, found = find(base, weights=not spec.random_init)
     able = [plugins.load("learner", name) for name in ([spec.head] if spec.head else task.learners)]
     learner: Learner = next((one for one in able if one.suits(found)), able[0])
     sized = ("image_size", "max_length", "target_length", "tiles")
@@ -136,6 +137,8 @@ def _model(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
     fit_for = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
     model = find_model(base, fit_for[0], sizes, seed)
     log.info("%s, licence %s", model.pretrained.base, model.pretrained.licence)
+    for what in model.pretrained.adapted:
+        log.info("%s", what)
     return model, learner
 
 
@@ -160,13 +163,12 @@ def _roles(task: Task, data: Dataset, features: Features) -> dict[str, Array]:
     return roles
 
 
-def _folds(spec: FitSpec, roles: dict[str, Array], labels: Sequence[str]) -> list[Fold]:
+def _folds(spec: FitSpec, roles: dict[str, Array], examples: Sequence[Example]) -> list[Fold]:
     """Return what selection fits on and validates on: val where there is one, else folds of train."""
     train = roles["train"]
     if len(roles["val"]):
         return [(train, roles["val"])]
-    _, label_ids = np.unique([labels[index] for index in train], return_inverse=True)
-    carved = folds(label_ids, spec.seed)
+    carved = folds_of([examples[index] for index in train], spec.seed)
     # A single hold-out of that many examples is as telling as five small ones, at a fifth of the cost.
     used = carved if len(train) <= _CROSS_VALIDATION_EXAMPLES else carved[:1]
     return [(train[fit], train[validate]) for fit, validate in used]
@@ -188,7 +190,7 @@ def _train(
         rows=features,
         classes=data.classes,
         indices_n=roles["train"],
-        folds=_folds(spec, roles, [example.label for example in features.examples]),
+        folds=_folds(spec, roles, features.examples),
         checkpoints=checkpoints,
     )
     sets = model.modality.layer_sets(features.columns)
@@ -197,7 +199,8 @@ def _train(
         trained = tune(training, learner, sets["last"], None if trained is None else trained.head)
     learnt_by_name = {one.name: train_baseline(training, one) for one in task.baselines}
     return trained, Model(
-        task=task.name,
+        task=task,
+        kind=data.kind,
         learner=learner.name,
         classes=data.classes,
         frozen=model.trained(trained.moved),
@@ -219,7 +222,7 @@ def _record(
     pretrained = model.frozen.pretrained
     return Fitted(
         run=str(run),
-        task=model.task,
+        task=model.task.name,
         base=pretrained.base,
         strategy=spec.strategy,
         classes=data.classes,
@@ -227,12 +230,12 @@ def _record(
             "made": data.made,
             "reported": data.reported,
             "layout": data.layout,
-            "unit": plugins.load("task", model.task).unit,
+            "unit": model.task.unit,
             "languages": data.languages,
             **{role: len(indices) for role, indices in roles.items()},
         },
         objective=trained.objective,
-        engine=engine_record(features, plugins.load("task", model.task).row),
+        engine=engine_record(features, model.task.row),
         metrics=evaluation.metrics,
         baselines=evaluation.baselines,
         dropped=(*data.dropped, *features.dropped),
@@ -246,6 +249,7 @@ def _record(
             "revision": pretrained.revision,
             "weights_sha256": pretrained.weights_digest,
             "preprocess": to_json(pretrained.preprocess),
+            "adapted": list(pretrained.adapted),
             "random_init": spec.random_init,
             "parameters_trained": model.head.parameters(),
         },

@@ -4,8 +4,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from headstart.contracts import Answer, Example, Reading, Task
-from headstart.core import plugins
+from headstart.contracts import Answer, Example, Reading
 from headstart.core.errors import UserError
 from headstart.core.files import write_bytes
 from headstart.core.records import Prediction
@@ -22,7 +21,7 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
     Raises UserError where the run or an input does not exist.
     """
     model = load_model(Path(spec.run))
-    task: Task = plugins.load("task", model.task)
+    task = model.task
     reading = Reading(task, model.whole, model.frozen.pretrained)
     examples = task.inputs(spec.inputs)
     folder = None if spec.out is None else _Folder(Path(spec.out), spec.run)

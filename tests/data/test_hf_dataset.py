@@ -110,11 +110,6 @@ def test_types_tell_what_names_do_not(tmp_path: Path) -> None:
         ({"s1": STRING, "s2": STRING, "label": LABEL}, "no text column .it has 's1', 's2', 'label'"),
         ({"text": STRING, "coarse": LABEL, "fine": LABEL}, "no label column"),
         ({"text": STRING, "idx": FEATURES["idx"]}, "no label column"),
-        (
-            {"text": STRING, "labels": {"feature": LABEL, "_type": "List"}},
-            "multi-label data sets are not read",
-        ),
-        ({"text": STRING, "labels": [LABEL]}, "multi-label data sets are not read"),
         ({"text": STRING, "label": {"dtype": "float32", "_type": "Value"}}, "holds float32 values"),
         (None, "describes no columns"),
     ],

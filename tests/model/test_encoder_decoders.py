@@ -18,8 +18,8 @@ from headstart.core.frameworks import prepare_torch
 from headstart.data import tokens
 from headstart.fitting import decoders
 from headstart.fitting.writing import Targets, cross_entropy
+from headstart.model.batches import stacked
 from headstart.model.decoders import Decoder, Writing
-from headstart.model.features import stacked
 from headstart.model.trunk import FrozenModel, find_model
 from headstart.model.vocabulary import Own
 from headstart.model.writer import WriterHead

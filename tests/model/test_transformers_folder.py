@@ -18,7 +18,7 @@ from headstart.contracts import Engine, TextPreprocess
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
-from headstart.model.features import stacked as _stack
+from headstart.model.batches import stacked
 from headstart.model.trunk import FrozenModel, find_model
 from headstart.tasks.text_classification import TextClassification
 
@@ -121,7 +121,7 @@ def prepared(model: FrozenModel, texts: tuple[str, ...] = TEXTS) -> list[Any]:
 
 
 def batch(inputs: list[Any]) -> dict[str, Any]:
-    return {name: _stack([one[name] for one in inputs]) for name in inputs[0]}
+    return {name: stacked([one[name] for one in inputs]) for name in inputs[0]}
 
 
 def slow(folder: Path, how: str, max_length: int = 10**6) -> np.ndarray[Any, Any]:

@@ -245,12 +245,6 @@ def test_a_picture_model_is_refused(table: Path, tmp_path: Path) -> None:
         headstart.fit(table, out=tmp_path / "run", base="pack:efficientnet-lite0")
 
 
-def test_several_labels_a_text_are_refused_in_one_sentence(tmp_path: Path) -> None:
-    rows = [{"text": row["text"], "labels": "a|b"} for row in mails()]
-    with pytest.raises(UserError, match="several labels"):
-        headstart.fit(write(tmp_path / "t.csv", rows), out=tmp_path / "run")
-
-
 def test_the_saved_model_loads_with_transformers(fitted: Fitted) -> None:
     from headstart.core.frameworks import prepare_torch
 

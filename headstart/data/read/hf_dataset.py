@@ -1,16 +1,19 @@
 """Texts with labels that Hugging Face ``datasets`` wrote with ``save_to_disk``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-from headstart.contracts import Example, Listing, Reader
+from headstart.contracts import Listing, Reader
 from headstart.core.errors import UserError
-from headstart.data import columns, listing, pair_columns, saved_datasets
+from headstart.data import columns, labels, listing, pair_columns, saved_datasets
+from headstart.data.labels import Row
 from headstart.data.rows import cell_text
 from headstart.data.saved_datasets import kind
-from headstart.data.text import collect
+
+_LOOKED_ROWS = 200
 
 
 @final
@@ -28,59 +31,81 @@ class HfDataset(Reader):
             found = _columns(next(iter(parts.values())))
         except (UserError, OSError):
             return False
-        return bool(found.names) or not pair_columns.by_name((found.text, found.label))
+        return bool(found.names) or not pair_columns.by_name((found.text, *found.labels))
 
     def read(self, path: Path) -> Listing:
         """List the rows. Raises UserError for a data set that is damaged or has no such columns."""
         collector = listing.Collector(self.name)
         declared: tuple[str, ...] = ()
+        rows: list[Row] = []
+        labelled = ""
         for name, folder in saved_datasets.chosen(path, collector).items():
             found = _columns(folder)
-            declared = found.names or declared
-            for part, column in (("text", found.text), ("label", found.label)):
+            declared, labelled = found.names or declared, ", ".join(found.labels)
+            for part, column in (("text", found.text), ("label", labelled)):
                 collector.note(f"read column {column!r} as the {part}", folder.name)
-            for place, (file, (text, value)) in enumerate(
-                saved_datasets.rows(folder, (found.text, found.label))
-            ):
-                row = f"{listing.printable(folder.name)}[{place}]"
-                label = _label(value, found, f"{folder}, row {place}")
-                if label is None:
+            wanted = (found.text, *found.labels)
+            for place, (file, (text, *values)) in enumerate(saved_datasets.rows(folder, wanted)):
+                row, where = f"{listing.printable(folder.name)}[{place}]", f"{folder}, row {place}"
+                cell = _cell(values, found, where)
+                if cell is None:
                     collector.drop(row, "unlabelled (-1)")
                 else:
-                    collect(name, Example(row, label, file, text=cell_text(text, row)), collector)
+                    rows.append(Row(name, row, where, file, cell_text(text, row), cell))
+        labels.collect(rows, labelled, collector)
         return collector.listing(declared)
 
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """The columns that are read, and the classes' names where the label is a ClassLabel."""
+    """The columns that are read, and the labels' names where their column, or columns, have them.
+
+    Several label columns hold 0 and 1, one a label.
+    """
 
     text: str
-    label: str
+    labels: tuple[str, ...]
     names: tuple[str, ...]
 
 
 def _columns(folder: Path) -> _Columns:
-    """Return the text and the label column. Raises UserError where the types and names do not tell them."""
+    """Return the text and the labels. Raises UserError where the types and names do not tell them."""
     features = saved_datasets.features(folder)
-    labels = [name for name, feature in features.items() if kind(feature) == "ClassLabel"]
-    label = _one(labels, columns.LABELS) or _one(features, columns.LABELS, alone=False)
+    typed = [name for name, one in features.items() if kind(saved_datasets.inner(one) or one) == "ClassLabel"]
+    label = _one(typed, columns.LABELS) or _one(features, columns.LABELS, alone=False)
     text = _one([name for name in saved_datasets.strings(features) if name != label], columns.TEXTS)
-    if label is None or text is None:
-        part, names = ("text", columns.TEXTS) if text is None else ("label", columns.LABELS)
-        raise columns.unclear(tuple(features), part, names, folder)
-    _check_kind(features, label, folder)
-    return _Columns(text, label, tuple(features[label].get("names") or ()))
+    if text is None:
+        raise columns.unclear(tuple(features), "text", columns.TEXTS, folder)
+    flags = () if label is not None or typed else _flags(folder, features)
+    if flags:
+        return _Columns(text, flags, tuple(map(listing.class_name, flags)))
+    if label is None:
+        raise columns.unclear(tuple(features), "label", columns.LABELS, folder)
+    of_value = saved_datasets.inner(features[label]) or features[label]
+    _check_kind(of_value, label, folder)
+    return _Columns(text, (label,), tuple(of_value.get("names") or ()))
 
 
-def _check_kind(features: Mapping[str, Any], label: str, folder: Path) -> None:
-    found = kind(features[label])
+def _check_kind(feature: Any, label: str, folder: Path) -> None:
+    found = kind(feature)
     if found not in ("ClassLabel", "bool", *saved_datasets.STRINGS) and "int" not in found:
         raise UserError(
             f"column {label!r} of {folder} holds {found} values",
-            "one label per text",
-            "multi-label data sets are not read yet",
+            "classes, their numbers or names, or lists of them",
+            "give the column another type",
         )
+
+
+def _flags(folder: Path, features: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns of yes and no, or of 0 and 1, where there are several; else none."""
+    whole = [name for name, one in features.items() if kind(one) == "bool" or "int" in kind(one)]
+    rows = list(islice(saved_datasets.rows(folder, whole), _LOOKED_ROWS))
+    flags = [
+        name
+        for name, cells in zip(whole, zip(*(cells for _, cells in rows), strict=True), strict=False)
+        if all(cell in (0, 1) for cell in cells)
+    ]
+    return tuple(flags) if len(flags) > 1 else ()
 
 
 def _one(names: Any, known: tuple[str, ...], alone: bool = True) -> str | None:
@@ -91,12 +116,22 @@ def _one(names: Any, known: tuple[str, ...], alone: bool = True) -> str | None:
     return str(listed[0]) if alone and len(listed) == 1 else None
 
 
-def _label(value: Any, found: _Columns, row: str) -> str | None:
-    """Return the class's name, None where there is none. Raises UserError for a number without a name."""
+def _cell(values: Sequence[Any], found: _Columns, where: str) -> object:
+    """Return a row's label or labels, None where there is none. Raises UserError for what has no name."""
+    if len(found.labels) > 1:
+        if any(value not in (0, 1) for value in values):
+            raise UserError(f"{where}: {list(values)!r:.60}", "0 or 1 for each label", saved_datasets.REMEDY)
+        return [name for name, value in zip(found.names, values, strict=True) if value]
+    (value,) = values
     if not found.names:
-        return listing.class_name(cell_text(value, row))
-    if value is None or value == -1:
-        return None
-    if not 0 <= value < len(found.names):
-        raise UserError(f"{row}: label {value}", f"0 to {len(found.names) - 1}", saved_datasets.REMEDY)
+        return "" if value is None else value
+    if isinstance(value, list):
+        return [_name(one, found, where) for one in value]
+    return None if value is None or value == -1 else _name(value, found, where)
+
+
+def _name(value: Any, found: _Columns, where: str) -> str:
+    """Return the class's name. Raises UserError for a number without one."""
+    if not isinstance(value, int) or not 0 <= value < len(found.names):
+        raise UserError(f"{where}: label {value}", f"0 to {len(found.names) - 1}", saved_datasets.REMEDY)
     return listing.class_name(str(found.names[value]))

@@ -1,19 +1,19 @@
-"""A table that holds a text, its label and perhaps its split in each row.
+"""A table that holds a text, its label or labels and perhaps its split in each row.
 
 CSV, TSV, JSON Lines or Parquet: one file, a folder with exactly one, or ``train.csv``, ``val.csv`` ...
+Several labels stand in one cell (``data.labels``) or in a column of 0 and 1 each.
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, final
 
-from headstart.contracts import Example, Listing, Reader
+from headstart.contracts import Listing, Reader
 from headstart.core.errors import UserError
-from headstart.data import columns, listing, pair_columns, tables, text
+from headstart.data import columns, labels, listing, pair_columns, tables
 from headstart.data.columns import Roles
+from headstart.data.labels import Row
 from headstart.data.rows import Rows, cell_text, read_rows
-
-_JOINTS = ("|", ";")
 
 
 @final
@@ -33,21 +33,24 @@ class TextTable(Reader):
     def read(self, path: Path) -> Listing:
         """List the texts. Raises UserError, with the row, for a table that cannot be trusted."""
         collector = listing.Collector(self.name)
-        names: tuple[str, str] | None = None
+        names: tuple[str, ...] = ()
+        rows: list[Row] = []
         for split, file in tables.tables(path).items():
             table = read_rows(file)
             roles = _roles(table, names, file)
             if roles is None:
                 collector.note("table left out: it has no label column", file.name)
                 continue
-            names = table.columns[roles.text], table.columns[roles.label]
+            names = tuple(table.columns[place] for place in (roles.text, *roles.labels))
             _note(table, roles, file, collector)
-            _read_table(table, roles, (split, file), collector)
-        return collector.listing()
+            rows += _read_table(table, roles, (split, file), collector)
+        labels.collect(rows, ", ".join(names[1:]), collector)
+        declared = names[1:] if len(names) > 2 else ()
+        return collector.listing(map(listing.class_name, declared))
 
 
-def _roles(table: Rows, names: tuple[str, str] | None, file: Path) -> Roles | None:
-    if names is not None:
+def _roles(table: Rows, names: Sequence[str], file: Path) -> Roles | None:
+    if names:
         return columns.again(table.columns, names, file)
     return columns.choose(table.columns, lambda: _cells(file), file)
 
@@ -60,41 +63,53 @@ def _note(table: Rows, roles: Roles, file: Path, collector: listing.Collector) -
     """Say how the table was read, and what of it was not."""
     for note in table.notes:
         collector.note(note, file.name)
-    places = {"text": roles.text, "label": roles.label, "split": roles.split}
-    for part, place in places.items():
-        if place is not None:
+    parts = {roles.text: "text", **dict.fromkeys(roles.labels, "label")}
+    if roles.split is not None:
+        parts[roles.split] = "split"
+    for place, column in enumerate(table.columns):
+        if place not in parts:
+            collector.note("columns left out", column or f"column {place + 1}, without a name")
+    if len(roles.labels) > 1:
+        named = ", ".join(table.columns[place] for place in roles.labels)
+        collector.note(f"read {len(roles.labels)} columns of 0 and 1 as a label each: {named}", file.name)
+    for place, part in parts.items():
+        if part != "label" or len(roles.labels) == 1:
             how = ", guessed from its content" if part in roles.guessed else ""
             collector.note(f"read column {table.columns[place]!r} as the {part}{how}", file.name)
-    for place, column in enumerate(table.columns):
-        if place not in places.values():
-            collector.note("columns left out", column or f"column {place + 1}, without a name")
 
 
-def _read_table(table: Rows, roles: Roles, source: tuple[str, Path], collector: listing.Collector) -> None:
+def _read_table(
+    table: Rows, roles: Roles, source: tuple[str, Path], collector: listing.Collector
+) -> Iterator[Row]:
     split, file = source
     shown = listing.printable(file.name)
-    several = columns.folded(table.columns[roles.label]) in columns.MANY
     by_row = split == listing.UNSPLIT and roles.split is not None
     for number, cells in table.rows:
         key, row = f"{shown}:{number}", f"{file}, row {number}"
-        label = _label(cells[roles.label], row, several)
-        example = Example(key, label, file, text=cell_text(cells[roles.text], f"{row}, text"))
         if by_row and roles.split is not None:
             value = cell_text(cells[roles.split], f"{row}, split")
             if not value:
                 collector.drop(key, "empty split")
                 continue
             split = tables.split_name(value, row)
-        text.collect(split, example, collector)
+        text = cell_text(cells[roles.text], f"{row}, text")
+        yield Row(split, key, row, file, text, _label(table, cells, roles.labels, row))
 
 
-def _label(cell: object, row: str, several: bool) -> str:
-    """Return the class. Raises UserError where a cell holds several."""
-    if isinstance(cell, list) or (several and isinstance(cell, str) and any(map(cell.__contains__, _JOINTS))):
-        found = f"{row}: several labels ({cell!r:.60})"
-        raise UserError(
-            found,
-            "one label per text",
-            "name one column of single labels: multi-label tables are not read yet",
-        )
-    return listing.class_name(cell_text(cell, f"{row}, label"))
+def _label(table: Rows, cells: Sequence[object], places: Sequence[int], row: str) -> object:
+    """Return the label cell, or the names of the columns that say yes; None where one of them says nothing.
+
+    Raises UserError for another value in a column of 0 and 1.
+    """
+    if len(places) == 1:
+        return cells[places[0]]
+    given = []
+    for place in places:
+        value = cell_text(cells[place], f"{row}, {table.columns[place]}").casefold()
+        if not value:
+            return None
+        if value not in columns.FLAGS:
+            raise UserError(f"{row}: {value!r} in column {table.columns[place]!r}", "0 or 1", "mend that row")
+        if columns.FLAGS[value]:
+            given.append(table.columns[place])
+    return given

@@ -1,0 +1,53 @@
+"""Heads that say which of many labels are right of an example: one against the rest, a convex problem."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.core.errors import UserError
+from headstart.data.labels import indicators
+from headstart.fitting.linear import choose_and_solve
+from headstart.fitting.probe import Problem, View, chosen_sets
+from headstart.fitting.recipe import refuse_gradient_options
+from headstart.model.labels import LabelHead
+
+
+@final
+class Labels(Learner):
+    """Logistic regression of each label on cached features, and one threshold to give labels at."""
+
+    name = "labels"
+    modalities = ("text", "picture")
+    whole = False
+
+    def suits(self, pretrained: Pretrained) -> bool:
+        """Say that any model will do."""
+        return True
+
+    def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
+        """Choose layers, lambda and threshold on the folds, then train on all the given examples."""
+        if training.spec.head_hidden is not None:
+            raise UserError(
+                "--head-hidden for data with several labels", "the convex head", "leave --head-hidden out"
+            )
+        refuse_gradient_options(training.spec, "for data with several labels", "leave it out")
+        used = chosen_sets(training.spec.layers, sets)
+        views = {name: View.of_columns(training.rows, columns) for name, columns in used.items()}
+        targets_NK = indicators(training.rows.examples, training.classes)
+        problem = Problem(rows=training.rows, targets=targets_NK, num_classes=len(training.classes))
+        layer, objective = choose_and_solve(training, problem, views)
+        columns = tuple(used[objective["layers"]])
+        head = LabelHead(columns, layer.as_float32(), objective["threshold"])
+        return Trained(head=head, objective={**objective, "parameters": head.parameters()})
+
+    def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
+        """Refuse: this head is solved on what the model says once and for all."""
+        raise UserError(
+            f"--strategy {training.spec.strategy} for data with several labels",
+            "--strategy head",
+            "leave it out",
+        )
+
+    def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
+        """Rebuild a head."""
+        return LabelHead.restore(columns, kept.tensors, kept.facts)
