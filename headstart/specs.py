@@ -151,6 +151,7 @@ class FitSpec(Spec):
         "the language to translate from, as a code: en, fr, pt_BR (default: as the data says)"
     )
     target_language: str | None = option("the language to translate into (default: as the data says)")
+    prefix: str | None = option("what a text model is told before each text (default: as it was trained)")
 
 
 @dataclass(frozen=True)

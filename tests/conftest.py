@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from headstart.core.frameworks import prepare_torch
+
 
 @pytest.fixture(scope="session", autouse=True)
 def headstart_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -34,3 +36,13 @@ def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], P
         return made[kind]
 
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: with models of a few thousand weights threads only wait for each other."""
+    torch = prepare_torch()
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -82,9 +82,8 @@ def own_decoder(frozen: Frozen, module: Any) -> "EncoderDecoder":
     from headstart.model.encoder_decoder import EncoderDecoder
 
     generation.restore(module, frozen.pretrained)
-    languages = cast(TextPreprocess, frozen.pretrained.preprocess).languages
-    if languages:
-        generation.begin_with(module, languages[1], own_tokenizer(frozen.pretrained))
+    if cast(TextPreprocess, frozen.pretrained.preprocess).languages:
+        generation.begin_with_language(module, own_tokenizer(frozen.pretrained))
     return EncoderDecoder(module, held=True)
 
 

@@ -22,7 +22,7 @@ from headstart.core.memory import is_out_of_memory
 from headstart.core.progress import progress
 from headstart.fitting.checkpoints import Checkpoints, interruptible
 from headstart.fitting.recipe import Recipe
-from headstart.fitting.standing import WATCHED_STEPS, Keeper, State
+from headstart.fitting.standing import WATCHED_STEPS, Keeper, State, trained_state
 
 if TYPE_CHECKING:
     from torch import Tensor, nn, optim
@@ -156,7 +156,7 @@ def _finish_epoch(objective: Objective, recipe: Recipe, state: State, figures: M
     told = {"epoch": state.epoch, "seconds": round(state.elapsed_s, 1), "loss": state.taught / state.weight}
     state.taught, state.weight = 0.0, 0.0
     state.history.append({**told, **figures})
-    weights = {name: one.detach().clone() for name, one in objective.module.state_dict().items()}
+    weights = {name: one.detach().clone() for name, one in trained_state(objective.module).items()}
     state.best.append((next(iter(figures.values())), state.epoch, weights))
     state.best.sort(key=lambda one: one[:2])
     del state.best[recipe.average :]
@@ -166,14 +166,15 @@ def _keep_best(objective: Objective, state: State) -> None:
     """Load the mean of the best epochs' weights where that is better on held-out data, else the best's."""
     best = state.best[0][2]
     if len(state.best) > 1:
-        objective.module.load_state_dict(_mean([weights for _, _, weights in state.best]))
+        mean = _mean([weights for _, _, weights in state.best])
+        objective.module.load_state_dict(mean, strict=False)
         objective.module.eval()
         figures = objective.validate()
         kept = next(iter(figures.values())) < state.best[0][0]
         state.history.append({"averaged": float(len(state.best)), "kept": float(kept), **figures})
         if kept:
             return
-    objective.module.load_state_dict(best)
+    objective.module.load_state_dict(best, strict=False)
     objective.module.eval()
 
 

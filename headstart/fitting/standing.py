@@ -58,7 +58,7 @@ class Keeper:
         """Write a checkpoint."""
         if self.checkpoints is None:
             return
-        tensors = {f"module.{name}": one for name, one in self.module.state_dict().items()}
+        tensors = {f"module.{name}": one for name, one in trained_state(self.module).items()}
         for index, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": one for name, one in slots.items()}
         for place, (_, _, weights) in enumerate(self.state.best):
@@ -79,7 +79,7 @@ class Keeper:
         torch = prepare_torch()
         tensors = {name: torch.from_numpy(array.copy()) for name, array in found[0].items()}
         facts = found[1]
-        self.module.load_state_dict(_below(tensors, "module"))
+        self.module.load_state_dict(_below(tensors, "module"), strict=False)
         described = self.optimizer.state_dict()
         slots: dict[int, dict[str, Any]] = {}
         for name, one in _below(tensors, "optimizer").items():
@@ -93,6 +93,13 @@ class Keeper:
             for place, (figure, epoch) in enumerate(facts["best"])
         ]
         log.info("going on from step %d", self.state.step)
+
+
+def trained_state(module: "nn.Module") -> "dict[str, Tensor]":
+    """Return a module's weights and buffers, without those that are frozen: they are where they were."""
+    named = module.named_parameters(remove_duplicate=False)
+    frozen = {name for name, one in named if not one.requires_grad}
+    return {name: one for name, one in module.state_dict().items() if name not in frozen}
 
 
 def _below(tensors: "Mapping[str, Tensor]", prefix: str) -> "dict[str, Tensor]":

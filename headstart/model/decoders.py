@@ -30,14 +30,14 @@ class Writing:
 
     def options(self) -> dict[str, Any]:
         """Return these as Transformers' generation names them."""
+        compared = {"length_penalty": self.length_penalty, "early_stopping": True} if self.beams > 1 else {}
         return {
             "num_beams": self.beams,
             "max_new_tokens": self.most,
             "min_new_tokens": self.least,
             "no_repeat_ngram_size": self.no_repeat,
-            "length_penalty": self.length_penalty,
-            "early_stopping": True,
             "do_sample": False,
+            **compared,
         }
 
 

@@ -19,17 +19,17 @@ def restore(module: Any, pretrained: Pretrained) -> None:
         module.generation_config = GenerationConfig.from_pretrained(pretrained.assets[GENERATION].parent)
 
 
-def begin_with(module: Any, language: str, tokenizer: Any) -> None:
-    """Let a model write in a language: its code comes first, or is what the decoder starts from.
+def begin_with_language(module: Any, tokenizer: Any) -> None:
+    """Let a model write in its tokenizer's target language, whose token is at an end of every target.
 
-    Where the tokenizer ends a target with the language's code, the labels are wrapped around so that the
-    decoder starts from it (mBART; Liu et al., arXiv 2001.08210); elsewhere it is the first token written.
+    At the first place it is what is written first; at the last one, behind the end's mark, it is what the
+    decoder starts from (mBART; Liu et al., arXiv 2001.08210).
     """
-    code = tokenizer.convert_tokens_to_ids(language)
-    if tokenizer(text_target="a")["input_ids"][-1] == code:
-        module.config.decoder_start_token_id = module.generation_config.decoder_start_token_id = code
+    ids = tokenizer(text_target="a")["input_ids"]
+    if ids[-1] == tokenizer.eos_token_id:
+        module.generation_config.forced_bos_token_id = ids[0]
     else:
-        module.generation_config.forced_bos_token_id = code
+        module.config.decoder_start_token_id = module.generation_config.decoder_start_token_id = ids[-1]
 
 
 def files(module: Any, writing: Writing) -> dict[str, Any]:

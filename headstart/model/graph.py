@@ -1,7 +1,9 @@
 """Trunks as ONNX graphs: traced on one small batch, and checked on a longer one."""
 
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +30,7 @@ def export(
     torch = prepare_torch()
     example = tuple(torch.from_numpy(array) for array in sample.values())
     longer = tuple(torch.from_numpy(_doubled(array, axes.get(name, {}))) for name, array in sample.items())
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), _silent(), torch.no_grad():
         # The TorchScript exporter is deprecated, and twenty times as fast as its successor.
         warnings.simplefilter("ignore")
         try:
@@ -42,6 +44,17 @@ def export(
             )  # fmt: skip
         except (RuntimeError, TypeError, torch.onnx.OnnxExporterError) as error:
             raise EngineUnavailable(f"no ONNX graph: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Let no library warn: a trace touches what nobody asked for."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _doubled(array: Array, axes: Mapping[int, str]) -> Array:

@@ -63,7 +63,7 @@ class Translation(Task):
     row = "sentences"
     default_base = "pack:minilm-l6"
     takes = "text"
-    learners = ("writer",)
+    learners = ("writer", "continuer")
     baselines = (CopyBaseline(),)
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:

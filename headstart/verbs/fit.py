@@ -4,6 +4,7 @@ import logging
 import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from headstart.core.store import Store
 from headstart.core.timing import Stages
 from headstart.data import dataset
 from headstart.data.listing import in_order
+from headstart.data.prompts import prompted
 from headstart.data.split import Dataset, arrange, folds_of
 from headstart.fitting.linear import train_baseline
 from headstart.fitting.tuning import tune
@@ -63,6 +65,8 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
         data = _read(spec, named)
         task = named.of_kind(data.kind)
         model, learner = _model(spec, task)
+        told = prompted(model.pretrained, task.name, spec.prefix, data.languages)
+        model = replace(model, pretrained=told)
     with stages.timed("features"):
         everything = (*data.train, *data.val, *data.test)
         reading = Reading(task, learner.whole, model.pretrained)

@@ -7,11 +7,20 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from headstart.contracts import Array, Example, Reading
 from headstart.core.frameworks import prepare_torch
+from headstart.model.decoders import Source
+from headstart.model.features import stream
+from headstart.model.rows import unpaged
+from headstart.model.trunk import FrozenModel
+from headstart.model.writer import as_source
+from headstart.tasks.summarization import Summarization
 
 torch = prepare_torch()
 
@@ -60,6 +69,14 @@ def _byte_pairs(folder: Path) -> Any:
     trained.train_from_iterator(TEXTS, vocab_size=300, special_tokens=special, show_progress=False)
     trained.save_model(str(folder))
     return transformers.RobertaTokenizer.from_pretrained(folder)
+
+
+def _endless(folder: Path) -> Any:
+    """Return words as GPT-2 has them: nothing is set around a text."""
+    trained = tokenizers.ByteLevelBPETokenizer()
+    trained.train_from_iterator(TEXTS, vocab_size=300, special_tokens=["<|endoftext|>"], show_progress=False)
+    trained.save_model(str(folder))
+    return transformers.GPT2Tokenizer.from_pretrained(folder)
 
 
 def _words(folder: Path) -> Any:
@@ -160,22 +177,69 @@ CONFIGS: Mapping[str, Callable[[int, Any], Any]] = {
 }  # fmt: skip
 
 
+_LLAMA = {
+    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "intermediate_size": 48, "max_position_embeddings": LONGEST,
+}  # fmt: skip
+_ENDS = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+CONTINUERS: Mapping[str, Callable[[int, Any], Any]] = {
+    "gpt2": _plain(
+        transformers.GPT2Config, n_embd=32, n_layer=2, n_head=4, n_positions=LONGEST, bos_token_id=0,
+        eos_token_id=0,
+    ),
+    "llama": _plain(transformers.LlamaConfig, **_LLAMA, **_ENDS),
+    "opt": _plain(
+        transformers.OPTConfig, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, ffn_dim=48,
+        max_position_embeddings=LONGEST, word_embed_proj_dim=16, bos_token_id=0, eos_token_id=0,
+        pad_token_id=1,
+    ),
+}  # fmt: skip
+ENCODERS: Mapping[str, Callable[[int, Any], Any]] = {
+    "bert": _plain(transformers.BertConfig, **_BERT),
+    "roberta": _plain(
+        transformers.RobertaConfig, **{**_BERT, "max_position_embeddings": LONGEST + 2}, **_ENDS
+    ),
+    "distilbert": _plain(
+        transformers.DistilBertConfig, dim=32, n_layers=2, n_heads=4, hidden_dim=48,
+        max_position_embeddings=LONGEST,
+    ),
+}  # fmt: skip
+_OTHERS = {"gpt2": _endless, "llama": _byte_pairs, "opt": _endless, "roberta": _byte_pairs, "bert": _words}
+
+
 def draw(module: Any, seed: int = 5) -> None:
     """Draw every weight: fresh biases and norms would hide mistakes, and small weights say one word only."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         for name, parameter in module.named_parameters():
-            norm = "norm" in name.lower() and name.endswith("weight")
+            norm = name.endswith("weight") and parameter.ndim == 1
             parameter.normal_(1.0 if norm else 0.0, 0.1 if norm or parameter.ndim < 2 else 0.4)
 
 
 def save(kind: str, folder: Path, scratch: Path) -> None:
     """Save a model of a family with its tokenizer into a folder."""
-    tokenizer = TOKENIZERS[kind](scratch)
+    tokenizer = {**TOKENIZERS, **_OTHERS, "distilbert": _words}[kind](scratch)
     words = len(tokenizer)
     if kind == "m2m_100":
         words += 100 + tokenizer.num_madeup_words  # its languages come behind the vocabulary, uncounted
-    model = transformers.AutoModelForSeq2SeqLM.from_config(CONFIGS[kind](words, tokenizer))
+    described = {**CONFIGS, **CONTINUERS, **ENCODERS}[kind](words, tokenizer)
+    class_of: Any = transformers.AutoModel if kind in ENCODERS else transformers.AutoModelForSeq2SeqLM
+    model = (transformers.AutoModelForCausalLM if kind in CONTINUERS else class_of).from_config(described)
     draw(model)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def pages(model: FrozenModel, texts: Sequence[str]) -> Array:
+    """Return the rows of features of texts, as the store holds them."""
+    examples = [Example(key=text, label="", path=Path(), text=text) for text in texts]
+    reading = Reading(Summarization(), True, model.pretrained)
+    return np.concatenate(
+        [rows for _, rows in stream(reading, examples, model, "torch", lambda choice: None)]
+    )
+
+
+def source_of(model: FrozenModel, texts: Sequence[str]) -> Source:
+    """Return what a trunk says of texts, by way of their rows of features."""
+    ids_NS, states_NSC, real_NS = unpaged(pages(model, texts))
+    return as_source(states_NSC, real_NS, ids_NS)

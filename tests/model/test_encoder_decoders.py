@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import headstart
-from headstart.contracts import Array, Engine, Example, Frozen, Reading
+from headstart.contracts import Engine, Example, Frozen
 from headstart.core import plugins
 from headstart.core.errors import EngineUnavailable
 from headstart.core.frameworks import prepare_torch
@@ -19,18 +19,17 @@ from headstart.data import tokens
 from headstart.fitting import decoders
 from headstart.fitting.writing import Targets, cross_entropy
 from headstart.model.batches import stacked
-from headstart.model.decoders import Decoder, Source, Writing
-from headstart.model.features import stream
-from headstart.model.rows import unpaged
+from headstart.model.decoders import Decoder, Writing
 from headstart.model.trunk import FrozenModel, find_model
 from headstart.model.vocabulary import Own
-from headstart.model.writer import WriterHead, as_source
-from headstart.tasks.summarization import Summarization
-from tests.model.families import CONFIGS, PAIRS
+from headstart.model.writer import WriterHead
+from tests.model.families import CONFIGS, PAIRS, pages, source_of
 
 torch = prepare_torch()
 
 import transformers  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 Folder = Callable[[str], Path]
 TEXTS = [pair["description"] for pair in PAIRS[:4]]
@@ -40,15 +39,6 @@ GREEDY = Writing(beams=1, most=12, no_repeat=0)
 BEAMS = Writing(beams=3, most=12, no_repeat=2, length_penalty=0.7)
 COMPUTED_POSITIONS = ("pegasus", "marian")
 every_family = pytest.mark.parametrize("kind", CONFIGS)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Compute on one thread: with models this small, threads only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @cache
@@ -66,22 +56,6 @@ def theirs(folder: Path) -> tuple[Any, Any]:
 
 def encoded(tokenizer: Any, texts: list[str]) -> Any:
     return tokenizer(texts, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt")
-
-
-def source_of(model: FrozenModel, texts: list[str]) -> Source:
-    """Return what our trunk says of texts, by way of pages of features as the store holds them."""
-    return as_source(*reordered(pages(model, texts)))
-
-
-def pages(model: FrozenModel, texts: list[str]) -> Array:
-    examples = [Example(key=text, label="", path=Path(), text=text) for text in texts]
-    parts = list(stream(Reading(Summarization(), True), examples, model, "torch", lambda choice: None))
-    return np.concatenate([rows for _, rows in parts])
-
-
-def reordered(rows: Array) -> tuple[Array, Array, Array]:
-    ids_NS, states_NSC, real_NS = unpaged(rows)
-    return states_NSC, real_NS, ids_NS
 
 
 def decoder_of(model: Frozen) -> Decoder:

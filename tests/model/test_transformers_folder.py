@@ -274,20 +274,19 @@ def test_a_missing_file_is_told(folder_of: Callable[[str], Path], tmp_path: Path
     assert "\n" not in str(told.value)
 
 
-def test_an_encoder_decoder_is_refused(tmp_path: Path) -> None:
-    described = transformers.T5Config(
-        vocab_size=VOCABULARY,
-        d_model=16,
-        d_kv=4,
-        d_ff=16,
-        num_layers=1,
-        num_heads=4,
-        decoder_start_token_id=0,
-    )
-    transformers.AutoModelForSeq2SeqLM.from_config(described).save_pretrained(tmp_path)
-    tokenizer().save(str(tmp_path / "tokenizer.json"))
-    with pytest.raises(UserError, match=r"is an encoder-decoder \(t5\); expected a text encoder; .*minilm"):
-        frozen(tmp_path)
+def test_of_an_encoder_decoder_texts_are_read_by_its_encoder(family_folder: Callable[[str], Path]) -> None:
+    folder = family_folder("t5")
+    model = frozen(folder, 24)
+    assert model.pretrained.writes == "above"
+    inputs = prepared(model)
+    found = plugins.load("engine", "torch").compile(model.trunk())(batch(inputs))
+    theirs = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder).eval().get_encoder()
+    for one, features_D in zip(inputs, found, strict=True):
+        with torch.inference_mode():
+            said = theirs(torch.tensor(one["input_ids"])[None], output_hidden_states=True)
+        states = (*said.hidden_states[:-1], said.last_hidden_state)
+        expected_D = np.concatenate([state[0].mean(0).numpy() for state in states])
+        np.testing.assert_allclose(features_D, expected_D, atol=1e-4)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{"])
