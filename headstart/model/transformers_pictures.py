@@ -13,8 +13,9 @@ from typing import Any
 
 from headstart.contracts import Array, PicturePreprocess, Pretrained
 from headstart.core.errors import UserError
-from headstart.core.files import digest_bytes, digest_file, read_json
+from headstart.core.files import digest_bytes, read_json
 from headstart.core.frameworks import prepare_torch
+from headstart.model import shards
 from headstart.model.picture_network import PictureNetwork
 from headstart.model.picture_processor import preprocess
 from headstart.model.transformers_folder import SAVED, in_float32
@@ -41,7 +42,7 @@ def describe(base: str, folder: Path, weights: Path, licence: str, revision: str
     config = read_json(folder / _CONFIG, SAVED)
     processor = folder / _PROCESSOR
     there = weights.is_file()
-    content = digest_file(weights).encode() if there else b""
+    content = shards.digest(weights).encode() if there else b""
     return Pretrained(
         base=base,
         architecture=f"transformers/{config['model_type']}",
@@ -91,13 +92,11 @@ def network(pretrained: Pretrained) -> PictureNetwork:
 def state(pretrained: Pretrained) -> dict[str, Array]:
     """Return the weights in float32 under today's names. Raises UserError where some are missing."""
     prepare_torch()
-    from safetensors.torch import load_file
-
     with _quiet():
         module, said = type(_built(pretrained)).from_pretrained(
             None,
             config=_config(pretrained),
-            state_dict=load_file(pretrained.weights),
+            state_dict=shards.load(pretrained.weights),
             output_loading_info=True,
         )
     _strip(module.float(), pretrained)
