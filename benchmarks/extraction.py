@@ -97,7 +97,12 @@ def _engine_runs(model: FrozenModel, batch: Inputs) -> dict[str, Callable[[], in
 def _files_to_store(examples: list[Example], model: FrozenModel) -> int:
     task: Task = plugins.load("task", "image-classification")
     with tempfile.TemporaryDirectory() as folder:
-        features = extract(Reading(task, whole=False), examples, model, Store(Path(folder), 10**12))
+        features = extract(
+            Reading(task, whole=False, pretrained=model.pretrained),
+            examples,
+            model,
+            Store(Path(folder), 10**12),
+        )
         features.table.close()
     return len(examples)
 

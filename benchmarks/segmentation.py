@@ -1,10 +1,12 @@
-"""What pretraining is worth for masks: pretrained against random weights, all else equal.
+"""What pretraining is worth for masks, or one kind of head against another, or tiles: all else equal.
 
 Emoji pasted on photographs with exact masks (``examples/segmentation/make.py``; no split shares an emoji or a
-part of a photograph with another), EfficientNet-Lite0, the same linear head on the same maps, chosen
-in the same way. The gap in mIoU has a 95% interval over test pictures: both models are scored on the
-same resamples (paired bootstrap, 2,000 resamples).
-Command: ``python -m benchmarks.segmentation``.
+part of a photograph with another). By default pretrained weights are set against random ones, with the same
+head; ``--against`` sets one head against another above the same weights, ``--tiles`` tiles against whole
+pictures. The gap in mIoU has a 95% interval over test pictures: both models are scored on the same resamples
+(paired bootstrap, 2,000 resamples).
+Commands: ``python -m benchmarks.segmentation``, ``... --head fpn --against pixels``,
+``... --tiles --width 1024 --most 12``.
 """
 
 import argparse
@@ -56,21 +58,30 @@ def main() -> int:
     """Run both, print the table, write the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--base", default="pack:efficientnet-lite0")
+    parser.add_argument("--head", default="pixels")
+    parser.add_argument("--against", help="another head, in place of random weights")
+    parser.add_argument("--tiles", action="store_true", help="tiles, in place of random weights")
+    parser.add_argument("--seed", default="0", help="of the pictures")
+    parser.add_argument("--width", default="160", help="of the pictures in px")
+    parser.add_argument("--most", default="3", help="most emoji a picture")
     given = parser.parse_args()
-    record: dict[str, Any] = {"machine": measure.machine(), "image_size_px": given.image_size, "models": {}}
+    record: dict[str, Any] = {"machine": measure.machine(), "asked": vars(given), "models": {}}
+    first, second = pair(given)
     counts = {}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         maker = measure.ROOT / "examples" / "segmentation" / "make.py"
-        measure.run([sys.executable, str(maker), "--out", str(data)])
-        for name in ("pretrained", "random"):
+        made = ("--seed", given.seed, "--width", given.width, "--most", given.most)
+        measure.run([sys.executable, str(maker), "--out", str(data), *made])
+        for name, options in (first, second):
             run, started = Path(folder) / name, time.perf_counter()
-            fitted = fit(str(data), out=str(run), image_size=given.image_size, random_init=name == "random")
+            fitted = fit(str(data), out=str(run), image_size=given.image_size, base=given.base, **options)
             counts[name] = counts_of(run, data, Path(folder) / f"masks-{name}")
             record["models"][name] = {
                 "seconds": round(time.perf_counter() - started, 1),
                 "split": dict(fitted.split),
-                "lambda": fitted.objective["lambda"],
+                "solver": fitted.objective["solver"],
                 "layers": fitted.objective["layers"],
                 **{metric: vars_of(one) for metric, one in fitted.metrics.items()},
             }
@@ -78,15 +89,27 @@ def main() -> int:
                 other: {metric: vars_of(one) for metric, one in metrics.items()}
                 for other, metrics in fitted.baselines.items()
             }
-    record["miou_gap"] = gap(counts["pretrained"], counts["random"])
+    record["miou_gap"] = gap(counts[first[0]], counts[second[0]])
     rows = [
         [name, f"{one['miou']['value']:.3f}", f"{one['pixel_accuracy']['value']:.3f}", f"{one['seconds']}"]
         for name, one in record["models"].items()
     ]
-    measure.print_table(["weights", "mIoU", "pixel accuracy", "s"], rows)
+    measure.print_table(["model", "mIoU", "pixel accuracy", "s"], rows)
     print("gap in mIoU: {value:.3f} ({low:.3f}-{high:.3f}) over {n} pictures".format(**record["miou_gap"]))
-    measure.write_result(NAME, record)
+    default = not (given.against or given.tiles) and given.head == "pixels"
+    measure.write_result(NAME if default else f"{NAME}-{first[0]}-{second[0]}", record)
     return 0
+
+
+def pair(given: argparse.Namespace) -> list[tuple[str, dict[str, Any]]]:
+    """Return the two models that are compared: their names, and what differs in how they are fitted."""
+    if given.against:
+        return [(name, {"head": name}) for name in (given.head, given.against)]
+    if given.tiles:
+        return [(name, {"head": given.head, "tiles": name == "tiles"}) for name in ("tiles", "whole")]
+    return [
+        (name, {"head": given.head, "random_init": name == "random"}) for name in ("pretrained", "random")
+    ]
 
 
 def vars_of(metric: Any) -> dict[str, float]:

@@ -5,8 +5,8 @@
 above the frozen pretrained encoder; ``random`` is the same above the same encoder with random weights. Each
 may take 10 minutes from data to model on 2 cores. The target: every ROUGE of the default above the best of
 lead-1 and lead-3, the lower end of its interval included.
-Command: ``python -m benchmarks.summarization``; ``--only extractive`` runs one arm and records it in a file of
-its own; ``--home DIR`` keeps the feature store; ``--train 400 --test 200 --steps 20s`` is a small run.
+Command: ``python -m benchmarks.summarization``; ``--only extractive`` runs one arm and records it in a file
+of its own; ``--home DIR`` keeps the feature store; ``--train 400 --test 200 --steps 20s`` is a small run.
 """
 
 import argparse

@@ -11,7 +11,7 @@ _SHOWN = 3
 
 
 def repeats(features: Features, roles: Mapping[str, Array]) -> tuple[Note, ...]:
-    """Find the same content in several splits, and under several labels."""
+    """Find the same content in several splits, and with several answers."""
     seen: dict[bytes, list[tuple[str, int]]] = defaultdict(list)
     for role, indices_n in roles.items():
         for index in indices_n:
@@ -25,7 +25,7 @@ def repeats(features: Features, roles: Mapping[str, Array]) -> tuple[Note, ...]:
         _note(
             "same content in the reported split and in training or selection: it flatters", leaks, features
         ),
-        _note("same content under different labels", quarrels, features),
+        _note("same content with different answers", quarrels, features),
     )
     return tuple(note for note in notes if note.count)
 

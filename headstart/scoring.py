@@ -22,13 +22,10 @@ def evaluate(
     """
     head = model.head
 
-    step = max(1, _CHUNK_BYTES // (4 * features.columns[-1].stop))
-
     def compared(outputs: Callable[[Array], Outputs]) -> Array:
-        pieces = [indices_n[start : start + step] for start in range(0, len(indices_n), step)]
         parts = [
             task.compare(outputs(piece), [features.examples[index] for index in piece], model.classes)
-            for piece in pieces
+            for piece in _pieces(features, indices_n)
         ]
         return np.concatenate(parts)
 
@@ -51,6 +48,19 @@ def evaluate(
         notes=count_notes(features.noted),
         sections=task.sections(compared_nM, model.classes, examples, lambda places: says(indices_n[places])),
     )
+
+
+def _pieces(features: Features, indices_n: Array) -> list[Array]:
+    """Cut examples into pieces whose rows of features are few, or those of one example."""
+    most = max(1, _CHUNK_BYTES // (4 * features.columns[-1].stop))
+    sums_n = np.cumsum(features.starts_N1[indices_n + 1] - features.starts_N1[indices_n])
+    pieces, begin = list[Array](), 0
+    while begin < len(indices_n):
+        before = int(sums_n[begin - 1]) if begin else 0
+        end = max(begin + 1, int(np.searchsorted(sums_n, before + most, side="right")))
+        pieces.append(indices_n[begin:end])
+        begin = end
+    return pieces
 
 
 def count_notes(noted: Sequence[tuple[str, str]]) -> tuple[Note, ...]:

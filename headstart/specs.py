@@ -105,9 +105,18 @@ class FitSpec(Spec):
     )
     l2: float | None = option("lambda of the L2 penalty (default: chosen on validation data)", above=0)
     image_size: int | None = option("side of the pictures in px (default: the model's own)", least=32)
+    tiles: bool = option("cut pictures with masks that are larger than the model's size into tiles", False)
     max_length: int | None = option("longest text in tokens (default: the model's own)", least=4)
     head_hidden: int | None = option(
-        "train a dense hidden layer of this many units by gradient steps", least=1
+        "train a dense hidden layer of this many units by gradient steps; of a decoder, its channels", least=1
+    )
+    loss: str | None = option(
+        "of masks (default: the head's own): cross-entropy alone is convex, for the linear head",
+        choices=("cross-entropy", "dice", "focal", "cross-entropy+dice"),
+    )
+    class_weights: str | None = option(
+        "of masks: how much a class with the share f of the pixels counts: 1/f (balanced), 1/sqrt(f), or 1",
+        choices=("none", "sqrt", "balanced"),
     )
     optimizer: str | None = option(
         "adamw, adam, rmsprop or sgd, for heads that are stepped", choices=("adamw", "adam", "rmsprop", "sgd")

@@ -91,14 +91,16 @@ def predict(spec: PredictSpec, as_json: bool) -> int:
 
 
 def _told(one: Prediction) -> str:
-    """Return the scores of what was predicted; where that names none, the scores that are not 0."""
-    written = f"\t{one.file}" if one.file else ""
-    if isinstance(one.prediction, tuple):
-        return ", ".join(f"{name} {one.scores[name]:.3f}" for name in one.prediction) or "(no label)"
-    if one.prediction is not None and one.prediction in one.scores:
-        return f"{one.prediction}\t{one.scores[one.prediction]:.3f}{written}"
-    largest = sorted(one.scores.items(), key=lambda score: -score[1])
-    return ", ".join(f"{name} {score:.3f}" for name, score in largest if score) + written
+    """Return what was predicted: a name with its score, several names with theirs, or a text on one line."""
+    written, said = f"\t{one.file}" if one.file else "", one.prediction
+    if isinstance(said, tuple):
+        return ", ".join(f"{name} {one.scores[name]:.3f}" for name in said) or "(no label)"
+    if said is not None and said in one.scores:
+        return f"{said}\t{one.scores[said]:.3f}{written}"
+    largest = sorted(((name, score) for name, score in one.scores.items() if score), key=lambda it: -it[1])
+    if said == ", ".join(name for name, _ in largest):
+        return ", ".join(f"{name} {score:.3f}" for name, score in largest) + written
+    return " ".join((said or "").split()) + written
 
 
 def cache(spec: CacheSpec, as_json: bool) -> int:

@@ -1,7 +1,7 @@
 """What all tests share: a headstart home of their own, so that nobody's feature store is touched."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,3 +18,19 @@ def headstart_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ["HEADSTART_HOME"]
     else:
         os.environ["HEADSTART_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return a function that gives a small random model of a family, made once; not to be changed."""
+    from tests.model import families
+
+    made: dict[str, Path] = {}
+
+    def folder(kind: str) -> Path:
+        if kind not in made:
+            made[kind] = tmp_path_factory.mktemp(kind)
+            families.save(kind, made[kind], tmp_path_factory.mktemp(f"{kind}-scratch"))
+        return made[kind]
+
+    return folder

@@ -38,15 +38,26 @@ class Truth(ABC):
         """Return the classes that splits hold in proportion; none where only its content would tell."""
 
 
+class Part(ABC):
+    """Which part of an example a unit is, where it is no text of its own: a tile of a picture, for instance.
+
+    The task that cuts examples and what looks at their truth share its type; nobody else looks inside.
+    """
+
+    @abstractmethod
+    def content(self) -> bytes:
+        """Return the bytes that identify the part's input. Raises BadExample."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """One labelled input: ``key`` names it to people.
 
     What is right of it is ``label``, its class's name; or ``target``, a text; or ``truth``, where it is
     more than that. The content is the file ``path``; or, where many examples share one file, ``row`` of
-    ``pixels``, or ``text``. ``title`` is the content's own heading, where it has one. ``language`` is the
-    code of the language of ``target``, where it is known. Examples of one ``group`` are alike: where splits
-    are drawn, they play the same role.
+    ``pixels``, or ``text``; ``part`` is what of all that is meant, where it is not the whole. ``title``
+    is the content's own heading, where it has one. ``language`` is the code of the language of ``target``,
+    where it is known. Examples of one ``group`` are alike: where splits are drawn, they play the same role.
     """
 
     key: str
@@ -60,6 +71,7 @@ class Example:
     title: str | None = None
     language: str = ""
     group: str | None = None
+    part: Part | None = None
 
     @property
     def kind(self) -> str:

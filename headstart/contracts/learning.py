@@ -32,7 +32,7 @@ class Prepared:
 class Parts:
     """What of an example gets a row of features each, with what had to be done to find it.
 
-    A picture is one unit: itself. A document may be many: its sentences.
+    A picture is one unit, itself, or its tiles. A document may be many: its sentences.
     """
 
     units: Sequence[Example]
@@ -106,6 +106,10 @@ class Head(ABC):
     @abstractmethod
     def facts(self) -> dict[str, Any]:
         """Return, as JSON, what else it takes to restore the head, its columns apart."""
+
+    @abstractmethod
+    def files(self) -> Mapping[str, Any]:
+        """Return JSON files, by name, with which the pretrained model's own library does as the head does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -276,8 +280,11 @@ class Task(ABC):
         """Yield unlabelled examples from files, folders or ``-`` (standard input). Raises UserError."""
 
     @abstractmethod
-    def parts(self, example: Example, whole: bool) -> Parts:
-        """Return its units, or the ``whole`` of it as one; the same each time. Raises BadExample."""
+    def parts(self, example: Example, whole: bool, pretrained: Pretrained) -> Parts:
+        """Return its units as a model takes them, or the ``whole`` of it as one; the same each time.
+
+        Raises BadExample.
+        """
 
     @abstractmethod
     def content(self, example: Example) -> bytes:
@@ -313,11 +320,12 @@ class Task(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How examples are read: as a task says, each as a ``whole`` or in its parts, as a head wants it."""
+    """How examples are read: as a task says, each as a ``whole`` or in parts, as head and model want it."""
 
     task: Task
     whole: bool
+    pretrained: Pretrained
 
     def parts(self, example: Example) -> Parts:
         """Return the example's units. Raises BadExample."""
-        return self.task.parts(example, self.whole)
+        return self.task.parts(example, self.whole, self.pretrained)

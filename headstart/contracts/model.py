@@ -29,7 +29,9 @@ class Preprocess:
 class PicturePreprocess(Preprocess):
     """The central ``crop`` of the shorter side, at ``size`` px square; then numbers for the first layer.
 
-    Those are channels in ``order``, times ``scale``, minus ``mean``, over ``std``, both per channel.
+    Those are channels in ``order``, times ``scale``, minus ``mean``, over ``std``, both per channel. With
+    ``squash`` both sides are resized alike and the middle ``crop`` of each is kept: shapes are not. Where
+    pictures are ``tiled``, one that is larger is cut into tiles of that size.
     """
 
     modality: str = "picture"
@@ -40,6 +42,8 @@ class PicturePreprocess(Preprocess):
     scale: float
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    tiled: bool = False
+    squash: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +72,9 @@ class Pretrained:
 
     ``config`` is what the source needs to build the architecture; ``assets`` are files that belong
     to the model beside its weights, by the name they are saved under. ``writes`` is how it can write
-    text, if at all: by a decoder above its encoder, or going on from what it has read.
+    text, if at all: by a decoder above its encoder, or going on from what it has read. ``weights`` need not
+    be there where it was described without. ``adapted`` says what was done to the model so that it takes
+    what it is given.
     """
 
     base: str
@@ -79,6 +85,7 @@ class Pretrained:
     weights_digest: str
     preprocess: Preprocess
     writes: Literal["", "above", "on"] = ""
+    adapted: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     assets: Mapping[str, Path] = field(default_factory=dict)
 
@@ -126,8 +133,18 @@ class Source(ABC):
         """Return the models this source knows by name."""
 
     @abstractmethod
-    def find(self, name: str) -> Pretrained:
-        """Describe a model without importing a framework. Raises UserError where it is not here."""
+    def find(self, name: str, weights: bool = True) -> Pretrained:
+        """Describe a model without importing a framework. Raises UserError where it is not here.
+
+        Without ``weights`` it is to be built with random ones, and only its architecture need be here.
+        """
+
+    @abstractmethod
+    def sized(self, pretrained: Pretrained) -> Pretrained:
+        """Return the model fit for the size its preprocessing asks for, saying so where that changes it.
+
+        Raises UserError for a size that the architecture cannot take.
+        """
 
     @abstractmethod
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
@@ -180,7 +197,7 @@ class Modality(ABC):
 
     @abstractmethod
     def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> Preprocess:
-        """Apply the user's ``image_size`` or ``max_length``, and this modality's own ways and name.
+        """Apply the user's ``image_size``, ``max_length`` or ``tiles``, and this modality's own ways.
 
         Raises UserError for a size without meaning.
         """

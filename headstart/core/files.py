@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from headstart.core.errors import machine_error
+from headstart.core.errors import UserError, machine_error
 
 
 def home() -> Path:
@@ -78,6 +78,17 @@ def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     with atomic_file(path, len(text)) as file:
         file.write(text.encode())
+
+
+def read_json(path: Path, expected: str) -> dict[str, Any]:
+    """Return the JSON object in somebody's file. Raises UserError where it has none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read", expected, "check the path") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no JSON object", expected, "check the file")
+    return content
 
 
 def write_bytes(path: Path, content: bytes) -> None:

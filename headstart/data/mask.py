@@ -132,14 +132,19 @@ def read_values(path: Path) -> tuple[Array, bool]:
 
 def upright_size(path: Path) -> tuple[tuple[int, int], bool]:
     """Return a picture's (width, height) once upright, and whether EXIF turns it. Raises BadExample."""
+    picture.quieten()
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as file:
+            kind = picture_format(file.read(HEAD_BYTES))
+        with Image.open(path, formats=(kind,) if kind else ()) as image:
             turn = image.getexif().get(ExifTags.Base.Orientation, 1)
             width, height = image.size
     except Exception as error:
         raise BadExample(_reason(path, error).replace("mask", "picture")) from error
     turned = isinstance(turn, int) and 2 <= turn <= 8
-    return ((height, width) if turned and turn >= 5 else (width, height)), turned
+    # Of a TIFF, Pillow tells the size that it has once turned.
+    swapped = turned and turn >= 5 and kind != "TIFF"
+    return ((height, width) if swapped else (width, height)), turned
 
 
 def _check(image: Image.Image) -> None:

@@ -13,17 +13,13 @@ from pathlib import Path
 
 from headstart.contracts import Languages, Listing
 from headstart.core.errors import UserError
-from headstart.data import languages, listing, segments
+from headstart.data import held_out, languages, listing, segments
 from headstart.data.bitext import Pairs
 
 SOURCE, TARGET = "source", "target"
 _ROLES = {**dict.fromkeys(("src", SOURCE), SOURCE), **dict.fromkeys(("tgt", "trg", TARGET), TARGET)}
 _NO_TEXT = re.compile(r"(?:.*[._-])?(?:vocab|dict|bpe|codes)(?:[._-].*)?", re.IGNORECASE)
 _LINES = re.compile(r"(?P<stem>.+?)\.(?P<code>[A-Za-z]{2,3}(?:[-_]\w+)?|src|tgt|trg|source|target)(?:\.txt)?")
-_HELD_OUT = re.compile(
-    r"(?:news)?(?:discuss)?-?(?P<kind>dev|test|tst|valid|val|syscomb)-?(?:\d{2,4})?(?:-[a-z]+)?"
-)
-_YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
 _LOOKED = 512
 
 
@@ -90,49 +86,11 @@ def read(path: Path, layout: str, naming: Naming, wanted: Languages) -> Listing:
     pairs = Pairs(chosen if all(chosen) else wanted, collector)
     matched = {text: _match(sides, chosen, pairs) for text, sides in sorted(texts.items())}
     whole = {text: both for text, both in matched.items() if both is not None}
-    for text, split in splits(whole).items():
+    for text, split in held_out.splits(whole).items():
         if split != listing.UNSPLIT:
             pairs.collector.note(f"{text} read as {split}")
         _read_both(text, split, whole[text], pairs)
     return pairs.listing()
-
-
-def splits(texts: Iterable[str]) -> dict[str, str]:
-    """Return the role of each text, by its name and the folders above it.
-
-    Where several are held out and the names tell no validation from test, the newest is the test, as
-    custom has it for newstest2013 and newstest2014; what is left when some are held out is to train on.
-    """
-    held: dict[str, tuple[str, str]] = {}
-    for text in texts:
-        found = _held_out(text)
-        if found is not None:
-            held[text] = found
-    tests = sorted((year, text) for text, (split, year) in held.items() if split == "test")
-    roles = {text: split for text, (split, _) in held.items()}
-    for _, text in tests[:-1]:
-        roles[text] = "val"
-    rest = "train" if roles or any(_names_train(text) for text in texts) else listing.UNSPLIT
-    return {text: roles.get(text, rest) for text in texts}
-
-
-def _held_out(text: str) -> tuple[str, str] | None:
-    """Return validation or test, and the year, of a text that is one of them by its name."""
-    *folders, name = text.lower().split("/")
-    if _names_train(name):
-        return None
-    for part in (*re.split(r"[._]", name), *re.split(r"[._-]", name), *reversed(folders)):
-        match = _HELD_OUT.fullmatch(part)
-        if match is not None:
-            year = _YEAR.search(part) or _YEAR.search(name)
-            return "test" if match["kind"] in ("test", "tst") else "val", year[0] if year else ""
-        if part in listing.SPLIT_NAMES and listing.SPLIT_NAMES[part] != "train":
-            return listing.SPLIT_NAMES[part], ""
-    return None
-
-
-def _names_train(text: str) -> bool:
-    return any(listing.SPLIT_NAMES.get(part) == "train" for part in re.split(r"[/._-]", text.lower()))
 
 
 def _sides(

@@ -91,11 +91,14 @@ def square(image: Image.Image, preprocess: PicturePreprocess) -> NDArray[np.uint
 
     The same as timm's evaluation transform (and torchvision's ``Resize`` and ``CenterCrop``), except
     that a picture smaller than the model's input keeps its border: it is enlarged to ``size``, not beyond.
+    With ``squash`` both sides are resized to the same length.
     """
     size = preprocess.size
     shorter = min(image.size)
     target = math.floor(size / preprocess.crop) if shorter >= size else size
-    width, height = (int(target * side / shorter) if side != shorter else target for side in image.size)
+    width = height = target
+    if not preprocess.squash:
+        width, height = (int(target * side / shorter) if side != shorter else target for side in image.size)
     left, top = round((width - size) / 2), round((height - size) / 2)
     method = Image.Resampling[preprocess.interpolation.upper()]
     if max(width, height) > _EXTREME * target:

@@ -62,7 +62,8 @@ def arrange(listing: Listing, seed: int) -> Dataset:
     drawn = set(splits) in ({UNSPLIT}, {"train"})
     if drawn:
         train, val, test = _drawn(splits.get(UNSPLIT, train), seed)
-        made = f"70/15/15 drawn from all examples with seed {seed}, each class in proportion"
+        made = f"70/15/15 drawn from all examples with seed {seed}"
+        made += ", each class in proportion" if any(example.label for example in train) else ""
     elif not train:
         raise UserError(f"only {_named(splits)} found", "examples to train on", "add a train split")
     elif not test:

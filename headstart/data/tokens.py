@@ -3,17 +3,20 @@
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from headstart.contracts import Prepared, Pretrained, TextPreprocess
-from headstart.core.errors import BadExample
+from headstart.core.errors import BadExample, UserError
 from headstart.core.frameworks import prepare_torch
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+_ONE_AT_A_TIME = Lock()
+"""How Transformers' tokenizers cut, and which language they are in, is a state that all calls share."""
 _Count = Callable[[str], tuple[list[int], int]]
 """From a text to the ids that are kept, and how many more tokens there are."""
 _CHARACTERS, _SPARE = 16, 64
@@ -58,12 +61,15 @@ def _fast(pretrained: Pretrained) -> _Count:
 
 
 def _by_transformers(pretrained: Pretrained) -> _Count:
-    longest, tokenizer = cast(TextPreprocess, pretrained.preprocess).max_length, own_tokenizer(pretrained)
+    longest = cast(TextPreprocess, pretrained.preprocess).max_length
 
     def count(text: str) -> tuple[list[int], int]:
-        ids = tokenizer(text, truncation=True, max_length=longest)["input_ids"]
-        full = len(ids) if len(ids) < longest else len(tokenizer(text, verbose=False)["input_ids"])
-        return ids, full - len(ids)
+        with _ONE_AT_A_TIME:
+            tokenizer = own_tokenizer(pretrained)
+            ids = list(tokenizer(text, verbose=False)["input_ids"])
+            if len(ids) <= longest:
+                return ids, 0
+            return list(tokenizer(text, truncation=True, max_length=longest)["input_ids"]), len(ids) - longest
 
     return count
 
@@ -74,6 +80,12 @@ def tokenizer_of(pretrained: Pretrained) -> "Tokenizer":
     return _tokenizer(pretrained.assets[preprocess.tokenizer], preprocess.max_length)
 
 
+def whole_tokenizer_of(pretrained: Pretrained) -> "Tokenizer":
+    """Return a model's fast tokenizer, which cuts no text."""
+    preprocess = cast(TextPreprocess, pretrained.preprocess)
+    return _tokenizer(pretrained.assets[preprocess.tokenizer], None)
+
+
 def own_tokenizer(pretrained: Pretrained) -> Any:
     """Return the tokenizer as Transformers reads it, between the preprocess's languages."""
     preprocess = cast(TextPreprocess, pretrained.preprocess)
@@ -81,11 +93,14 @@ def own_tokenizer(pretrained: Pretrained) -> Any:
 
 
 @cache
-def _tokenizer(path: Path, max_length: int) -> "Tokenizer":
+def _tokenizer(path: Path, max_length: int | None) -> "Tokenizer":
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.enable_truncation(max_length)
+    if max_length is None:
+        tokenizer.no_truncation()
+    else:
+        tokenizer.enable_truncation(max_length)
     tokenizer.no_padding()
     return tokenizer
 
@@ -96,4 +111,21 @@ def _transformers(folder: Path, languages: tuple[str, ...]) -> Any:
     from transformers import AutoTokenizer
 
     between = dict(zip(("src_lang", "tgt_lang"), languages, strict=False))
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **between)
+    try:
+        return AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, **between
+        )
+    except ImportError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"the tokenizer of {folder} needs a library that is not here ({reason})",
+            "sentencepiece, for many models",
+            "run: pip install headstart[seq2seq]",
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"Transformers cannot read the tokenizer of {folder} ({reason})",
+            "the tokenizer's files beside the model's",
+            "load the tokenizer with Transformers and save_pretrained it there",
+        ) from error

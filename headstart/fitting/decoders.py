@@ -9,11 +9,12 @@ import numpy as np
 from headstart.contracts import Array, Column, Frozen, TextPreprocess, Training
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
-from headstart.data.tokens import own_tokenizer, tokenizer_of
+from headstart.data.tokens import own_tokenizer, whole_tokenizer_of
 from headstart.fitting.writing import Targets
-from headstart.model import vocabulary
-from headstart.model.decoders import Decoder, Writing
+from headstart.model import generation, vocabulary
+from headstart.model.decoders import Decoder
 from headstart.model.rows import width_of
+from headstart.model.transformers_folder import longest_target
 from headstart.model.vocabulary import Own, Subwords, Vocabulary
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def choose_vocabulary(training: Training, kind: str, used_n: Array) -> Vocabular
     pretrained = training.frozen.pretrained
     if kind == "own":
         return Own(own_tokenizer(pretrained))
-    tokenizer = tokenizer_of(pretrained)
+    tokenizer = whole_tokenizer_of(pretrained)
     targets = [training.rows.examples[index].target or "" for index in used_n]
     share, cased = vocabulary.coverage(tokenizer, targets)
     own = vocabulary.of_encoder(tokenizer, cased)
@@ -60,36 +61,36 @@ def start(
     words = cast(Subwords, written[0])
     if kind == "new":
         return _pointer(training, encoder, columns, (words, written[1]))
-    return warm_started(encoder, ends_of(words), shared=kind == "shared")
+    return warm_started(encoder, ends_of(words), kind == "shared", training.spec.seed)
+
+
+def target_length(training: Training, kind: str) -> int:
+    """Return how many tokens of a target are read at most. Raises UserError where positions allow fewer."""
+    pretrained, wanted = training.frozen.pretrained, training.spec.target_length
+    encoder = cast(TextPreprocess, pretrained.preprocess).longest
+    allowed = {"own": longest_target(pretrained), "new": wanted or LONGEST}.get(kind, encoder)
+    if wanted is not None and wanted > allowed:
+        raise UserError(
+            f"--target-length {wanted}", f"at most {allowed}, the decoder's positions", "give a smaller one"
+        )
+    return wanted or min(LONGEST, allowed)
 
 
 def own_decoder(frozen: Frozen, module: Any) -> "EncoderDecoder":
-    """Return the decoder that a pretrained model has; a target language's code is what it begins with."""
+    """Return the decoder that a pretrained model has, which writes in the preprocess's target language."""
     prepare_torch()
     from headstart.model.encoder_decoder import EncoderDecoder
 
+    generation.restore(module, frozen.pretrained)
     languages = cast(TextPreprocess, frozen.pretrained.preprocess).languages
     if languages:
-        begins = own_tokenizer(frozen.pretrained).convert_tokens_to_ids(languages[1])
-        module.generation_config.forced_bos_token_id = begins
+        generation.begin_with(module, languages[1], own_tokenizer(frozen.pretrained))
     return EncoderDecoder(module, held=True)
 
 
 def ends_of(words: Subwords) -> Mapping[str, int]:
     """Return the ids that fill up, begin and end a text, by what they do."""
     return {"pad": words.pad, "start": words.start, "end": words.end}
-
-
-def writing_of(training: Training, decoder: Decoder, targets: Targets) -> Writing:
-    """Return how texts are written: as the pretrained model says, else as the targets' lengths suggest."""
-    spec, own = training.spec, decoder.module.generation_config
-    longest = int(np.percentile([len(ids) for ids in targets.ids.values()], 99))
-    return Writing(
-        beams=spec.beams or max(int(own.num_beams or 0), 4),
-        most=min(spec.target_length or LONGEST, longest + 8),
-        no_repeat=int(own.no_repeat_ngram_size or 3),
-        length_penalty=float(1.0 if own.length_penalty is None else own.length_penalty),
-    )
 
 
 def _pointer(
@@ -100,13 +101,13 @@ def _pointer(
     torch = prepare_torch()
     from headstart.model.pointer import Pointer, PointerDecoder, Shape
 
-    own_U, width = _commonest(targets, words.pad), width_of(columns)
+    own_U, width = _commonest(targets, words.start), width_of(columns)
     shape = Shape(
         width=width,
         layers=LAYERS,
         heads=max(1, width // HEAD_WIDTH),
         inner=4 * width,
-        longest=LONGEST,
+        longest=targets.most,
         tokens=int(words.tokenizer.get_vocab_size()),
         read=int(encoder.get_input_embeddings().num_embeddings),
         own=len(own_U),
@@ -124,7 +125,10 @@ def _pointer(
     return Pointer(module, known_VC)
 
 
-def _commonest(targets: Targets, pad: int) -> Array:
-    """Return the targets' commonest tokens, behind a first place that stands for all others."""
-    counts = Counter(token for ids in targets.ids.values() for token in ids if token != pad)
-    return np.array([pad, *(token for token, _ in counts.most_common(OWN_TOKENS))], dtype=np.int64)
+def _commonest(targets: Targets, start: int) -> Array:
+    """Return the targets' commonest tokens, behind a first place that stands for all others.
+
+    That place is the start's, which is never written, while what fills up may be what ends a text too.
+    """
+    counts = Counter(token for ids in targets.ids.values() for token in ids if token != start)
+    return np.array([start, *(token for token, _ in counts.most_common(OWN_TOKENS))], dtype=np.int64)

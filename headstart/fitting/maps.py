@@ -1,13 +1,17 @@
 """A linear layer for every cell of maps, trained on masks: softmax regression, a convex problem.
 
-    min over W, b of  1/A sum over cells c and classes k of a_ck (-log p_k(x_c))  +  lambda/2 ||W||^2
+    min over W, b of  1/A sum over cells c and classes k of w_k a_ck (-log p_k(x_c))  +  lambda/2 ||W||^2
 
 a_ck is the share of cell c that class k covers; ignored pixels belong to no class. So a cell on a border
-is taught both sides of it, and A is the area that is taught.
+is taught both sides of it. A is the sum of all w_k a_ck; without class weights, the area that is taught.
 
-Shape letters: n pictures, C channels, h w a map's sides, G the finest side, K classes, S sides of samples.
+A picture may be several units, its tiles; everything here goes by units.
+
+Shape letters: n pictures, m units of theirs, C channels, h w a map's sides, G the finest side, K classes,
+S sides of samples.
 """
 
+import itertools
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,11 +21,13 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from headstart.contracts import Array, Example
+from headstart.contracts import Array, Column, Rows
+from headstart.core.errors import UserError
 from headstart.core.threads import one_blas_thread
 from headstart.data.mask import IGNORED, Mask
-from headstart.maths import bilinear
-from headstart.model.maps import logits
+from headstart.data.tiles import Tile
+from headstart.maths import bilinear, class_weights
+from headstart.model.maps import logits, unpacked
 
 PER_CELL = 4
 """Samples of a mask along each side of a cell: 16 a cell tell its shares to a sixteenth."""
@@ -31,7 +37,7 @@ _IN_MEMORY_BYTES = 384 << 20
 _MAX_ITERATIONS = 150
 
 Read = Callable[[Array], list[Array]]
-"""Given places of examples: their maps, each [n, C, h, w], one after another."""
+"""Given places of units: their maps, each [m, C, h, w], one after another."""
 Piece = tuple[list[Array], Array]
 
 
@@ -47,29 +53,49 @@ class Samples:
     """Masks sampled on a grid, kept in a file without a name: memory stays flat as they grow."""
 
     def __init__(
-        self, examples: Sequence[Example], indices_n: Array, classes: Sequence[str], side: int
+        self, rows: Rows, indices_n: Array, classes: Sequence[str], side: int, per_cell: int = PER_CELL
     ) -> None:
-        self.num_classes, self.side = len(classes), side
-        self._place = {int(index): place for place, index in enumerate(indices_n)}
-        fine = side * PER_CELL
-        shape = (max(len(indices_n), 1), fine, fine)
+        self.num_classes, self.side, self.per_cell = len(classes), side, per_cell
+        places_m = rows.places(indices_n)
+        self._number = {int(place): number for number, place in enumerate(places_m)}
+        fine = side * per_cell
         with tempfile.TemporaryFile() as file:  # the mapping outlives it
+            shape = (max(len(places_m), 1), fine, fine)
             self._samples = np.memmap(file, dtype=np.int16, mode="w+", shape=shape)
-        for place, index in enumerate(indices_n):
-            places_HW = cast(Mask, examples[int(index)].truth).places(classes)
-            rows, columns = (((np.arange(fine) + 0.5) * size / fine).astype(int) for size in places_HW.shape)
-            self._samples[place] = places_HW[np.ix_(rows, columns)]
+        number = itertools.count()
+        for index in indices_n:
+            places_HW = cast(Mask, rows.examples[int(index)].truth).places(classes)
+            for unit in rows.units(np.array([index]))[0]:
+                self._samples[next(number)] = _sampled(places_HW, cast(Tile | None, unit.part), fine)
 
-    def shares(self, indices_n: Array) -> Array:
-        """Return the share of each cell that each class covers, float32 [n, K, G, G]."""
-        num, side, classes = len(indices_n), self.side, self.num_classes
-        samples = np.asarray(self._samples[[self._place[int(index)] for index in indices_n]])
-        cells = samples.reshape(num, side, PER_CELL, side, PER_CELL).transpose(0, 1, 3, 2, 4)
-        flat = cells.reshape(num * side * side, PER_CELL**2).astype(np.int64)
+    def shares(self, places_m: Array) -> Array:
+        """Return the share of each cell that each class covers, float32 [m, K, G, G]."""
+        num, side, classes, each = len(places_m), self.side, self.num_classes, self.per_cell
+        samples = np.asarray(self._samples[[self._number[int(place)] for place in places_m]])
+        cells = samples.reshape(num, side, each, side, each).transpose(0, 1, 3, 2, 4)
+        flat = cells.reshape(num * side * side, each**2).astype(np.int64)
         numbers = np.arange(len(flat))[:, None] * classes + flat
         counts = np.bincount(numbers[flat != IGNORED], minlength=len(flat) * classes)
-        shares = counts.reshape(num, side, side, classes).astype(np.float32) / PER_CELL**2
+        shares = counts.reshape(num, side, side, classes).astype(np.float32) / each**2
         return np.ascontiguousarray(shares.transpose(0, 3, 1, 2))
+
+    def areas(self, places_m: Array) -> tuple[Array, Array]:
+        """Return how many samples each class has in some units [K], and which units have any at all [m]."""
+        counts_mK = np.zeros((len(places_m), self.num_classes))
+        for number, place in enumerate(places_m):
+            samples = self._samples[self._number[int(place)]]
+            counts_mK[number] = np.bincount(samples[samples != IGNORED], minlength=self.num_classes)
+        return counts_mK.sum(axis=0), np.asarray(counts_mK.any(axis=1))
+
+
+def _sampled(places_HW: Array, tile: Tile | None, fine: int) -> Array:
+    """Return the middles of ``fine`` x ``fine`` cells of a mask, or of a tile of it."""
+    left, top, right, bottom = (0, 0, *places_HW.shape[::-1]) if tile is None else tile.box
+    rows, columns = (
+        begin + ((np.arange(fine) + 0.5) * (end - begin) / fine).astype(int)
+        for begin, end in ((top, bottom), (left, right))
+    )
+    return np.asarray(places_HW[np.ix_(rows, columns)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +119,11 @@ class Scaling:
         shift_K = sum(mean_C @ w for w, mean_C in zip(weights, self.means, strict=True))
         return Layer(weights=weights, bias_K=layer.bias_K - shift_K)
 
+    def unit_variance(self) -> "Scaling":
+        """Return gains that give each channel a variance of 1, not all of them together."""
+        varying = sum(int((gain_C > 0).sum()) for gain_C in self.gains)
+        return Scaling(self.means, tuple(gain_C * np.sqrt(max(varying, 1)) for gain_C in self.gains))
+
     def unflattened(self, flat: Array, num_classes: int) -> Layer:
         """Return the layer whose numbers lie side by side in ``flat``, the bias last."""
         widths = [len(gain_C) * num_classes for gain_C in self.gains]
@@ -103,38 +134,45 @@ class Scaling:
 
 @dataclass(kw_only=True)
 class Pieces:
-    """Examples' standardised maps with their cells' shares, in pieces.
+    """Units' standardised maps with their cells' shares, times the classes' weights, in pieces.
 
     They are kept in memory where they are few.
     """
 
     read: Read
     samples: Samples
-    indices_n: Array
+    places_m: Array
     scaling: Scaling
+    weights_K: Array = field(default_factory=lambda: np.ones(1, dtype=np.float32))
     _kept: list[Piece] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Piece]:
         if self._kept:
             yield from self._kept
             return
-        width = sum(one[0].size for one in self.read(self.indices_n[:1]))
+        width = sum(one[0].size for one in self.read(self.places_m[:1]))
         width += self.samples.num_classes * self.samples.side**2
         step = max(1, _PIECE_BYTES // (4 * width))
-        keep = 4 * width * len(self.indices_n) <= _IN_MEMORY_BYTES
-        for start in range(0, len(self.indices_n), step):
-            part = self.indices_n[start : start + step]
-            piece = self.scaling.apply(self.read(part)), self.samples.shares(part)
+        keep = 4 * width * len(self.places_m) <= _IN_MEMORY_BYTES
+        for start in range(0, len(self.places_m), step):
+            part = self.places_m[start : start + step]
+            shares = self.samples.shares(part) * self.weights_K[:, None, None]
+            piece = self.scaling.apply(self.read(part)), shares
             if keep:
                 self._kept.append(piece)
             yield piece
 
 
-def scaling(read: Read, indices_n: Array) -> Scaling:
-    """Measure means and deviations over the cells of some examples' maps."""
+def reader(rows: Rows, columns: Sequence[Column]) -> Read:
+    """Return how to read the maps in some columns."""
+    return lambda places_m: unpacked(columns, rows.read(places_m, columns))
+
+
+def scaling(read: Read, places_m: Array) -> Scaling:
+    """Measure means and deviations over the cells of some units' maps."""
     sums: list[Array] = []
     count = 0
-    for part in np.array_split(indices_n, -(-len(indices_n) // _SCALED_AT_ONCE)):
+    for part in np.array_split(places_m, -(-len(places_m) // _SCALED_AT_ONCE)):
         maps = read(part)
         found = [
             np.stack([one.sum(axis=(0, 2, 3), dtype=np.float64), _squares(one)]) / np.prod(one.shape[-2:])
@@ -150,6 +188,19 @@ def scaling(read: Read, indices_n: Array) -> Scaling:
         np.where(v, 1 / (np.where(v, d, 1.0) * shrink), 0.0) for v, d in zip(varies, deviations, strict=True)
     )
     return Scaling(means, tuple(gains))
+
+
+def weigh(samples: Samples, places_m: Array, kind: str | None) -> tuple[Array, Array]:
+    """Return the classes' weights [K] among some units, and those of the units that teach anything [m].
+
+    Raises UserError where none does.
+    """
+    areas_K, taught_m = samples.areas(places_m)
+    if not taught_m.any():
+        raise UserError(
+            "training masks without a pixel of any class", "some that are not ignored", "mend the masks"
+        )
+    return class_weights.of(areas_K, kind or "none"), places_m[taught_m]
 
 
 def solve(pieces: Pieces, l2: float, start: Layer | None = None, tolerance: float = 1e-6) -> Layer:

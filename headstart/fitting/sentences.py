@@ -208,5 +208,10 @@ class _Form:
     cut: Mapping[str, float] | None
 
     def described(self) -> dict[str, Any]:
-        budget = self.head.budget
-        return {"length": f"{budget.amount:g} {budget.kind}", "cut": self.cut, "rouge": round(self.rouge, 5)}
+        kind, amount = self.head.budget.kind, self.head.budget.amount
+        length = f"{amount:.0%} of the sentences" if kind == "share" else f"{amount:g} sentences"
+        return {
+            "length": "1 sentence" if length == "1 sentences" else length,
+            "cut": self.cut,
+            "rouge": round(self.rouge, 5),
+        }

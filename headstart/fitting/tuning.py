@@ -48,13 +48,13 @@ def tune(training: Training, learner: Learner, columns: Sequence[Column], head: 
         )
     moved = objective.moved()
     return Trained(
-        head=(trained := objective.above.head()),
+        head=objective.above.head(),
         moved=moved,
         objective={
-            "loss": "the head's, through the whole model",
+            "loss": "the head's loss, through the whole model",
             "penalty": "none",
             "examples": len(training.folds[0][0]),
-            "parameters": sum(array.size for array in moved.values()) + trained.parameters(),
+            "parameters": sum(one.numel() for one in objective.module.parameters() if one.requires_grad),
             "formula": "min over θ of L(θ; D), from the pretrained θ₀",
             "solver": recipe.describe(),
             "epochs": history,

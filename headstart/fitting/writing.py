@@ -1,4 +1,4 @@
-"""Teaching a decoder to write the targets, above an encoder's cached states.
+"""Teaching a decoder to write the targets, from what the store holds of the sources.
 
     min over theta of  - sum over target tokens of  (1 - e) log p(y_t | y_<t, x)  +  e mean over w of log p(w)
 
@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart.contracts import Above, Array, Column, Head, Rows, Training
+from headstart.contracts import Above, Array, Column, Head, Rows, Trained, Training
 from headstart.core.frameworks import prepare_torch
 from headstart.fitting.batches import token_batches
-from headstart.fitting.loop import Objective
+from headstart.fitting.checkpoints import Checkpoints
+from headstart.fitting.loop import Objective, minimise
 from headstart.fitting.recipe import Recipe
-from headstart.model.decoders import Decoder, Source
+from headstart.model.decoders import NO_TOKEN, Decoder, Source, Writing
 from headstart.model.rows import PAGE, unpaged
 from headstart.model.vocabulary import Vocabulary
-from headstart.model.writer import as_source
+from headstart.model.writer import WriterHead, as_source
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,16 +30,17 @@ _VALIDATED, _VALIDATED_AT_ONCE = 500, 16
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The targets as ids, by example, and how many had to be cut."""
+    """The targets as ids, by example, ``most`` tokens at most, and how many had to be cut."""
 
     ids: Mapping[int, list[int]]
+    most: int
     cut: int
 
     @staticmethod
     def of(rows: Rows, indices_n: Array, vocabulary: Vocabulary, most: int) -> "Targets":
         """Encode the targets of some examples, at most ``most`` tokens each."""
         found = {int(i): vocabulary.encode(rows.examples[i].target or "", most) for i in indices_n}
-        return Targets({i: ids for i, (ids, _) in found.items()}, sum(cut for _, cut in found.values()))
+        return Targets({i: ids for i, (ids, _) in found.items()}, most, sum(cut for _, cut in found.values()))
 
 
 @final
@@ -72,7 +74,7 @@ def cross_entropy(
     ids = [targets.ids[int(place)] for place in places_n]
     lengths_N = np.array([len(one) for one in ids])
     there_NT = np.arange(lengths_N.max()) < lengths_N[:, None]
-    target_NT = np.zeros(there_NT.shape, dtype=np.int64)
+    target_NT = np.full(there_NT.shape, NO_TOKEN, dtype=np.int64)
     target_NT[there_NT] = np.concatenate(ids)
     picked_NT, mean_NT = decoder.log_probabilities(source, torch.from_numpy(target_NT))
     loss_NT = -(1 - smoothing) * picked_NT - smoothing * mean_NT
@@ -121,3 +123,49 @@ class Teaching(Objective):
         ids_NS, states_NSC, real_NS = unpaged(self.rows.read(self.rows.places(places_n), self.columns))
         source = as_source(states_NSC, real_NS, ids_NS)
         return cross_entropy(self.decoder, source, self.targets, places_n, smoothing)
+
+
+def head_of(
+    training: Training, columns: Sequence[Column], written: tuple[Decoder, Vocabulary, Targets]
+) -> WriterHead:
+    """Return a decoder as a head, which writes as its own settings say, else as the targets suggest."""
+    decoder, words, targets = written
+    spec, own = training.spec, decoder.module.generation_config
+    longest = int(np.percentile([len(ids) for ids in targets.ids.values()], 99))
+    writing = Writing(
+        beams=spec.beams or max(int(own.num_beams or 0), 4),
+        most=min(targets.most, longest + 8),
+        no_repeat=int(own.no_repeat_ngram_size or 3),
+        length_penalty=float(1.0 if own.length_penalty is None else own.length_penalty),
+    )
+    return WriterHead(columns=tuple(columns), decoder=decoder, vocabulary=words, writing=writing)
+
+
+def taught(
+    training: Training,
+    columns: Sequence[Column],
+    written: tuple[Decoder, Vocabulary, Targets],
+    recipe: Recipe,
+    facts: Mapping[str, Any],
+) -> Trained:
+    """Teach a decoder on the first fold, and return it as a head; ``facts`` are told of its objective."""
+    decoder, _, targets = written
+    objective = Teaching(training, columns, decoder, targets, recipe)
+    checkpoints = Checkpoints(training.checkpoints / "head")
+    history = minimise(objective, recipe, "Training the decoder", checkpoints)
+    head = head_of(training, columns, written)
+    return Trained(
+        head=head,
+        moved=decoder.moved(),
+        objective={
+            "loss": "cross-entropy of every target token",
+            "penalty": "none",
+            **facts,
+            "examples": len(training.folds[0][0]),
+            "targets_cut": targets.cut,
+            "parameters": head.parameters(),
+            "formula": "min over θ of 1/T Σ −log p(yₜ|y₁…yₜ₋₁, x)",
+            "solver": recipe.describe(),
+            "epochs": history,
+        },
+    )

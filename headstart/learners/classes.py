@@ -8,6 +8,7 @@ from headstart.fitting import dense
 from headstart.fitting.linear import choose_and_solve, problem_of
 from headstart.fitting.probe import View, chosen_sets
 from headstart.fitting.recipe import Recipe, refuse_gradient_options
+from headstart.learners._options import refuse_mask_options
 from headstart.model.head import DenseHead
 
 
@@ -25,6 +26,7 @@ class Classes(Learner):
 
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose layers and lambda on the folds, then train on all the given examples."""
+        refuse_mask_options(training.spec, "a head of classes")
         used = chosen_sets(training.spec.layers, sets)
         if training.spec.head_hidden is not None:
             layers = next(name for name in ("last", *used) if name in used)

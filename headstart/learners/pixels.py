@@ -5,16 +5,30 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Above, Array, Column, Fold, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import (
+    Above,
+    Array,
+    Column,
+    Fold,
+    Head,
+    Kept,
+    Learner,
+    Pretrained,
+    Rows,
+    Trained,
+    Training,
+)
 from headstart.core.errors import UserError
 from headstart.core.progress import progress
 from headstart.fitting import maps
-from headstart.fitting.maps import Pieces, Read, Samples
+from headstart.fitting.maps import Pieces, Samples
+from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
-from headstart.model.maps import MapHead, side_of, unpacked
+from headstart.learners._options import no_strategy
+from headstart.model.maps import MapHead, side_of
 
 L2_GRID = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-_SELECTION_PICTURES = 120
+_SELECTION_UNITS = 120
 _FOLDS = 2
 
 
@@ -35,57 +49,54 @@ class Pixels(Learner):
         spec = training.spec
         if spec.head_hidden is not None:
             raise UserError(
-                "--head-hidden for masks", "the linear head of each pixel", "leave --head-hidden out"
+                "--head-hidden for the linear head of each pixel", "no hidden layer", "add --head fpn"
             )
-        refuse_gradient_options(spec, "for the linear head of each pixel", "leave it out")
-        if spec.layers != "auto" and not sets.get(spec.layers):
-            known = [name for name in sets if sets[name]]
+        if spec.loss not in (None, "cross-entropy"):
             raise UserError(
-                f"--layers {spec.layers} of a model without them", f"one of {', '.join(known)}", "choose one"
+                f"--loss {spec.loss} for the linear head of each pixel",
+                "cross-entropy, the one with which its problem is convex",
+                "add --head fpn",
             )
-        names = [name for name in sets if sets[name]] if spec.layers == "auto" else [spec.layers]
-        finest = max(side_of(column) for name in names for column in sets[name])
+        refuse_gradient_options(spec, "for the linear head of each pixel", "add --head fpn or leave it out")
+        seen = chosen_sets(spec.layers, sets)
+        finest = max(side_of(column) for columns in seen.values() for column in columns)
         used = np.unique(np.concatenate([training.indices_n, *(v for _, v in training.folds)]))
-        samples = Samples(training.rows.examples, used, training.classes, finest)
-        tried = _select(training, {name: sets[name] for name in names}, samples)
+        samples = Samples(training.rows, used, training.classes, finest)
+        places_m = training.rows.places(training.indices_n)
+        weights_K, places_m = maps.weigh(samples, places_m, spec.class_weights)
+        tried = _select(training, seen, samples, weights_K)
         best = tried[0]
         columns = tuple(sets[best["layers"]])
         l2 = best["l2"] if spec.l2 is not None else _rescaled(best["l2"], training)
-        read = _reader(training, columns)
-        scaled = maps.scaling(read, training.indices_n)
-        pieces = Pieces(read=read, samples=samples, indices_n=training.indices_n, scaling=scaled)
+        read = maps.reader(training.rows, columns)
+        scaled = maps.scaling(read, places_m)
+        pieces = Pieces(read=read, samples=samples, places_m=places_m, scaling=scaled, weights_K=weights_K)
         with progress(1, "Solving the head", "solutions") as advance:
             layer = scaled.fold(maps.solve(pieces, l2))
             advance(1)
         weights = tuple(weight.astype(np.float32) for weight in layer.weights)
         head = MapHead(columns, weights, layer.bias_K.astype(np.float32), finest)
-        return Trained(head=head, objective=_objective(training, tried, head, l2))
+        objective = _objective(training, tried, head, l2)
+        if spec.class_weights:
+            objective["class_weights"] = dict(zip(training.classes, map(float, weights_K), strict=True))
+        return Trained(head=head, objective=objective)
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Refuse: this head is solved on what the model says once and for all."""
-        raise UserError(
-            f"--strategy {training.spec.strategy} for a head of pixels", "--strategy head", "leave it out"
-        )
+        raise no_strategy(training.spec, "a head of pixels")
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""
         return MapHead.restore(columns, kept.tensors, kept.facts)
 
 
-def _reader(training: Training, columns: Sequence[Column]) -> Read:
-    def read(indices_n: Array) -> list[Array]:
-        return unpacked(columns, training.rows.read(indices_n, columns))
-
-    return read
-
-
 def _select(
-    training: Training, sets: Mapping[str, Sequence[Column]], samples: Samples
+    training: Training, sets: Mapping[str, Sequence[Column]], samples: Samples, weights_K: Array
 ) -> list[dict[str, Any]]:
     """Try every layer set with every lambda, from the largest down, each from the last; best first."""
     spec = training.spec
     grid = L2_GRID if spec.l2 is None else (spec.l2,)
-    small = [_subsample(fold, spec.seed) for fold in training.folds[:_FOLDS]]
+    small = [_subsample(training.rows, fold, spec.seed) for fold in training.folds[:_FOLDS]]
     tried: dict[tuple[str, float], list[tuple[float, float]]] = {}
     if len(sets) * len(grid) == 1:
         small = []
@@ -93,11 +104,13 @@ def _select(
     count = len(sets) * len(small) * len(grid)
     with progress(count, "Choosing layers and lambda", "fits") as advance:
         for name, columns in sets.items():
-            read = _reader(training, columns)
+            read = maps.reader(training.rows, columns)
             for fit, validate in small:
-                scaled, layer = maps.scaling(read, fit), None
-                pieces = Pieces(read=read, samples=samples, indices_n=fit, scaling=scaled)
-                held_out = Pieces(read=read, samples=samples, indices_n=validate, scaling=scaled)
+                layer, scaled = None, maps.scaling(read, fit)
+                pieces, held_out = (
+                    Pieces(read=read, samples=samples, places_m=part, scaling=scaled, weights_K=weights_K)
+                    for part in (fit, validate)
+                )
                 for l2 in grid:
                     layer = maps.solve(pieces, l2, layer, tolerance=1e-5)
                     tried.setdefault((name, l2), []).append(maps.measure(held_out, layer))
@@ -106,16 +119,18 @@ def _select(
 
 
 def _rescaled(l2: float, training: Training) -> float:
-    """Return lambda for all pictures: the same prior weighs less in a mean over more of them."""
-    fits = [len(_subsample(fold, training.spec.seed)[0]) for fold in training.folds[:_FOLDS]]
-    return float(f"{l2 * float(np.mean(fits)) / len(training.indices_n):.3g}")
+    """Return lambda for all units: the same prior weighs less in a mean over more of them."""
+    rows, seed = training.rows, training.spec.seed
+    fits = [len(_subsample(rows, fold, seed)[0]) for fold in training.folds[:_FOLDS]]
+    return float(f"{l2 * float(np.mean(fits)) / len(rows.places(training.indices_n)):.3g}")
 
 
-def _subsample(fold: Fold, seed: int) -> Fold:
+def _subsample(rows: Rows, fold: Fold, seed: int) -> Fold:
+    """Return the places of some of the fold's units, to fit on and to validate on."""
     random = np.random.default_rng(seed)
     kept = [
         np.sort(random.choice(part, most, replace=False)) if len(part) > most else part
-        for part, most in zip(fold, (_SELECTION_PICTURES, _SELECTION_PICTURES // 2), strict=True)
+        for part, most in zip(map(rows.places, fold), (_SELECTION_UNITS, _SELECTION_UNITS // 2), strict=True)
     ]
     return kept[0], kept[1]
 

@@ -12,6 +12,7 @@ from headstart.core.errors import UserError
 from headstart.fitting import sentences
 from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
+from headstart.learners._options import no_strategy, refuse_mask_options
 from headstart.model.extract import SentenceHead
 
 
@@ -34,6 +35,7 @@ class Sentences(Learner):
                 "--head-hidden for sentences", "the convex head, which has no hidden layer", "leave it out"
             )
         refuse_gradient_options(training.spec, "for a head of sentences", "leave it out")
+        refuse_mask_options(training.spec, "a head of sentences")
         used = chosen_sets(training.spec.layers, sets)
         labelled = sentences.label(training, next(iter(used.values()))[-1])
         views = {name: labelled.view(columns) for name, columns in used.items()}
@@ -49,9 +51,7 @@ class Sentences(Learner):
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Refuse: this head is solved on what the model says once and for all."""
-        raise UserError(
-            f"--strategy {training.spec.strategy} for a head of sentences", "--strategy head", "leave it out"
-        )
+        raise no_strategy(training.spec, "a head of sentences")
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""
@@ -76,9 +76,7 @@ def _objective(
         "formula": "min over w, b of 1/N Σ −log p(yᵢ|xᵢ) + λ/2 ‖w‖²",
         "solver": "L-BFGS on standardised features of sentences; labels by greedy ROUGE",
         "length": forms[0]["length"],
-        "cut": "each sentence to its likeliest run of words"
-        if head.shortener is not None
-        else "whole sentences",
+        "cut": "each whole" if head.shortener is None else "each cut to its likeliest run of words",
         "chosen": [asdict(one) for one in layers],
         "forms": list(forms),
     }

@@ -8,12 +8,11 @@ import numpy as np
 from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
-from headstart.data.tokens import own_tokenizer, tokenizer_of
+from headstart.data.tokens import own_tokenizer, whole_tokenizer_of
 from headstart.fitting import decoders
-from headstart.fitting.checkpoints import Checkpoints
-from headstart.fitting.loop import minimise
 from headstart.fitting.recipe import Recipe
-from headstart.fitting.writing import Targets, Teaching, WriterAbove
+from headstart.fitting.writing import Targets, WriterAbove, head_of, taught
+from headstart.learners._options import refuse_mask_options
 from headstart.model import vocabulary
 from headstart.model.decoders import Decoder, Writing
 from headstart.model.vocabulary import Own, Subwords, Vocabulary
@@ -38,47 +37,30 @@ class Writer(Learner):
 
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Teach the decoder on the first fold; its epoch is chosen on what that fold holds out."""
+        refuse_mask_options(training.spec, "a head that writes")
         columns, kind = sets["last"], _kind(training)
         recipe = Recipe.from_spec(training.spec, **_ALL, **(_NEW if kind == "new" else _PRETRAINED))
         words, targets = _written(training, kind)
         encoder: Any = training.frozen.network().module
         decoder = decoders.start(training, encoder, columns, kind, (words, targets))
-        objective = Teaching(training, columns, decoder, targets, recipe)
-        history = minimise(
-            objective, recipe, "Training the decoder", Checkpoints(training.checkpoints / "head")
-        )
-        head = _head(training, columns, decoder, words, targets)
-        return Trained(
-            head=head,
-            moved=decoder.moved(),
-            objective={
-                "loss": "cross-entropy of every target token",
-                "penalty": "none",
-                "decoder": kind,
-                "examples": len(training.folds[0][0]),
-                "targets_cut": targets.cut,
-                "parameters": head.parameters(),
-                "formula": "min over θ of 1/T Σ −log p(yₜ|y₁…yₜ₋₁, x)",
-                "solver": recipe.describe(),
-                "epochs": history,
-            },
-        )
+        return taught(training, columns, (decoder, words, targets), recipe, {"decoder": kind})
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Return the decoder, above the encoder in ``trunk`` that trains with it."""
         kind = _kind(training)
         words, targets = _written(training, kind)
+        learnt = [one for one in trunk.parameters() if one.requires_grad]
         decoder = decoders.start(training, trunk.inner, columns, kind, (words, targets))
         if isinstance(head, WriterHead):
             decoder.module.load_state_dict(head.decoder.module.state_dict(), strict=False)
-        for parameter in decoder.module.parameters():
+        for parameter in learnt:  # a decoder takes the encoder below it as frozen
             parameter.requires_grad_(True)
         smoothing = training.spec.label_smoothing
         return WriterAbove(
             decoder,
             targets,
             0.1 if smoothing is None else smoothing,
-            lambda: _head(training, columns, decoder, words, targets),
+            lambda: head_of(training, columns, (decoder, words, targets)),
         )
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
@@ -96,15 +78,8 @@ def _written(training: Training, kind: str) -> tuple[Vocabulary, Targets]:
     """Return what the decoder writes with, and the targets of the first fold in it."""
     used_n = np.unique(np.concatenate(training.folds[0]))
     words = decoders.choose_vocabulary(training, kind, used_n)
-    longest = training.spec.target_length or decoders.LONGEST
-    return words, Targets.of(training.rows, used_n, words, longest)
-
-
-def _head(
-    training: Training, columns: Sequence[Column], decoder: Decoder, words: Vocabulary, targets: Targets
-) -> WriterHead:
-    writing = decoders.writing_of(training, decoder, targets)
-    return WriterHead(columns=tuple(columns), decoder=decoder, vocabulary=words, writing=writing)
+    most = decoders.target_length(training, kind)
+    return words, Targets.of(training.rows, used_n, words, most)
 
 
 def _kind(training: Training) -> str:
@@ -119,10 +94,10 @@ def _kind(training: Training) -> str:
     if wanted in ("warm", "shared") and writes:
         raise UserError(
             f"--decoder {wanted} of {training.frozen.pretrained.base}",
-            "an encoder alone, for this model has a decoder of its own",
+            "an encoder alone, for this model writes by itself",
             "leave --decoder out",
         )
-    return wanted or ("own" if writes else "new")
+    return wanted or ("own" if writes == "above" else "new")
 
 
 def _words(kept: Kept) -> Vocabulary:
@@ -132,7 +107,7 @@ def _words(kept: Kept) -> Vocabulary:
     if VOCABULARY in kept.tensors:
         return vocabulary.of_bytes(kept.tensors[VOCABULARY].tobytes())
     words = facts["words"]
-    return Subwords(tokenizer_of(pretrained), **words)
+    return Subwords(whole_tokenizer_of(pretrained), **words)
 
 
 def _decoder(kept: Kept, words: Vocabulary) -> Decoder:
@@ -144,7 +119,7 @@ def _decoder(kept: Kept, words: Vocabulary) -> Decoder:
     if facts is None:
         return decoders.own_decoder(kept.frozen, kept.frozen.network().module)
     if "shared" in facts and isinstance(words, Subwords):
-        started = warm_started(kept.frozen.network().module, decoders.ends_of(words), facts["shared"])
+        started = warm_started(kept.frozen.network().module, decoders.ends_of(words), facts["shared"], 0)
         return with_weights(started, kept.tensors)
     tensors = {name: array for name, array in kept.tensors.items() if name != VOCABULARY}
     module: Any = PointerDecoder(Shape(**facts))

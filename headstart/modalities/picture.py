@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 PIXELS = "pixels"
+_FEW_BLOCKS = 8
 
 
 @final
@@ -42,18 +43,20 @@ class Pictures(Modality):
         pictures = cast(PicturePreprocess, preprocess)
         if sizes["max_length"] is not None:
             raise UserError("--max-length for pictures", "--image-size", "leave --max-length out")
+        if sizes.get("tiles"):
+            raise UserError("--tiles for pictures that get one class", "pictures with masks", "leave it out")
         size = sizes["image_size"]
         return pictures if size is None else replace(pictures, size=size)
 
     def taps(self, preprocess: Preprocess, network: Network) -> list[Tap]:
         """Return the raw pixels, every block's mean, and the deeper blocks on a 2x2 grid.
 
-        The grid starts at a third of the depth and takes every second block: measured on small
-        picture sets, where things are tells classes apart in the middle of a network, and
-        neighbouring blocks say nearly the same.
+        The grid starts at a third of the depth and takes every second block, where blocks are many:
+        measured on small picture sets, where things are tells classes apart in the middle of a
+        network, and neighbouring blocks say nearly the same.
         """
         blocks = network.blocks
-        deep = blocks[len(blocks) // 3 : -1 : 2]
+        deep = blocks[len(blocks) // 3 : -1 : 2 if len(blocks) > _FEW_BLOCKS else 1]
         return [
             Tap(PIXELS, "", "16"),
             *(Tap(f"mean/{block}", block, "1") for block in blocks),

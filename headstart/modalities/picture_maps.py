@@ -3,8 +3,13 @@
 The whole picture is squashed to a square, never cropped, for every pixel of it must get an answer.
 Padding would keep the shape of things, but spend a quarter (4:3) to a half (2:1) of the map on
 nothing; squashed, all cells see picture, and the way back to the picture's own pixels is one resize.
+
+An encoder's map at stride 4 is left out: with EfficientNet-Lite0 on `examples/segmentation` it raised the
+mean IoU from 0.439 to 0.453 at 128 px and from 0.489 to 0.494 at 224 px, a tenth of the interval, for one
+and a half times the disk and 1.75 times the head's time. A decoder's last map is taken as fine as it is.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast, final
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 STRIDES = (8, 16, 32)
+_DEEP = 8
+_MOST_NUMBERS = 1 << 20
 COLOURS = "colours"
 
 
@@ -45,24 +52,36 @@ class PictureMaps(Modality):
         return cast(PicturePreprocess, _pictures().restore(described))
 
     def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> PicturePreprocess:
-        """Apply ``image_size``; nothing is cropped."""
-        pictures = cast(PicturePreprocess, _pictures().adapt(preprocess, sizes))
-        return replace(pictures, modality=self.name, crop=1.0)
+        """Apply ``image_size`` and ``tiles``; nothing is cropped."""
+        pictures = cast(PicturePreprocess, _pictures().adapt(preprocess, {**sizes, "tiles": None}))
+        tiled = bool(sizes.get("tiles"))
+        return replace(pictures, modality=self.name, crop=1.0, squash=True, tiled=tiled)
 
     def taps(self, preprocess: Preprocess, network: Network) -> list[Tap]:
-        """Return the last block's map at each stride, and the colours on the finest of their grids."""
+        """Return the maps to take in the blocks' order, and the colours on the finest of their grids.
+
+        Where all blocks have one stride, as in a plain vision transformer, they are taken at a quarter,
+        half and three quarters of the depth too, as DPT does (arXiv 2103.13413).
+        """
         size = cast(PicturePreprocess, preprocess).size
-        sides = _sides(network, size)
-        # A stride s gives a side between size / s and one more, as the borders are padded or not.
-        found = {s: [b for b, side in sides.items() if abs(side - size / s) <= 1] for s in STRIDES}
-        last = {stride: blocks[-1] for stride, blocks in found.items() if blocks}
-        if not last:
+        shapes = _shapes(network, size)
+        strides = {block: _stride(side, size) for block, (_, side) in shapes.items()}
+        fit = [block for block, stride in strides.items() if stride]
+        if not fit:
             raise UserError(
-                "a model without maps at strides 8, 16 or 32", "one that keeps where things are",
-                "choose another --base",
-            )  # fmt: skip
-        finest = max(sides[block] for block in last.values())
-        maps = [Tap(f"{sides[b]}x{sides[b]}/{b}", b, str(sides[b])) for b in last.values()]
+                f"a model without maps at strides 8, 16 or 32 of {size} px",
+                "one that keeps where things are",
+                "choose another --base, or another --image-size",
+            )
+        taken = {{strides[block]: block for block in fit}[strides[block]] for block in fit}
+        if len(taken) == 1:
+            taken |= {fit[len(fit) * quarter // 4 - 1] for quarter in (1, 2, 3) if len(fit) >= _DEEP}
+        final = list(shapes)[-1]
+        if shapes[final][1] > size / STRIDES[0]:  # finer than any encoder's: a decoder's
+            taken.add(final)
+        grids = {block: _grid(*shapes[block]) for block in shapes if block in taken}
+        finest = max(grids.values())
+        maps = [Tap(f"{grid}x{grid}/{block}", block, str(grid)) for block, grid in grids.items()]
         return [Tap(f"{finest}x{finest}/{COLOURS}", "", str(finest)), *maps]
 
     def trunk(self, preprocess: Preprocess, network: Network, taps: Sequence[Tap]) -> "nn.Module":
@@ -90,7 +109,7 @@ class PictureMaps(Modality):
         return _pictures().varying_axes()
 
     def layer_sets(self, columns: Sequence[Column]) -> dict[str, Sequence[Column]]:
-        """Return the coarsest map, all of them, and the two coarser ones."""
+        """Return the last map, all of them, and the last two."""
         maps = [column for column in columns if not column.name.endswith(f"/{COLOURS}")]
         return {"last": maps[-1:], "all": maps, "deep": maps[-2:] if len(maps) > 2 else []}
 
@@ -100,11 +119,24 @@ def _pictures() -> Modality:
     return found
 
 
-def _sides(network: Network, size: int) -> dict[str, int]:
-    """Return the side of each block's map, from one run on nothing; blocks that give no map are left out."""
+def _stride(side: int, size: int) -> int:
+    """Return which of the strides a map's side stands for: the nearest within a factor of 1.4, else 0."""
+    near = [stride for stride in STRIDES if 1 / math.sqrt(2) < side * stride / size < math.sqrt(2)]
+    return near[0] if near else 0
+
+
+def _grid(channels: int, side: int) -> int:
+    """Return the side to keep of a map: halved until it is no more than a million numbers."""
+    while channels * side * side > _MOST_NUMBERS and side > 1:
+        side //= 2
+    return side
+
+
+def _shapes(network: Network, size: int) -> dict[str, tuple[int, int]]:
+    """Return each block's channels and side, from one run on nothing, of those that give a map."""
     torch = prepare_torch()
     network.module.eval()
     with torch.inference_mode():
         outputs = network.outputs(torch.from_numpy(np.zeros((1, 3, size, size), np.float32)))
     pairs = zip(network.blocks, outputs, strict=True)
-    return {block: int(out.shape[-1]) for block, out in pairs if out.ndim == 4}
+    return {block: (int(out.shape[1]), int(out.shape[-1])) for block, out in pairs if out.ndim == 4}

@@ -30,6 +30,8 @@ class Texts(Modality):
         texts = cast(TextPreprocess, preprocess)
         if sizes["image_size"] is not None:
             raise UserError("--image-size for texts", "--max-length", "leave --image-size out")
+        if sizes.get("tiles"):
+            raise UserError("--tiles for texts", "pictures with masks", "leave --tiles out")
         wanted = sizes["max_length"]
         if wanted is None:
             return texts

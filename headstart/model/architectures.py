@@ -21,12 +21,12 @@ def efficientnet_lite_block_names(architecture: str) -> list[str]:
     return [f"blocks.{stage}.{index}" for stage, depth in enumerate(depths) for index in range(depth)]
 
 
-def chain(architecture: str) -> Network:
-    """Build an architecture with random weights, cut into a chain of blocks."""
+def chain(architecture: str, **options: Any) -> Network:
+    """Build an architecture with random weights, cut into a chain of blocks; ``options`` are its own."""
     prepare_torch()
     library, _, name = architecture.partition("/")
-    cut = {"timm": _timm_efficientnet, "torchvision": _torchvision_features}[library]
-    return Chain(*cut(name))
+    cut = {"timm": _timm_efficientnet, "torchvision": _torchvision}[library]
+    return Chain(*cut(name, **options))
 
 
 @final
@@ -48,11 +48,11 @@ class Chain(Network):
         return maps
 
 
-def _timm_efficientnet(name: str) -> "tuple[nn.Module, Sequence[tuple[str, nn.Module]]]":
+def _timm_efficientnet(name: str, **options: Any) -> "tuple[nn.Module, Sequence[tuple[str, nn.Module]]]":
     import timm
     from torch import nn
 
-    model: Any = timm.create_model(name, pretrained=False)
+    model: Any = timm.create_model(name, pretrained=False, **options)
     blocks: list[tuple[str, nn.Module]] = [("stem", nn.Sequential(model.conv_stem, model.bn1))]
     for stage, layers in enumerate(model.blocks):
         blocks += [(f"blocks.{stage}.{index}", layer) for index, layer in enumerate(layers)]
@@ -60,22 +60,48 @@ def _timm_efficientnet(name: str) -> "tuple[nn.Module, Sequence[tuple[str, nn.Mo
     return model, blocks
 
 
-def _torchvision_features(name: str) -> "tuple[nn.Module, Sequence[tuple[str, nn.Module]]]":
+def _torchvision(name: str, **options: Any) -> "tuple[nn.Module, Sequence[tuple[str, nn.Module]]]":
     """Cut a plain chain of layers: a block ends where the next convolution or pooling begins."""
     import torchvision
     from torch import nn
 
-    model = getattr(torchvision.models, name)(weights=None)
-    if name.startswith("vgg"):
+    model = torchvision.models.get_model(name, weights=None, **options)
+    if name.startswith("vgg") and not options:
         model.classifier = nn.Identity()  # 124 million weights above every freeze line
     blocks: list[tuple[str, nn.Module]] = []
     pending: list[Any] = []
-    for index, layer in enumerate(model.features):
+    layers = _layers(model)
+    for (path, layer), following in zip(layers, [*(one for _, one in layers[1:]), None], strict=True):
         pending.append(layer)
-        following = model.features[index + 1] if index + 1 < len(model.features) else None
-        if not isinstance(layer, nn.Conv2d | nn.MaxPool2d) and not isinstance(following, nn.ReLU):
-            blocks.append((f"features.{index}", nn.Sequential(*pending)))
+        inside = isinstance(layer, nn.Conv2d | nn.MaxPool2d) or isinstance(following, nn.ReLU)
+        if following is None or not inside:
+            blocks.append((path, nn.Sequential(*pending) if len(pending) > 1 else layer))
             pending = []
-    if pending:
-        blocks.append((f"features.{len(model.features) - 1}", nn.Sequential(*pending)))
     return model, blocks
+
+
+def _layers(model: Any) -> "list[tuple[str, nn.Module]]":
+    """Return what a picture passes through up to the last layer that tells classes, in order, by path."""
+    from torch import nn
+
+    inner = dict(model.named_children())
+    if "backbone" in inner:  # a segmentation model: its decoder's last convolution tells classes
+        layers, head = _unfolded("backbone", inner["backbone"]), inner["classifier"]
+        decoder = list(head.children())[:-1] if isinstance(head, nn.Sequential) else []
+        return [*layers, ("classifier", nn.Sequential(*decoder))] if decoder else layers
+    if "features" in inner:
+        return _unfolded("features", inner["features"])
+    stages = nn.ModuleDict({name: one for name, one in inner.items() if name not in ("avgpool", "fc")})
+    return _unfolded("", stages)
+
+
+def _unfolded(path: str, module: Any) -> "list[tuple[str, nn.Module]]":
+    """Return a container's layers, those of stages that hold nothing but blocks one by one."""
+    from torch import nn
+
+    layers: list[tuple[str, nn.Module]] = []
+    for name, child in module.named_children():
+        place = f"{path}.{name}".strip(".")
+        stage = type(child) is nn.Sequential and all(list(block.children()) for block in child)
+        layers += _unfolded(place, child) if stage else [(place, child)]
+    return layers

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+NO_TOKEN = -100
+"""Fills targets up; every library leaves it out of the loss."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Writing:
     """How texts are written: beams, the most tokens, which n-grams may not come twice (0: all may).
@@ -53,7 +57,10 @@ class Decoder(ABC):
 
     @abstractmethod
     def log_probabilities(self, source: Source, target_NT: "Tensor") -> "tuple[Tensor, Tensor]":
-        """Return each target token's log-probability [N, T], and the mean over all tokens there."""
+        """Return each target token's log-probability [N, T], and the mean over all tokens there.
+
+        Targets are filled up with ``NO_TOKEN``, whose figures mean nothing.
+        """
 
     @abstractmethod
     def moved(self) -> dict[str, Array]:
@@ -66,6 +73,10 @@ class Decoder(ABC):
     @abstractmethod
     def facts(self) -> Mapping[str, Any] | None:
         """Return as JSON what it takes to build the decoder; None where the pretrained model has it."""
+
+    @abstractmethod
+    def files(self, writing: Writing) -> Mapping[str, Any]:
+        """Return JSON files, by name, with which the pretrained model's own library writes the same."""
 
     @abstractmethod
     def write(self, source: Source, writing: Writing) -> "Tensor":

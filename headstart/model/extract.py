@@ -87,6 +87,10 @@ class SentenceHead(Head):
         named = None if short is None else {"names": list(short.names), "words": short.words}
         return {"budget": asdict(self.budget), "shortener": named}
 
+    def files(self) -> dict[str, Any]:
+        """Return nothing: no other library has this head."""
+        return {}
+
     @staticmethod
     def restore(
         columns: Sequence[Column], tensors: Mapping[str, Array], facts: Mapping[str, Any]

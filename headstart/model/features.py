@@ -95,7 +95,7 @@ class Features(Rows):
 def decode_all(
     reading: Reading, examples: Iterable[Example], model: FrozenModel, known: Callable[[bytes], bool]
 ) -> Iterator[Decoded]:
-    """Read and decode examples on threads, in order, a bounded number ahead of whoever consumes."""
+    """Read and decode examples on threads, in order, a bounded number of units ahead of whoever consumes."""
     task = reading.task
 
     def prepare(part: Example) -> Unit:
@@ -117,15 +117,18 @@ def decode_all(
     upcoming = iter(examples)
     with ThreadPoolExecutor(workers) as pool:
         try:
-            ahead = 4 * BATCH
+            ahead = workers
             while True:
-                for example in itertools.islice(upcoming, ahead - len(pending)):
+                for example in itertools.islice(upcoming, max(ahead - len(pending), 0)):
                     pending.append(pool.submit(decode, example))
                 if not pending:
                     break
                 decoded = pending.popleft().result()
                 if any(unit.prepared is not None and unit.prepared.length for unit in decoded.units):
                     ahead = WINDOW + 4 * BATCH  # the next window is ready when the engine is done with one
+                else:
+                    # Of examples with many units, such as tiles, fewer are decoded ahead: memory stays flat.
+                    ahead = max(workers, 4 * BATCH // max(len(decoded.units), 1))
                 yield decoded
         finally:
             for future in pending:

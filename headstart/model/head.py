@@ -51,6 +51,10 @@ class DenseHead(Head):
         """Return nothing: shapes say it all."""
         return {}
 
+    def files(self) -> dict[str, Any]:
+        """Return nothing: no other library has this head."""
+        return {}
+
     @staticmethod
     def restore(columns: Sequence[Column], tensors: Mapping[str, Array]) -> "DenseHead":
         """Rebuild a head from its tensors."""

@@ -53,6 +53,10 @@ class LabelHead(Head):
         """Return the weights by name."""
         return {"weight": np.ascontiguousarray(self.layer.weight_DK), "bias": self.layer.bias_K}
 
+    def files(self) -> dict[str, Any]:
+        """Return nothing: no other library has this head."""
+        return {}
+
     def facts(self) -> dict[str, Any]:
         """Return the threshold."""
         return {"threshold": self.threshold}

@@ -13,8 +13,25 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Head, Units
+from headstart.contracts import Array, Column, Head, Part, Units
 from headstart.maths import bilinear
+
+
+@dataclass(frozen=True, slots=True)
+class PartLogits:
+    """What is said of one picture: logits [u, K, G, G] of its parts, and which they are, None all of it."""
+
+    logits_uKGG: Array
+    parts: Sequence[Part | None]
+
+
+def by_picture(logits_mKGG: Array, units: Units) -> list[PartLogits]:
+    """Return the logits of n pictures from those of all their units, one picture after another."""
+    stops = np.cumsum([len(one) for one in units])
+    return [
+        PartLogits(logits_mKGG[stop - len(one) : stop], [unit.part for unit in one])
+        for stop, one in zip(stops, units, strict=True)
+    ]
 
 
 def side_of(column: Column) -> int:
@@ -46,22 +63,22 @@ def logits(maps: Sequence[Array], weights: Sequence[Array], bias_K: Array, side:
 @final
 @dataclass(frozen=True, slots=True)
 class MapHead(Head):
-    """One linear layer for every pixel; outputs are logits on a grid of ``side`` x ``side`` cells."""
+    """One linear layer for every pixel; it answers with logits on a grid of ``side`` x ``side`` cells."""
 
     columns: tuple[Column, ...]
     weights: tuple[Array, ...]
     bias_K: Array
     side: int
 
-    def outputs(self, seen_mD: Array, units: Units) -> Array:
-        """Return logits float64 [n, K, G, G].
+    def outputs(self, seen_mD: Array, units: Units) -> list[PartLogits]:
+        """Return each picture's logits, float64.
 
-        Each example is multiplied by itself, so that it gets the same answer in any batch; in float64,
+        Each unit is multiplied by itself, so that it gets the same answer in any batch; in float64,
         because a feature may vary little about a large mean, which the bias takes away again.
         """
         maps = unpacked(self.columns, seen_mD)
         weights = [weight.astype(np.float64) for weight in self.weights]
-        return logits(maps, weights, self.bias_K.astype(np.float64), self.side)
+        return by_picture(logits(maps, weights, self.bias_K.astype(np.float64), self.side), units)
 
     def parameters(self) -> int:
         """Return how many weights and biases there are."""
@@ -75,6 +92,10 @@ class MapHead(Head):
     def facts(self) -> dict[str, Any]:
         """Return the side of the grid that the head answers on."""
         return {"side": self.side}
+
+    def files(self) -> dict[str, Any]:
+        """Return nothing: no other library has this head."""
+        return {}
 
     @staticmethod
     def restore(

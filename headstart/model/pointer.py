@@ -107,7 +107,7 @@ class PointerDecoder(PreTrainedModel, GenerationMixin):
 
     def spoken(self, source: Source, target_NT: Tensor) -> tuple[Tensor, Tensor]:
         """Return the log-probability [N, T] of each target token after those before it, and the mean one."""
-        states_NSC, mask_NS = self.memory(source), source.mask_NS
+        states_NSC, mask_NS, target_NT = self.memory(source), source.mask_NS, target_NT.clamp(min=0)
         start_N1 = torch.full_like(target_NT[:, :1], self.shape.start)
         before_NT = torch.cat([start_N1, target_NT[:, :-1]], dim=1)
         hidden_NTC = self._hidden(before_NT, states_NSC, mask_NS, None, False).last_hidden_state
@@ -211,6 +211,10 @@ class Pointer(Decoder):
     def facts(self) -> dict[str, Any]:
         """Return the shape."""
         return asdict(self.module.shape)
+
+    def files(self, writing: Writing) -> dict[str, Any]:
+        """Return nothing: no other library has this decoder."""
+        return {}
 
     def write(self, source: Source, writing: Writing) -> Tensor:
         """Return token ids [N, T] by beam search."""

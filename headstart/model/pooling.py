@@ -4,10 +4,12 @@ Shape letters: N examples, H, W pixels, C channels of a block, T tokens, D featu
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from headstart.contracts import Network, PicturePreprocess, Tap
 
@@ -74,17 +76,59 @@ class TokenStates(nn.Module):
         return [outputs[self.network.blocks.index(tap.block)] for tap in self.taps]
 
 
+class TokenIds(nn.Module):
+    """Gives the tokens [N, T] as they are; ``inner`` is the model that reads them above the line."""
+
+    def __init__(self, network: Network, taps: Sequence[Tap]) -> None:
+        super().__init__()
+        self.taps, self.inner = tuple(taps), network.module
+
+    def forward(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> Tensor:
+        """Return ids float32 [N, T, 1], exact up to 2 to the 24."""
+        return self.parts(input_ids_NT, attention_mask_NT)[0]
+
+    def parts(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> list[Tensor]:
+        """Return the only tap's ids [N, T, 1]; 0 where no token is."""
+        return [(input_ids_NT * attention_mask_NT).unsqueeze(-1).float()]
+
+
 def on_grid(x_NCHW: Tensor, grid: int) -> Tensor:
     """Average over ``grid`` x ``grid`` cells that together cover the whole map: [N, C, G, G].
 
-    A map smaller than the grid keeps its own size. Cells overlap where the side does not divide, so
-    that kernel and stride are constants and every engine has the operation.
+    A vector [N, C] stays as it is. A map smaller than the grid keeps its own size. Cells overlap where the
+    side does not divide, so that kernel and stride are constants and every engine has the operation.
     """
+    if x_NCHW.ndim == 2:
+        return x_NCHW
     height, width = int(x_NCHW.shape[2]), int(x_NCHW.shape[3])
     rows, columns = min(grid, height), min(grid, width)
     stride = (height // rows, width // columns)
     kernel = (height - (rows - 1) * stride[0], width - (columns - 1) * stride[1])
     return functional.avg_pool2d(x_NCHW, kernel, stride)
+
+
+class AveragesAsProducts(TorchFunctionMode):
+    """While it is on, adaptive average pooling is two products with constant matrices.
+
+    ONNX has no adaptive pooling; as products it runs in every engine. Cell i of G covers the rows from
+    floor(i H / G) to ceil((i + 1) H / G), as torch has them.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run ``func``, or the products in its place."""
+        if func is not functional.adaptive_avg_pool2d:
+            return func(*args, **(kwargs or {}))
+        x_NCHW, grid = args
+        down_GH, across_GW = (_cells(grid, int(side)).to(x_NCHW) for side in x_NCHW.shape[2:])
+        return down_GH @ x_NCHW @ across_GW.T
+
+
+def _cells(grid: int, side: int) -> Tensor:
+    cells_GS = torch.zeros(grid, side)
+    for place in range(grid):
+        start, stop = place * side // grid, -(-(place + 1) * side // grid)
+        cells_GS[place, start:stop] = 1 / (stop - start)
+    return cells_GS
 
 
 def over_tokens(states_NTC: Tensor, mask_NT: Tensor, how: str) -> Tensor:

@@ -56,7 +56,7 @@ def save_model(folder: Path, model: Model) -> None:
     pretrained = model.frozen.pretrained
     for name, path in pretrained.assets.items():
         write_bytes(folder / name, path.read_bytes())
-    for name, content in model.frozen.source.own_files(pretrained).items():
+    for name, content in {**model.frozen.source.own_files(pretrained), **model.head.files()}.items():
         write_json(folder / name, content)
     files = ("head.safetensors", "model.safetensors", *pretrained.assets)
     described = {

@@ -1,57 +1,63 @@
-"""A text encoder in a folder as Transformers writes it: described without a framework, then built."""
+"""A text model in a folder as Transformers writes it, described without a framework."""
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, Literal, cast
 
-from headstart.contracts import Array, Network, Pretrained, TextPreprocess
+from headstart.contracts import Pretrained, TextPreprocess
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, digest_file
-from headstart.core.frameworks import prepare_torch
 from headstart.model import shards
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-_DECODERS = frozenset({"gpt2", "gpt_neo", "gptj", "opt", "llama", "qwen2", "mistral"})
 _ENCODER_DECODERS = frozenset({"t5", "mt5", "bart", "mbart", "pegasus", "marian", "m2m_100", "led"})
+_DECODERS = frozenset({"gpt2", "gpt_neo", "gptj", "opt", "llama", "qwen2", "mistral"})
+_CONTINUE = ("LMHeadModel", "ForCausalLM")
 _OFFSET_POSITIONS = frozenset(
     {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "roberta-prelayernorm", "longformer"}
 )
+_RELATIVE_POSITIONS = frozenset({"t5", "mt5", "umt5", "longt5", "switch_transformers"})
 _POOLINGS = {"cls": "first", "mean": "mean", "lasttoken": "last"}  # Sentence-Transformers' names and ours
-_LONGEST = 512
-_TOKENIZER_FILES = (
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    *("vocab.json", "merges.txt", "vocab.txt", "spiece.model", "sentencepiece.bpe.model"),
-    *("source.spm", "target.spm", "target_vocab.json", "generation_config.json"),
+_LONGEST, _ANY_LENGTH = 512, 1_000_000
+_FAST = "tokenizer.json"
+_VOCABULARIES = (
+    *(_FAST, "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model"),
+    *("source.spm", "target.spm", "target_vocab.json", "merges.txt"),
 )
+_ABOUT_THEM = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+GENERATION = "generation_config.json"
 
 
 def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained:
     """Describe the text model in a folder. Raises UserError where a file is missing."""
     config = _json(folder / "config.json")
-    kind = str(config.get("model_type"))
-    above = kind in _ENCODER_DECODERS or bool(config.get("is_encoder_decoder"))
+    kind, writes = str(config.get("model_type")), _writes(config)
     weights = shards.weights_in(folder)
-    named = _TOKENIZER_FILES if above else ("tokenizer.json",)
-    assets = {name: folder / name for name in named if (folder / name).is_file()}
-    for file in (weights, *(() if assets else [folder / named[0]])):
-        if not file.is_file():
-            raise UserError(
-                f"{folder} has no {file.name}",
-                "a text model as Transformers saves it, with its tokenizer",
-                "load model and tokenizer with Transformers and save_pretrained both there",
-            )
+    assets = {
+        name: folder / name
+        for name in (*_VOCABULARIES, *_ABOUT_THEM, GENERATION)
+        if (folder / name).is_file()
+    }
+    # Only Transformers itself knows what the tokenizers of encoder-decoders do with targets and languages.
+    own = writes == "above"
+    read = [name for name in (*_VOCABULARIES, *_ABOUT_THEM) if name in assets] if own else [_FAST]
+    there = weights.is_file() and (assets.keys() & set(_VOCABULARIES) if own else _FAST in assets)
+    if not there:
+        missing = weights.name if not weights.is_file() else _FAST
+        raise UserError(
+            f"{folder} has no {missing}",
+            "a text model as Transformers saves it, with its tokenizer",
+            "load model and tokenizer with Transformers and save_pretrained both there",
+        )
     shards.check(weights)
-    digests = [digest_file(path) for path in assets.values()]
+    digests = [digest_file(assets[name]) for name in read]
     preprocess = TextPreprocess(
-        tokenizer="" if above else "tokenizer.json",
+        tokenizer="" if own else _FAST,
         tokenizer_digest=digests[0] if len(digests) == 1 else digest_bytes(*map(str.encode, digests)),
         max_length=_max_length(folder, config),
-        longest=_positions(config),
-        pooling=_pooling(folder, kind),
+        longest=_positions(config, "encoder"),
+        pooling=_pooling(folder, kind in _DECODERS or writes == "on"),
     )
     return Pretrained(
         base=base,
@@ -63,10 +69,48 @@ def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained
             shards.digest(weights).encode(), json.dumps(config, sort_keys=True).encode()
         ),
         preprocess=preprocess,
-        writes="above" if above else "on" if kind in _DECODERS else "",
+        writes=writes,
         config=config,
         assets=assets,
     )
+
+
+def _writes(config: Mapping[str, Any]) -> Literal["", "above", "on"]:
+    """Return how a model writes: going on where it was saved with an output layer for that."""
+    if any(str(name).endswith(_CONTINUE) for name in config.get("architectures") or ()):
+        return "on"
+    return (
+        "above" if config.get("model_type") in _ENCODER_DECODERS or config.get("is_encoder_decoder") else ""
+    )
+
+
+def longest_target(pretrained: Pretrained) -> int:
+    """Return how many tokens the positions of a model allow for what it writes."""
+    return _positions(pretrained.config, "decoder")
+
+
+def own_files(pretrained: Pretrained) -> dict[str, Any]:
+    """Return the files with which Transformers loads the saved weights, which are float32, and the tokenizer.
+
+    The tokenizer cuts texts where they were cut here, and goes between the same languages.
+    """
+    files: dict[str, Any] = {"config.json": {**_in_float32(pretrained.config), "dtype": "float32"}}
+    about = _ABOUT_THEM[0]
+    if about in pretrained.assets:
+        texts = cast(TextPreprocess, pretrained.preprocess)
+        between = dict(zip(("src_lang", "tgt_lang"), texts.languages, strict=False))
+        said = _json(pretrained.assets[about])
+        files[about] = {**said, "model_max_length": texts.max_length, **between}
+    return files
+
+
+def _in_float32(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with no other precision anywhere in it."""
+    return {
+        name: _in_float32(value) if isinstance(value, dict) else "float32" if name == "dtype" else value
+        for name, value in config.items()
+        if name != "torch_dtype"
+    }
 
 
 def licence_of(folder: Path) -> str:
@@ -80,96 +124,8 @@ def licence_of(folder: Path) -> str:
     return stated.group(1) if stated else "not stated"
 
 
-@final
-class EncoderNetwork(Network):
-    """A Transformers model's encoder: its blocks are the embeddings and the layers.
-
-    ``module`` is the whole model where a decoder is above the encoder.
-    """
-
-    def __init__(self, config: Mapping[str, Any], writes: str = "") -> None:
-        prepare_torch()
-        from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM
-
-        # untyped in Transformers
-        build: Any = AutoModelForSeq2SeqLM.from_config if writes == "above" else AutoModel.from_config
-        # Half precision is for whoever trains with it: what is left out here is float32.
-        left_out = ("model_type", "dtype", "torch_dtype")
-        known = {name: value for name, value in config.items() if name not in left_out}
-        try:
-            described = AutoConfig.for_model(config["model_type"], **known)
-            # Eager attention exports to every engine; no code from a repository is ever run.
-            model = build(described, attn_implementation="eager", trust_remote_code=False)
-        except ValueError as error:
-            reason = str(error).splitlines()[0][:100]
-            raise UserError(
-                f"Transformers cannot build {config['model_type']!r} ({reason})",
-                "a text encoder that it knows without code from a repository",
-                "choose another --base",
-            ) from error
-        if getattr(model, "pooler", None) is not None:
-            model.pooler = None  # it sits above every block, and many checkpoints lack it
-        self.module = model
-        self._encoder: Any = model.get_encoder() if writes == "above" else model
-        layers = self._encoder.config.num_hidden_layers
-        self.blocks = ("embeddings", *(f"layer.{index}" for index in range(layers)))
-
-    def outputs(self, *inputs: "Tensor") -> "Sequence[Tensor]":
-        """Return every block's states [N, T, C] for token ids and mask [N, T]."""
-        input_ids_NT, attention_mask_NT = inputs
-        found = self._encoder(
-            input_ids=input_ids_NT, attention_mask=attention_mask_NT, output_hidden_states=True
-        )
-        # The last block's are those a decoder reads: behind the encoder's final norm, where it has one.
-        return (*found.hidden_states[:-1], found.last_hidden_state)
-
-
-def encoder_state(pretrained: Pretrained) -> dict[str, Array]:
-    """Return the encoder's weights in float32 under its own names, whatever head they were saved with."""
-    torch = prepare_torch()
-    if pretrained.writes == "above":
-        return _whole_state(pretrained)
-    with torch.device("meta"):  # names alone: nothing is allocated or drawn
-        module: Any = EncoderNetwork(pretrained.config).module
-    prefix, wanted = f"{module.base_model_prefix}.", set(module.state_dict())
-    state: dict[str, Array] = {}
-    for saved_name, tensor in shards.load(pretrained.weights).items():
-        name = saved_name if saved_name in wanted else _present_name(saved_name.removeprefix(prefix))
-        if name in wanted:
-            state[name] = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
-    return state
-
-
-def _whole_state(pretrained: Pretrained) -> dict[str, Array]:
-    """Return all weights of an encoder-decoder in float32, shared ones under each of their names."""
-    module = EncoderNetwork(pretrained.config, pretrained.writes).module.float()
-    saved = {name: tensor.float() for name, tensor in shards.load(pretrained.weights).items()}
-    unfit = module.load_state_dict(saved, strict=False)
-    own = dict(module.named_parameters(remove_duplicate=False))
-    given = {own[name].data_ptr() for name in saved if name in own}
-    # Positions that are computed, not learnt, are often not saved.
-    lost = [
-        n for n in unfit.missing_keys if n in own and own[n].requires_grad and own[n].data_ptr() not in given
-    ]
-    if lost:
-        raise UserError(
-            f"{pretrained.weights} lacks {lost[0]} ({len(lost)} weights)",
-            "all weights of the architecture in config.json",
-            "check that both belong together",
-        )
-    return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
-
-
-def _present_name(name: str) -> str:
-    """Return a weight's name of today: BERT's own checkpoints have TensorFlow's for LayerNorm."""
-    for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
-        if name.endswith(old):
-            return name.removesuffix(old) + new
-    return name
-
-
-def _pooling(folder: Path, kind: str) -> str:
-    """Return how the model's own sentence vectors are made: the mean unless it says otherwise."""
+def _pooling(folder: Path, last: bool) -> str:
+    """Return how the model's own sentence vectors are made; else the ``last`` token's, or the mean."""
     own = folder / "1_Pooling" / "config.json"
     if own.is_file():
         stated = _json(own)
@@ -180,11 +136,18 @@ def _pooling(folder: Path, kind: str) -> str:
         ]
         listed = [modes] if isinstance(modes, str) else modes
         return next((_POOLINGS[mode] for mode in listed if mode in _POOLINGS), "mean")
-    return "last" if kind in _DECODERS else "mean"
+    return "last" if last else "mean"
 
 
-def _positions(config: Mapping[str, Any]) -> int:
-    positions = int(config.get("max_position_embeddings") or config.get("n_positions") or _LONGEST)
+def _positions(config: Mapping[str, Any], part: str) -> int:
+    """Return how many tokens the positions of a model allow, or those of its encoder or decoder."""
+    inside = config.get(part)
+    if isinstance(inside, dict):  # a model made of two
+        return _positions(inside, part)
+    if config.get("model_type") in _RELATIVE_POSITIONS:
+        return _ANY_LENGTH
+    names = (f"max_{part}_position_embeddings", "max_position_embeddings", "n_positions")
+    positions = next((int(config[name]) for name in names if config.get(name)), _LONGEST)
     if config.get("model_type") in _OFFSET_POSITIONS:  # they count from behind the padding id on
         padding = config.get("pad_token_id")
         return positions - 1 - (1 if padding is None else int(padding))
@@ -201,7 +164,7 @@ def _max_length(folder: Path, config: Mapping[str, Any]) -> int:
         file = folder / name
         stated = stated or (_json(file).get(key) if file.is_file() else None)
     # A tokenizer without a limit states 10 to the 30.
-    return int(min(stated or _LONGEST, _LONGEST, _positions(config)))
+    return int(min(stated or _LONGEST, _LONGEST, _positions(config, "encoder")))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Trunks: a pretrained model below the freeze line, named by what it computes, built only when needed."""
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -12,9 +11,10 @@ from safetensors.numpy import load_file, save
 
 from headstart.contracts import Array, Column, Frozen, Inputs, Modality, Network, Pretrained, Source, Trunk
 from headstart.core import plugins
-from headstart.core.errors import EngineUnavailable, MachineError, UserError
+from headstart.core.errors import MachineError, UserError
 from headstart.core.files import atomic_file, digest_bytes, digest_file, digest_json, home, write_bytes
 from headstart.core.frameworks import prepare_torch
+from headstart.model.graph import export
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,14 +80,17 @@ class FrozenModel(Frozen):
 
     def _converted(self) -> Mapping[str, Array]:
         """Return the source's weights, converted to safetensors once per machine, named by their own hash."""
-        name = digest_json([_FORMAT, self.pretrained.weights_digest, self.pretrained.architecture])
+        one = self.pretrained
+        name = digest_json([_FORMAT, one.weights_digest, one.architecture, one.config, one.writes])
         folder = home() / "weights" / name
         for path in folder.glob("*.safetensors"):
             if digest_file(path) == path.stem:
                 return dict(load_file(path))
             path.unlink(missing_ok=True)  # damaged: convert anew
+        # ``ascontiguousarray`` would give a single number an axis.
         state = {
-            key: np.ascontiguousarray(array) for key, array in self.source.state(self.pretrained).items()
+            key: array if array.flags.c_contiguous else np.ascontiguousarray(array)
+            for key, array in self.source.state(self.pretrained).items()
         }
         content = save(state)
         write_bytes(folder / f"{digest_bytes(content)}.safetensors", content)
@@ -148,29 +151,18 @@ class FrozenModel(Frozen):
         """Return the trunk as an ONNX file, written once per machine. Raises EngineUnavailable."""
         path = home() / "graphs" / f"{self.key}.onnx"
         if not path.exists():
-            torch = prepare_torch()
-            example = tuple(torch.from_numpy(array) for array in self._sample.values())
-            axes = self.modality.varying_axes()
-            with atomic_file(path) as file, warnings.catch_warnings():
-                # The TorchScript exporter is deprecated, and twenty times as fast as its successor.
-                warnings.simplefilter("ignore")
-                try:
-                    torch.onnx.export(
-                        self.module, example, file, input_names=list(self._sample), output_names=["features"],
-                        dynamic_axes=axes, dynamo=False,
-                    )  # fmt: skip
-                except (RuntimeError, TypeError, torch.onnx.OnnxExporterError) as error:
-                    raise EngineUnavailable(f"no ONNX graph: {str(error).splitlines()[0]}") from error
+            with atomic_file(path) as file:
+                export(self.module, self._sample, self.modality.varying_axes(), file)
         return path
 
 
-def find(base: str) -> tuple[Source, Pretrained]:
-    """Find a pretrained model, SOURCE:NAME. Raises UserError where it is not here."""
+def find(base: str, weights: bool = True) -> tuple[Source, Pretrained]:
+    """Find a model, SOURCE:NAME, with its weights or without. Raises UserError where it is not here."""
     kind, colon, rest = base.partition(":")
     if not colon:
         raise UserError(f"--base is {base!r}", "SOURCE:NAME", "write for instance pack:efficientnet-lite0")
     source: Source = plugins.load("source", kind)
-    return source, source.find(rest)
+    return source, source.find(rest, weights)
 
 
 def find_model(base: str, name: str, sizes: Mapping[str, int | None], random_seed: int | None) -> FrozenModel:
@@ -178,7 +170,7 @@ def find_model(base: str, name: str, sizes: Mapping[str, int | None], random_see
 
     Raises UserError where the model is not here or takes another kind of input.
     """
-    source, found = find(base)
+    source, found = find(base, weights=random_seed is None)
     modality: Modality = plugins.load("modality", name)
     if found.preprocess.modality != modality.takes:
         raise UserError(
@@ -186,5 +178,5 @@ def find_model(base: str, name: str, sizes: Mapping[str, int | None], random_see
             f"a {modality.takes} model, as the task needs",
             "choose another --base, or leave it out",
         )
-    pretrained = replace(found, preprocess=modality.adapt(found.preprocess, sizes))
+    pretrained = source.sized(replace(found, preprocess=modality.adapt(found.preprocess, sizes)))
     return FrozenModel(source=source, pretrained=pretrained, random_seed=random_seed)

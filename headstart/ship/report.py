@@ -42,6 +42,7 @@ def render(fitted: Json, evaluation: Json) -> str:
     environment.filters |= {
         "figure": words.figure,
         "number": words.number,
+        "plain": words.plain,
         "percent": words.percent,
         "seconds": words.seconds,
         "formula": words.formula,
@@ -76,6 +77,7 @@ def _summary(fitted: Json, evaluation: Json) -> dict[str, Any]:
         "steps": words.steps(fitted, evaluation),
         "objective": objective,
         "tried": best_per_layers(objective.get("chosen", ())),
+        "epochs": by_epoch(objective.get("epochs", ())),
     }
 
 
@@ -109,6 +111,27 @@ def best_per_layers(tried: Sequence[Json]) -> list[Json]:
         if one["layers"] not in best or _promise(one) < _promise(best[one["layers"]]):
             best[one["layers"]] = one
     return sorted(best.values(), key=_promise)
+
+
+def by_epoch(history: Sequence[Json]) -> Json:
+    """Return a training by steps as a table, and the place of the row whose weights were kept."""
+    epochs = [one for one in history if "epoch" in one]
+    if not epochs:
+        return {"header": (), "rows": (), "kept": -1}
+    names = [name for name in epochs[0] if name not in ("epoch", "seconds", "loss")]
+    kept = min(range(len(epochs)), key=lambda place: float(epochs[place][names[0]]))
+    rows = [[str(one["epoch"]), *(words.figure(one[name]) for name in ("loss", *names))] for one in epochs]
+    for one in history[len(epochs) :]:
+        rows.append(
+            [f"mean of the best {one['averaged']:g}", "–", *(words.figure(one[name]) for name in names)]
+        )
+        kept = len(rows) - 1 if one["kept"] else kept
+    rows[kept][0] += " (kept)"
+    return {
+        "header": ("epoch", "loss", *(words.metric(name)[0].lower() for name in names)),
+        "rows": rows,
+        "kept": kept,
+    }
 
 
 def _promise(one: Json) -> tuple[int, float]:

@@ -21,8 +21,10 @@ _BASELINES = {
     "oracle-cut": "the best parts of the best sentences, chosen knowing the answer",
     "copy": "copying the input",
 }
-_COMPARED = ("accuracy", "f1_micro")
-"""The figure in which baselines are compared in words: the first of these that there is."""
+_CEILINGS = ("oracle", "oracle-cut")
+"""What knows the answer: nothing to beat."""
+_OF_100 = ("bleu", "chrf")
+"""Figures of 0 to 100; the others are shares, or have no upper bound."""
 _LAYERS = {
     "last": "the last block only",
     "all": "every block",
@@ -34,6 +36,9 @@ _SCRIPTS = {
     "ᵢ": "<sub><i>i</i></sub>",
     "₁": "<sub>1</sub>",
     "₂": "<sub>2</sub>",
+    "₀": "<sub>0</sub>",
+    "ₜ": "<sub><i>t</i></sub>",
+    "₋": "<sub>−</sub>",
 }
 _METRICS = {
     "accuracy": ("Accuracy", "share that is right"),
@@ -96,9 +101,9 @@ def percent_range(low: float | None, high: float | None) -> str:
     return f"{percent(low).rstrip('%')}–{percent(high)}"
 
 
-def figure(value: float | None) -> str:
-    """Write a metric's value with three decimals."""
-    return "–" if value is None else f"{value:.3f}"
+def figure(value: float | None, name: str = "") -> str:
+    """Write a metric's value with three decimals, or one where it is of 100."""
+    return "–" if value is None else f"{value:.1f}" if name in _OF_100 else f"{value:.3f}"
 
 
 def number(value: float) -> str:
@@ -106,6 +111,20 @@ def number(value: float) -> str:
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def plain(value: Any) -> str:
+    """Write a value of a record as a person would: yes and no, numbers, what is in it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, Mapping):
+        held = {key: plain(one) for key, one in value.items()}
+        return ", ".join(f"{str(key).replace('_', ' ')} {text}" for key, text in held.items() if text)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return " ".join(plain(one) for one in value)
+    return str(value)
 
 
 def seconds(value: float) -> str:
@@ -137,26 +156,32 @@ def headline(fitted: Json, evaluation: Json) -> str:
         spread = percent_range(right["low"], right["high"])
         share = f"{percent(right['value'])} right on {right['n']:,} {things} it never saw"
         return f"{does}: {share} ({spread})" if spread else f"{does}: {share}"
-    for name, one in metrics.items():
-        spread = f" ({figure(one['low'])}–{figure(one['high'])})" if one["low"] is not None else ""
-        return (
-            f"{does}: {metric(name)[0]} {figure(one['value'])}{spread} on {one['n']:,} {things} it never saw"
-        )
-    return does
+    if not metrics:
+        return does
+    name = _leading(metrics)
+    value, low, high = (figure(metrics[name][part], name) for part in ("value", "low", "high"))
+    spread = "" if metrics[name]["low"] is None else f" ({low}–{high})"
+    return f"{does}: {metric(name)[0]} {value}{spread} on {metrics[name]['n']:,} {things} it never saw"
+
+
+def _leading(metrics: Json) -> str:
+    """Return the metric that stands for all: accuracy where there is one, else the first."""
+    return "accuracy" if "accuracy" in metrics else next(iter(metrics))
 
 
 def comparison(evaluation: Json) -> str:
     """Return what the baselines reach, and whether the model is clearly better; empty without any."""
     metrics, baselines = evaluation.get("metrics", {}), evaluation.get("baselines", {})
-    compared = next((name for name in _COMPARED if name in metrics), "")
-    shared = {name: one[compared] for name, one in baselines.items() if compared in one}
-    if not shared:
+    name = _leading(metrics) if metrics else ""
+    shared = {one: figures[name] for one, figures in baselines.items() if name in figures}
+    rivals = {one: figures for one, figures in shared.items() if one not in _CEILINGS}
+    if not rivals:
         return ""
-    write = percent if compared == "accuracy" else lambda value: f"{metric(compared)[0]} {figure(value)}"
-    reached = [f"{baseline(name)} would get {write(one['value'])}" for name, one in shared.items()]
+    write = percent if name == "accuracy" else lambda value: figure(value, name)
+    reached = [f"{baseline(one)} would get {write(figures['value'])}" for one, figures in rivals.items()]
     reached[1:] = [text.replace(" would get", "") for text in reached[1:]]
     sentence = ", ".join(reached) + "."
-    return f"{sentence[0].upper()}{sentence[1:]}{_caution(metrics[compared], shared)}"
+    return f"{sentence[0].upper()}{sentence[1:]}{_caution(metrics[name], rivals)}"
 
 
 def _caution(model: Json, baselines: Mapping[str, Json]) -> str:
@@ -189,9 +214,8 @@ def formula(text: str) -> Markup:
     for mark, tag in _SCRIPTS.items():
         html = html.replace(mark, tag)
     fraction = '<span class="fraction"><span>{}</span><span>{}</span></span>'
-    html = html.replace("1/<i>N</i>", fraction.format("1", "<i>N</i>")).replace(
-        "λ/2", fraction.format("<i>λ</i>", "2")
-    )
+    html = re.sub(r"1/(<i>[NT]</i>)", lambda found: fraction.format("1", found[1]), html)
+    html = html.replace("λ/2", fraction.format("<i>λ</i>", "2"))
     if html.startswith("min over ") and " of " in html:
         over, rest = html.removeprefix("min over ").split(" of ", 1)
         html = f'<span class="under"><span>min</span><span>{over}</span></span> {rest}'
@@ -224,9 +248,15 @@ def _split(fitted: Json) -> str:
 
 def _freeze(fitted: Json) -> str:
     engine, model, things = fitted.get("engine", {}), fitted.get("model", {}), noun(fitted)
-    what = f"{_base(fitted)} stayed as it was pretrained"
-    what += f" (licence: {model['licence']})" if model.get("licence") else ""
-    text = f"{what}. It looked at each of the {things} once, and its features were kept."
+    licence = f" (licence: {model['licence']})" if model.get("licence") else ""
+    adapted = "".join(f" {said}." for said in model.get("adapted", ()))
+    if fitted.get("strategy", "head") == "head":
+        text = f"{_base(fitted)} stayed as it was pretrained{licence}.{adapted} It"
+    else:
+        text = (
+            f"{_base(fitted)} was trained further, with the head, and then frozen anew{licence}.{adapted} It"
+        )
+    text += f" looked at each of the {things} once, and its features were kept."
     if engine.get("rates", {}).get(engine.get("name")):
         rate = engine["rates"][engine["name"]]
         why = f": {engine['why']}" if engine.get("why") else ""
@@ -243,10 +273,14 @@ def _choose(fitted: Json) -> str:
         return ""
     text = f"The head sees {layers(objective['layers'])}"
     if objective.get("features"):
-        text += f": {objective['features']:,} numbers from each of the {noun(fitted)}"
+        rows = str(fitted.get("engine", {}).get("unit") or noun(fitted)).partition("/")[0]
+        text += f": {objective['features']:,} numbers from each of the {rows}"
     if len(tried) > 1:
         among = f"among {len(tried)} candidates by log loss on validation data"
         text += f". That and the penalty λ were chosen {among}"
+    if len(objective.get("forms", ())) > 1:
+        form = f"{objective['length']}, {objective['cut']}"
+        text += f". It writes {form}: the best of {len(objective['forms'])} forms by ROUGE on the same data"
     if "threshold" in objective:
         text += f". A label is given from a probability of {figure(objective['threshold'])} on: there F1 was "
         text += "highest on the same data"
@@ -258,8 +292,11 @@ def _train(fitted: Json) -> str:
     if "examples" not in objective:
         return ""
     parameters = objective.get("parameters") or fitted.get("model", {}).get("parameters_trained")
-    size = f" with {parameters:,} weights" if parameters else ""
-    text = f"A head{size} was trained on {objective['examples']:,} {noun(fitted)}"
+    if fitted.get("strategy", "head") == "head":
+        text = f"A head{f' with {parameters:,} weights' if parameters else ''} was"
+    else:
+        text = f"The model and its head{f', {parameters:,} weights in all,' if parameters else ''} were"
+    text += f" trained on {objective['examples']:,} {noun(fitted)}"
     return text + (f" ({objective['solver']})." if objective.get("solver") else ".")
 
 

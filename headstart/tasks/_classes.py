@@ -15,6 +15,7 @@ from headstart.contracts import (
     Learnt,
     Outputs,
     Parts,
+    Pretrained,
     Rows,
     Solve,
     Solved,
@@ -92,7 +93,7 @@ class Classification(Task):
     def show(self, example: Example) -> Mapping[str, str]:
         """Return an example's ``image`` (a data URI) or ``text`` for the report; empty if it is gone."""
 
-    def parts(self, example: Example, whole: bool) -> Parts:
+    def parts(self, example: Example, whole: bool, pretrained: Pretrained) -> Parts:
         """Return the example itself: it is one unit."""
         return Parts((example,))
 

@@ -14,6 +14,7 @@ from headstart.contracts import (
     Example,
     Learnt,
     Parts,
+    Pretrained,
     Rows,
     Solve,
     Task,
@@ -74,7 +75,7 @@ class LabelClassification(Task):
     def show(self, example: Example) -> Mapping[str, str]:
         """Return an example's ``image`` (a data URI) or ``text`` for the report; empty if it is gone."""
 
-    def parts(self, example: Example, whole: bool) -> Parts:
+    def parts(self, example: Example, whole: bool, pretrained: Pretrained) -> Parts:
         """Return the example itself: it is one unit."""
         return Parts((example,))
 

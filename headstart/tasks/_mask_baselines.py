@@ -8,7 +8,7 @@ import numpy as np
 from headstart.contracts import Array, Baseline, Column, Learnt, Rows, Solve
 from headstart.data.mask import Mask
 from headstart.fitting import maps
-from headstart.model.maps import logits, side_of, unpacked
+from headstart.model.maps import PartLogits, by_picture, logits, side_of, unpacked
 
 _L2 = 1e-6
 _COLOURS = "/colours"
@@ -28,10 +28,10 @@ class CommonestBaseline(Baseline):
             counts_K += np.bincount(places_HW[places_HW >= 0], minlength=len(classes))
         return Learnt(arrays={"shares": counts_K / max(counts_K.sum(), 1)})
 
-    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> Array:
-        """Return the shares' logarithms as maps of one cell [n, K, 1, 1]."""
+    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> list[PartLogits]:
+        """Return the shares' logarithms as one cell a picture."""
         logits_K = np.log(np.maximum(learnt.arrays["shares"], 1e-12))
-        return np.tile(logits_K[:, None, None], (len(indices_n), 1, 1, 1))
+        return [PartLogits(logits_K[None, :, None, None], [None]) for _ in indices_n]
 
 
 @final
@@ -42,34 +42,35 @@ class ColourBaseline(Baseline):
 
     def learn(self, rows: Rows, indices_n: Array, classes: Sequence[str], solve: Solve) -> Learnt:
         """Fit the linear layer on the training cells."""
-        column = _column(rows)
-        samples = maps.Samples(rows.examples, indices_n, classes, side_of(column))
+        column, places_m = _column(rows), rows.places(indices_n)
+        samples = maps.Samples(rows, indices_n, classes, side_of(column))
 
-        def read(some_n: Array) -> list[Array]:
-            return [_maps(rows, some_n)]
+        def read(some_m: Array) -> list[Array]:
+            return [_maps(rows, some_m)]
 
-        scaled = maps.scaling(read, indices_n)
-        pieces = maps.Pieces(read=read, samples=samples, indices_n=indices_n, scaling=scaled)
+        scaled = maps.scaling(read, places_m)
+        pieces = maps.Pieces(read=read, samples=samples, places_m=places_m, scaling=scaled)
         layer = scaled.fold(maps.solve(pieces, _L2))
         (weight_CK,) = layer.weights
         return Learnt(
             arrays={"weight": weight_CK.astype(np.float32), "bias": layer.bias_K.astype(np.float32)}
         )
 
-    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> Array:
-        """Return logits [n, K, G, G]."""
-        side = side_of(_column(rows))
-        return logits([_maps(rows, indices_n)], [learnt.arrays["weight"]], learnt.arrays["bias"], side)
+    def outputs(self, learnt: Learnt, rows: Rows, indices_n: Array) -> list[PartLogits]:
+        """Return each picture's logits."""
+        maps_m, side = [_maps(rows, rows.places(indices_n))], side_of(_column(rows))
+        said_mKGG = logits(maps_m, [learnt.arrays["weight"]], learnt.arrays["bias"], side)
+        return by_picture(said_mKGG, rows.units(indices_n))
 
 
 def _column(rows: Rows) -> Column:
     return next(column for column in rows.columns if column.name.endswith(_COLOURS))
 
 
-def _maps(rows: Rows, indices_n: Array) -> Array:
-    """Return red, green, blue, across, down and their squares, float32 [n, 10, G, G]."""
+def _maps(rows: Rows, places_m: Array) -> Array:
+    """Return red, green, blue, across, down and their squares, float32 [m, 10, G, G]."""
     column = _column(rows)
-    (colours,) = unpacked([column], rows.read(indices_n, [column]))
+    (colours,) = unpacked([column], rows.read(places_m, [column]))
     side = colours.shape[-1]
     along = np.linspace(-1, 1, side, dtype=np.float32)
     places = np.stack(np.meshgrid(along, along))

@@ -13,6 +13,7 @@ from headstart.contracts import Example
 from headstart.core.errors import BadExample, UserError
 from headstart.data import picture
 from headstart.data.listing import PICTURE_SUFFIXES
+from headstart.data.mask import upright_size
 
 
 def inputs(names: Sequence[str]) -> Iterator[Example]:
@@ -53,6 +54,16 @@ def opened(example: Example, content: bytes) -> tuple[Image.Image, tuple[str, ..
     if example.pixels is not None:
         return picture.from_pixels(example.pixels[example.row]), ()
     return picture.decode(content)
+
+
+def size(example: Example) -> tuple[int, int]:
+    """Return the upright picture's (width, height) without decoding it. Raises BadExample."""
+    if example.pixels is not None:
+        height, width = example.pixels[example.row].shape[:2]
+        return width, height
+    if not example.path.is_file():  # opening a pipe would wait for a writer for ever
+        raise BadExample("no regular file")
+    return upright_size(example.path)[0]
 
 
 def data_uri(image: Image.Image) -> str:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import cast, final
 
@@ -20,24 +21,28 @@ from headstart.contracts import (
     Pretrained,
     Task,
 )
+from headstart.core.errors import BadExample
 from headstart.core.records import Metric, Section
+from headstart.data import picture, tiles
 from headstart.data.mask import Mask
-from headstart.maths import segmentation
-from headstart.maths.bilinear import matrix
+from headstart.data.tiles import Tile, Whole
+from headstart.maths import segmentation, stitching
+from headstart.model.maps import PartLogits
 from headstart.tasks import _masks, _pictures
 from headstart.tasks._mask_baselines import ColourBaseline, CommonestBaseline
 
-_BAND = 64  # rows of pixels at once: memory stays flat as pictures grow
+_SHRUNK = 3
+SHRUNK = f"shrunk to less than 1/{_SHRUNK} of its sides: small things may be lost, --tiles keeps them"
 
 
 @final
 class Segmentation(Task):
-    """Tells which class each pixel shows: outputs are logits [n, K, G, G] over the whole picture."""
+    """Tells which class each pixel shows: outputs are each picture's logits, on the whole or on tiles."""
 
     name = "segmentation"
     default_base = "pack:efficientnet-lite0"
     takes = "picture"
-    learners = ("pixels",)
+    learners = ("pixels", "fpn")
     baselines = (CommonestBaseline(), ColourBaseline())
     layouts = ("voc", "cityscapes", "ade20k", "mask-folders")
     unit = row = "pictures"
@@ -47,27 +52,36 @@ class Segmentation(Task):
         return _pictures.inputs(names)
 
     def content(self, example: Example) -> bytes:
-        """Return the picture's bytes."""
-        return _pictures.content(example)
+        """Return the picture's bytes, or which tile of it is meant."""
+        return _pictures.content(example) if example.part is None else example.part.content()
 
-    def parts(self, example: Example, whole: bool) -> Parts:
-        """Return the picture itself: it is one unit."""
-        return Parts((example,))
+    def parts(self, example: Example, whole: bool, pretrained: Pretrained) -> Parts:
+        """Return the picture itself, or where that is wanted and it is large, its tiles."""
+        preprocess = cast(PicturePreprocess, pretrained.preprocess)
+        boxes = _boxes(example, preprocess.size) if preprocess.tiled and not whole else []
+        if len(boxes) < 2:
+            return Parts((example,))
+        picture = Whole(partial(_pictures.content, example), partial(_pictures.opened, example))
+        units = [
+            replace(example, key=f"{example.key}, tile {number}", part=Tile(box, picture))
+            for number, box in enumerate(boxes, start=1)
+        ]
+        return Parts(units, (f"cut into overlapping tiles of {preprocess.size} px",))
 
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Decode, turn upright, squash to a square: uint8 [size, size, 3]."""
-        image, notes = _pictures.opened(example, content)
+        part = cast(Tile | None, example.part)
+        image, notes = _pictures.opened(example, content) if part is None else part.opened()
         preprocess = cast(PicturePreprocess, pretrained.preprocess)
-        method = Image.Resampling[preprocess.interpolation.upper()]
-        pixels = np.asarray(image.resize((preprocess.size, preprocess.size), method))
-        return Prepared(inputs={"pixels": pixels}, notes=notes)
+        shrunk = (SHRUNK,) if min(image.size) > _SHRUNK * preprocess.size else ()
+        return Prepared(inputs={"pixels": picture.square(image, preprocess)}, notes=(*notes, *shrunk))
 
     def answers(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> list[Answer]:
         """Return the classes in the mask, the largest first, each class's share, and the mask."""
         answers = []
-        for logits_KGG, example in zip(outputs, examples, strict=True):
+        for said, example in zip(outputs, examples, strict=True):
             width, height = _pictures.opened(example, self.content(example))[0].size
-            labels_HW = labels(logits_KGG, height, width)
+            labels_HW = _labels(said, (height, width))
             shares = dict(zip(classes, segmentation.shares(labels_HW, len(classes)), strict=True))
             there = sorted((name for name in classes if shares[name]), key=lambda name: -shares[name])
             file = partial(_png, labels_HW)
@@ -77,9 +91,9 @@ class Segmentation(Task):
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
         """Return each picture's counts of truth and prediction, at its own size, flat float64 [n, K * K]."""
         rows = []
-        for logits_KGG, example in zip(outputs, examples, strict=True):
+        for said, example in zip(outputs, examples, strict=True):
             truth_HW = cast(Mask, example.truth).places(classes)
-            counts_KK = segmentation.confusion(truth_HW, labels(logits_KGG, *truth_HW.shape), len(classes))
+            counts_KK = segmentation.confusion(truth_HW, _labels(said, truth_HW.shape), len(classes))
             rows.append(counts_KK.ravel())
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(classes) ** 2)
 
@@ -94,9 +108,9 @@ class Segmentation(Task):
         counts_NKK = _square(compared_NM, classes)
         worst = segmentation.worst_first(counts_NKK)[: _masks.SHOWN]
         predicted = []
-        for place, logits_KGG in zip(worst, again(worst), strict=True):
+        for place, said in zip(worst, again(worst), strict=True):
             truth_HW = cast(Mask, examples[place].truth).places(classes)
-            predicted.append(labels(logits_KGG, *truth_HW.shape))
+            predicted.append(_labels(said, truth_HW.shape))
         return (
             _masks.gallery([examples[place] for place in worst], predicted, counts_NKK[worst], classes),
             _masks.legend(classes),
@@ -105,13 +119,20 @@ class Segmentation(Task):
         )
 
 
-def labels(logits_KGG: Array, height: int, width: int) -> Array:
-    """Return the most probable class's place for each pixel of a picture, int16 [H, W], band by band."""
-    down, across = matrix(logits_KGG.shape[1], height), matrix(logits_KGG.shape[2], width)
-    found_HW = np.empty((height, width), dtype=np.int16)
-    for top in range(0, height, _BAND):
-        found_HW[top : top + _BAND] = (down[top : top + _BAND] @ logits_KGG @ across.T).argmax(axis=0)
-    return found_HW
+def _boxes(example: Example, side: int) -> list[tiles.Box]:
+    """Return where a picture's tiles lie; none where it cannot be read, which decoding then says."""
+    try:
+        return tiles.boxes(*_pictures.size(example), side)
+    except BadExample:
+        return []
+
+
+def _labels(said: PartLogits, size: tuple[int, ...]) -> Array:
+    """Return the most probable class's place for each pixel of a picture of ``size`` (H, W), int16 [H, W]."""
+    height, width = size
+    parts = [cast(Tile | None, part) for part in said.parts]
+    boxes = [(0, 0, width, height) if part is None else part.box for part in parts]
+    return stitching.labels(said.logits_uKGG, boxes, (height, width))
 
 
 def _square(compared_NM: Array, classes: Sequence[str]) -> Array:

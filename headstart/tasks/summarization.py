@@ -119,7 +119,7 @@ class Summarization(Task):
     row = "sentences"
     default_base = "pack:minilm-l6"
     takes = "text"
-    learners = ("sentences", "writer")
+    learners = ("sentences", "writer", "continuer")
     baselines = (LeadBaseline(1), LeadBaseline(3), TitleBaseline(), Oracle(cut=False), Oracle(cut=True))
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:
@@ -139,7 +139,7 @@ class Summarization(Task):
                 expected = "a text file, a folder of them, a table, or -"
                 raise UserError(f"{name} does not exist", expected, "check the path")
 
-    def parts(self, example: Example, whole: bool) -> Parts:
+    def parts(self, example: Example, whole: bool, pretrained: Pretrained) -> Parts:
         """Return the document's sentences, or its text."""
         text, notes = documents.text_of(example)
         if whole:

@@ -85,7 +85,7 @@ class Translation(Task):
                 expected = "a text file of a sentence a line, a folder of them, a table, or -"
                 raise UserError(f"{name} does not exist", expected, "check the path")
 
-    def parts(self, example: Example, whole: bool) -> Parts:
+    def parts(self, example: Example, whole: bool, pretrained: Pretrained) -> Parts:
         """Return the sentence itself: it is one unit."""
         return Parts((example,))
 

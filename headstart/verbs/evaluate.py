@@ -33,9 +33,8 @@ def evaluate(spec: EvaluateSpec) -> Evaluation:
     listing = dataset.read(Path(spec.data), task.layouts, (languages[0], languages[1]))
     split, examples = _choose(listing, spec.split)
     _check_classes(listing, examples, model)
-    features = extract(
-        Reading(task, model.whole), examples, model.frozen, Store.default(), spec.engine, say_engine
-    )
+    reading = Reading(task, model.whole, model.frozen.pretrained)
+    features = extract(reading, examples, model.frozen, Store.default(), spec.engine, say_engine)
     with features.table:
         indices, notes = _unseen(features, run, split)
         if not len(indices):

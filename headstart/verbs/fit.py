@@ -65,7 +65,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
         model, learner = _model(spec, task)
     with stages.timed("features"):
         everything = (*data.train, *data.val, *data.test)
-        reading = Reading(task, learner.whole)
+        reading = Reading(task, learner.whole, model.pretrained)
         features = extract(reading, everything, model, store, spec.engine, say_engine)
     with ExitStack() as opened:
         opened.enter_context(features.table)
@@ -124,14 +124,17 @@ def _model(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
             f"--head {spec.head} for {task.name}", f"one of {', '.join(task.learners)}", "choose one"
         )
     base = spec.base or task.default_base
-    _, found = find(base)
+    _, found = find(base, weights=not spec.random_init)
     able = [plugins.load("learner", name) for name in ([spec.head] if spec.head else task.learners)]
     learner: Learner = next((one for one in able if one.suits(found)), able[0])
-    sizes = {"image_size": spec.image_size, "max_length": spec.max_length}
+    sized = ("image_size", "max_length", "target_length", "tiles")
+    sizes = {name: getattr(spec, name) for name in sized}
     seed = spec.seed if spec.random_init else None
     fit_for = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
     model = find_model(base, fit_for[0], sizes, seed)
     log.info("%s, licence %s", model.pretrained.base, model.pretrained.licence)
+    for what in model.pretrained.adapted:
+        log.info("%s", what)
     return model, learner
 
 
@@ -178,7 +181,7 @@ def _train(
     spec, task, learner = asked
     training = Training(
         spec=spec,
-        reading=Reading(task, learner.whole),
+        reading=features.reading,
         frozen=model,
         rows=features,
         classes=data.classes,
@@ -242,6 +245,7 @@ def _record(
             "revision": pretrained.revision,
             "weights_sha256": pretrained.weights_digest,
             "preprocess": to_json(pretrained.preprocess),
+            "adapted": list(pretrained.adapted),
             "random_init": spec.random_init,
             "parameters_trained": model.head.parameters(),
         },

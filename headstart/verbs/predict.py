@@ -22,7 +22,7 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
     """
     model = load_model(Path(spec.run))
     task = model.task
-    reading = Reading(task, model.whole)
+    reading = Reading(task, model.whole, model.frozen.pretrained)
     examples = task.inputs(spec.inputs)
     folder = None if spec.out is None else _Folder(Path(spec.out), spec.run)
     for batch, features_MD in stream(reading, examples, model.frozen, spec.engine, say_engine):

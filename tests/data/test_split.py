@@ -42,6 +42,14 @@ def test_unsplit_data_is_divided_by_class() -> None:
     assert "seed 0" in data.made
 
 
+def test_what_has_no_class_is_not_said_to_be_divided_by_class() -> None:
+    texts = [Example(f"{number}", "", Path("pairs.jsonl"), target="x") for number in range(20)]
+    unlabelled = arrange(listing(all=texts), 0)
+    assert "class" not in unlabelled.made
+    assert "each class in proportion" in arrange(listing(all=examples("", a=10, b=10)), 0).made
+    assert [len(part) for part in parts(unlabelled)] == [14, 3, 3]
+
+
 def test_the_division_depends_on_seed_and_keys_alone() -> None:
     items = examples("", a=50, b=50)
     first = arrange(listing(all=items), 3)

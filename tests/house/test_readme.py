@@ -1,8 +1,9 @@
-"""Every command that a README shows is one that works, in both languages."""
+"""Every command that a README or a tutorial shows is one that works, in both languages."""
 
 import io
 import re
-import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -10,37 +11,10 @@ from pathlib import Path
 import pytest
 
 from headstart import cli
+from tests.house.pages import READMES, TUTORIALS, blocks, commands
 from tests.house.tree import ROOT
 
-READMES = ("README.md", "README.zh.md")
-_FENCE = re.compile(r"^ *```+ *(\w*)[^\n]*\n(.*?)^ *```+ *$", re.MULTILINE | re.DOTALL)
-_SHELL = {"", "sh", "bash", "shell", "console"}
-
-
-def commands(name: str) -> list[list[str]]:
-    """Return the words of each ``headstart`` and ``make`` command in the fenced blocks, in order."""
-    found = []
-    for language, block in _FENCE.findall((ROOT / name).read_text(encoding="utf-8")):
-        if language not in _SHELL:
-            continue
-        for line in block.replace("\\\n", " ").splitlines():
-            lexer = shlex.shlex(line.strip().removeprefix("$ "), posix=True, punctuation_chars="|&;<>")
-            lexer.whitespace_split = True
-            words: list[str] = []
-            for word in [*lexer, ";"]:
-                if set(word) <= set("|&;<>"):
-                    found.append(words)
-                    words = []
-                else:
-                    words.append(word)
-    return [_plain(words) for words in found if words and _plain(words)[0] in ("headstart", "make")]
-
-
-def _plain(words: list[str]) -> list[str]:
-    """Leave out what stands before the command: its folder, or variables that are set for it."""
-    while words and re.fullmatch(r"\w+=.*", words[0]):
-        words = words[1:]
-    return [Path(words[0]).name, *words[1:]] if words else [""]
+PAGES = (*READMES, *TUTORIALS)
 
 
 def headstart(name: str) -> list[list[str]]:
@@ -67,14 +41,14 @@ def test_there_are_commands_to_test(name: str) -> None:
     assert any(words[0] == "make" for words in commands(name))
 
 
-@pytest.mark.parametrize("name", READMES)
+@pytest.mark.parametrize("name", PAGES)
 def test_every_headstart_command_parses(name: str) -> None:
     for words in headstart(name):
         if "--help" not in words:
             parse(words)
 
 
-@pytest.mark.parametrize("name", READMES)
+@pytest.mark.parametrize("name", PAGES)
 def test_every_make_target_exists(name: str) -> None:
     for words in commands(name):
         if words[0] == "make":
@@ -100,7 +74,7 @@ def test_every_test_that_is_named_exists(name: str) -> None:
         assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"
 
 
-@pytest.mark.parametrize("name", READMES)
+@pytest.mark.parametrize("name", PAGES)
 def test_every_option_that_is_named_exists(name: str) -> None:
     flags = {"--" + field.name.replace("_", "-") for spec in cli.VERBS.values() for field in fields(spec)}
     text = (ROOT / name).read_text(encoding="utf-8")
@@ -116,8 +90,10 @@ def test_the_commands_on_our_own_data_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     ran: list[str] = []
-    for words in headstart("README.md"):
-        if runnable(words):
+    for words in [words for block in blocks("README.md") if block.runs for words in block.commands()]:
+        if words[0] == "python":
+            subprocess.run([sys.executable, *words[1:]], check=True, capture_output=True)
+        if words[0] == "headstart" and runnable(words):
             assert cli.main(words[1:]) == 0, (words, capsys.readouterr().err)
             ran.append(words[1])
     assert {"fit", "predict", "evaluate"} <= set(ran)

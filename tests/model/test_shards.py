@@ -10,7 +10,8 @@ import pytest
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.model import shards
-from headstart.model.transformers_folder import describe, encoder_state
+from headstart.model.transformers_folder import describe
+from headstart.model.transformers_network import state_of
 
 torch = prepare_torch()
 
@@ -39,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 def test_several_files_are_the_same_model_as_one(folder: Path) -> None:
     one, many = (describe("hf:x", folder / name, "?", "?") for name in ("one", "many"))
     assert many.weights.name == shards.INDEX
-    expected, found = encoder_state(one), encoder_state(many)
+    expected, found = state_of(one), state_of(many)
     assert expected.keys() == found.keys()
     assert all(np.array_equal(expected[name], found[name]) for name in expected)
 

@@ -10,7 +10,7 @@ import pytest
 
 from headstart.core.errors import UserError
 from headstart.ship import charts, words
-from headstart.ship.report import best_per_layers, render, write_report
+from headstart.ship.report import best_per_layers, by_epoch, render, write_report
 from tests.ship import invented
 
 VOID = {"meta", "img", "br", "hr", "input", "link"}
@@ -148,7 +148,9 @@ def test_metrics_without_interval_and_without_accuracy() -> None:
     copied = {"bleu": {**metric, "value": 4.0}}
     evaluation = {"metrics": {"bleu": metric}, "baselines": {"copy": copied}}
     said = Page(render({"base": "hf:a/b"}, evaluation)).said()
-    assert "BLEU 31.500 on 12 examples it never saw" in said
+    assert "BLEU 31.5 on 12 examples it never saw" in said
+    assert "Copying the input would get 4.0." in said
+    assert "31.500" not in said
     assert "no interval" in said
 
 
@@ -159,6 +161,54 @@ def test_no_clear_gain_is_said() -> None:
         "baselines": {"pixels": {"accuracy": {**right, "value": 0.75}}},
     }
     assert "not clearly better than a linear model on raw pixels" in words.comparison(evaluation)
+
+
+def test_what_knows_the_answer_is_nothing_to_beat() -> None:
+    model = {"value": 0.32, "low": 0.28, "high": 0.36, "n": 104}
+    evaluation = {
+        "metrics": {"rouge1": model},
+        "baselines": {
+            "lead-1": {"rouge1": {**model, "value": 0.27}},
+            "oracle": {"rouge1": {**model, "value": 0.5}},
+        },
+    }
+    assert words.comparison(evaluation) == "Taking the first sentence would get 0.270."
+
+
+def test_a_model_that_was_trained_further_is_not_said_to_have_stayed() -> None:
+    objective = {
+        "examples": 353,
+        "parameters": 2_990_088,
+        "epochs": [
+            {"epoch": 1, "seconds": 9.0, "loss": 0.7, "log_loss": 0.8, "accuracy": 0.61},
+            {"epoch": 2, "seconds": 18.0, "loss": 0.2, "log_loss": 0.9, "accuracy": 0.62},
+        ],
+    }
+    fitted = {**invented.fitted(), "strategy": "full", "objective": objective}
+    said = Page(render(fitted, invented.evaluation())).said()
+    assert "stayed as it was" not in said
+    assert "was trained further, with the head, and then frozen anew" in said
+    assert "The model and its head, 2,990,088 weights in all, were trained on 353" in said
+    assert "1 (kept) 0.700 0.800 0.610 2 0.200 0.900 0.620" in said
+
+
+@pytest.mark.parametrize(("kept", "place"), [(1.0, 2), (0.0, 0)])
+def test_the_epoch_is_marked_whose_weights_were_kept(kept: float, place: int) -> None:
+    history = [
+        {"epoch": 1, "seconds": 1.0, "loss": 3.0, "log_loss": 2.0},
+        {"epoch": 2, "seconds": 2.0, "loss": 1.0, "log_loss": 2.5},
+        {"averaged": 2.0, "kept": kept, "log_loss": 1.9},
+    ]
+    table = by_epoch(history)
+    assert table["header"] == ("epoch", "loss", "log loss")
+    assert table["kept"] == place
+    assert [cells[0].endswith("(kept)") for cells in table["rows"]] == [place == i for i in range(3)]
+
+
+def test_values_of_a_record_are_written_for_people() -> None:
+    preprocess = {"modality": "picture", "size": 128, "mean": [0.5, 0.5], "prefix": "", "languages": []}
+    assert words.plain(preprocess) == "modality picture, size 128, mean 0.5 0.5"
+    assert words.plain(False) == "no"
 
 
 def test_repeated_looks_are_warned_of() -> None:
@@ -231,4 +281,5 @@ def test_a_formula_is_escaped_before_it_is_set() -> None:
     set_formula = words.formula("min over W, b of 1/N Σ <b>x</b>²")
     assert "<b>" not in set_formula
     assert "<sup>2</sup>" in set_formula
+    assert "<i>y</i><sub><i>t</i></sub><sub>−</sub><sub>1</sub>" in words.formula("yₜ₋₁")
     assert 'class="under"' in set_formula

@@ -11,9 +11,12 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from headstart.contracts import Array, Example, Learnt, Rows, Written
+from headstart.core import plugins
 from headstart.core.errors import BadExample, UserError
 from headstart.core.records import Table
 from headstart.tasks.translation import CopyBaseline, Translation
+
+MINILM = plugins.load("source", "pack").find("minilm-l6")
 
 TASK = Translation()
 PAIRS = [
@@ -145,5 +148,5 @@ def test_what_cannot_be_read_has_a_reason(tmp_path: Path) -> None:
 
 
 def test_a_sentence_is_one_unit_and_its_own_content() -> None:
-    assert TASK.parts(EXAMPLES[0], whole=True).units == (EXAMPLES[0],)
+    assert TASK.parts(EXAMPLES[0], whole=True, pretrained=MINILM).units == (EXAMPLES[0],)
     assert TASK.content(EXAMPLES[1]) == b"It rains."

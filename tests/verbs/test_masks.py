@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tests.verbs.conftest import NOTO, Call, Done
 
 COUNT = 24
 SMALL = ("--image-size", "64", "--engine", "torch")
+DECODER: dict[str, Any] = {"head": "fpn", "tiles": True, "epochs": 4, "batch_size": 4, "learning_rate": 0.01}
 
 
 def scenes(root: Path, count: int = COUNT) -> Path:
@@ -44,13 +46,28 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return scenes(tmp_path_factory.mktemp("segmentation") / "scenes")
 
 
-@pytest.fixture(scope="module")
-def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fitted(data: Path, out: Path, **options: Any) -> Path:
     from headstart import fit
 
-    out = tmp_path_factory.mktemp("segmentation-runs") / "run"
-    fit(str(data), out=str(out), image_size=64, engine="torch")
+    fit(str(data), out=str(out), image_size=64, engine="torch", **options)
     return out
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fitted(data, tmp_path_factory.mktemp("segmentation-runs") / "run")
+
+
+@pytest.fixture(scope="module")
+def decoded(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A decoder on tiles: two of the pictures that are 96 px wide, one of those of 80 px."""
+    return fitted(data, tmp_path_factory.mktemp("segmentation-runs") / "decoded", **DECODER)
+
+
+@pytest.fixture(params=["run", "decoded"])
+def either(request: pytest.FixtureRequest) -> Path:
+    found: Path = request.getfixturevalue(request.param)
+    return found
 
 
 def test_fit_guesses_the_task_and_beats_the_baselines(run: Path) -> None:
@@ -80,8 +97,9 @@ def test_the_report_shows_pictures_with_truth_and_prediction(run: Path) -> None:
 
 
 def test_the_figures_are_those_of_the_masks_that_predict_writes(
-    run: Path, data: Path, tmp_path: Path, call: Call
+    either: Path, data: Path, tmp_path: Path, call: Call
 ) -> None:
+    run = either
     split = json.loads((run / "split.json").read_text())
     keys = [one["key"] for one in split["test"]]
     out = tmp_path / "masks"
@@ -102,12 +120,12 @@ def test_the_figures_are_those_of_the_masks_that_predict_writes(
     assert matrix == counts.tolist()
 
 
-def test_a_moved_run_evaluates_to_the_same(run: Path, data: Path, tmp_path: Path, call: Call) -> None:
+def test_a_moved_run_evaluates_to_the_same(either: Path, data: Path, tmp_path: Path, call: Call) -> None:
     from headstart import evaluate
 
     moved = tmp_path / "elsewhere"
-    shutil.copytree(run, moved)
-    split = json.loads((run / "split.json").read_text())
+    shutil.copytree(either, moved)
+    split = json.loads((either / "split.json").read_text())
     held_out = tmp_path / "held-out"
     for one in split["test"]:
         for key in (one["key"], one["key"].replace("images", "masks")):
@@ -115,18 +133,44 @@ def test_a_moved_run_evaluates_to_the_same(run: Path, data: Path, tmp_path: Path
             shutil.copy(data / key, held_out / key)
     shutil.copy(data / "classes.txt", held_out)
     found = evaluate(str(moved), str(held_out), engine="torch")
-    before = json.loads((run / "evaluation.json").read_text())["metrics"]
+    before = json.loads((either / "evaluation.json").read_text())["metrics"]
     assert {name: one.value for name, one in found.metrics.items()} == {
         name: one["value"] for name, one in before.items()
     }
 
 
-def test_fitting_again_gives_the_same_head(run: Path, data: Path, tmp_path: Path) -> None:
-    from headstart import fit
-
-    fit(str(data), out=str(tmp_path / "again"), image_size=64, engine="torch")
-    first, second = (folder / "model" / "head.safetensors" for folder in (run, tmp_path / "again"))
+@pytest.mark.parametrize(("name", "options"), [("run", {}), ("decoded", DECODER)])
+def test_fitting_again_gives_the_same_head(
+    name: str, options: dict[str, Any], data: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    again = fitted(data, tmp_path / "again", **options)
+    first, second = (
+        folder / "model" / "head.safetensors" for folder in (request.getfixturevalue(name), again)
+    )
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_decoder_on_tiles_is_recorded(decoded: Path) -> None:
+    record = json.loads((decoded / "run.json").read_text())
+    assert record["model"]["preprocess"]["tiled"]
+    assert record["objective"]["loss"].startswith("dice")
+    assert [one["epoch"] for one in record["objective"]["epochs"]] == [1, 2, 3, 4]
+    wide = sum(bool(number % 3) for number in range(COUNT))
+    told = {note["what"]: note["count"] for note in record["notes"]}
+    assert told["cut into overlapping tiles of 64 px"] == wide
+    assert record["engine"]["computed"] + record["engine"]["from_store"] == COUNT + wide
+    report = json.loads((decoded / "evaluation.json").read_text())
+    assert report["metrics"]["miou"]["value"] > report["baselines"]["majority"]["miou"]["value"]
+
+
+def test_a_picture_gets_the_same_mask_alone_and_among_others(
+    decoded: Path, data: Path, tmp_path: Path, call: Call
+) -> None:
+    pictures = sorted((data / "images").glob("*.png"))[:6]
+    call("predict", decoded, *pictures, "--out", tmp_path / "many", "--engine", "torch")
+    call("predict", decoded, pictures[4], "--out", tmp_path / "one", "--engine", "torch")
+    name = pictures[4].name
+    assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "many" / name).read_bytes()
 
 
 def test_classes_the_run_does_not_know_are_refused(run: Path, data: Path, tmp_path: Path, call: Call) -> None:
@@ -143,9 +187,30 @@ def test_options_without_meaning_are_refused(data: Path, tmp_path: Path, call: C
         assert not (tmp_path / "never").exists()
         return done.complaint
 
-    assert "--head-hidden for masks" in complaint("--head-hidden", "8")
+    assert "add --head fpn" in complaint("--head-hidden", "8")
+    assert "add --head fpn" in complaint("--loss", "dice")
+    assert "add --head fpn" in complaint("--epochs", "3")
+    assert "--weight-decay" in complaint("--head", "fpn", "--l2", "1")
     assert "max-length" in complaint("--max-length", "8")
     assert "a text model" in complaint("--base", "pack:minilm-l6")
+
+
+def test_options_of_masks_are_refused_elsewhere(emoji: Path, tmp_path: Path, call: Call) -> None:
+    for options in (("--loss", "dice"), ("--class-weights", "sqrt"), ("--tiles",)):
+        done: Done = call("fit", emoji, "--out", tmp_path / "never", *SMALL, *options)
+        assert done.code == 2
+        assert options[0] in done.complaint
+
+
+def test_class_weights_give_rare_classes_more(run: Path, data: Path, tmp_path: Path) -> None:
+    weighted = fitted(data, tmp_path / "weighted", class_weights="balanced", layers="all")
+    weights = json.loads((weighted / "run.json").read_text())["objective"]["class_weights"]
+    assert weights["ground"] < 1 < min(weights["smileys"], weights["vehicles"])
+    said = [
+        np.array(json.loads((one / "evaluation.json").read_text())["sections"][3]["counts"]).sum(axis=0)[0]
+        for one in (run, weighted)
+    ]
+    assert said[1] < said[0]
 
 
 def test_out_is_refused_where_answers_are_no_files(finished: Path, emoji: Path, call: Call) -> None:

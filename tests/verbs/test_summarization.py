@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from headstart.contracts import Example
+from headstart.core import plugins
 from headstart.core.errors import BadExample
 from headstart.tasks.summarization import MOST_SENTENCES, Summarization
 from tests.verbs.conftest import ROOT, Call, Done, run
+
+MINILM = plugins.load("source", "pack").find("minilm-l6")
 
 PAIRS = ROOT / "examples" / "docstrings" / "pairs.jsonl"
 ODD = [
@@ -118,7 +121,11 @@ def test_a_hidden_layer_is_refused(data: Path, tmp_path: Path, call: Call) -> No
 def test_parts_are_the_same_each_time_and_empty_documents_have_none() -> None:
     task = Summarization()
     example = Example("key", "", Path("none"), text="One. Two.\n\nThree.")
-    assert [unit.text for unit in task.parts(example, whole=False).units] == ["One.", "Two.", "Three."]
-    assert task.parts(example, whole=False) == task.parts(example, whole=False)
+    assert [unit.text for unit in task.parts(example, whole=False, pretrained=MINILM).units] == [
+        "One.",
+        "Two.",
+        "Three.",
+    ]
+    assert task.parts(example, whole=False, pretrained=MINILM) == task.parts(example, whole=False)
     with pytest.raises(BadExample, match="empty"):
-        task.parts(Example("key", "", Path("none"), text=" ... "), whole=False)
+        task.parts(Example("key", "", Path("none"), text=" ... "), whole=False, pretrained=MINILM)

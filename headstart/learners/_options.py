@@ -1,0 +1,16 @@
+"""What several kinds of heads ask of the user's options."""
+
+from headstart.core.errors import UserError
+from headstart.specs import FitSpec, flag
+
+
+def no_strategy(spec: FitSpec, what: str) -> UserError:
+    """Return what to say of a head that is not trained together with the model below it."""
+    return UserError(f"--strategy {spec.strategy} for {what}", "--strategy head", "leave it out")
+
+
+def refuse_mask_options(spec: FitSpec, what: str) -> None:
+    """Raise UserError where the user asks for a loss of masks of a head that learns something else."""
+    given = [flag(name) for name in ("loss", "class_weights") if getattr(spec, name) is not None]
+    if given:
+        raise UserError(f"{given[0]} for {what}", "a head that learns masks", "leave it out")
