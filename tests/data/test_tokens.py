@@ -12,6 +12,7 @@ import pytest
 import tokenizers
 
 from headstart.contracts import Example, Pretrained
+from headstart.core import plugins
 from headstart.core.errors import BadExample
 from headstart.data import tokens
 from headstart.data.sentences import sentences
@@ -99,7 +100,7 @@ def test_of_a_long_document_the_first_sentences_are_read_and_that_is_counted() -
     text = ". ".join(word.capitalize() for word in words(LONG))
     example = Example("d", "", Path("d"), text=text)
     started = time.perf_counter()
-    found = Summarization().parts(example, whole=False)
+    found = Summarization().parts(example, False, plugins.load("source", "pack").find("minilm-l6"))
     assert time.perf_counter() - started < 1
     assert len(found.units) == MOST_SENTENCES
     assert found.notes == (f"only the first {MOST_SENTENCES} sentences of the document read",)
