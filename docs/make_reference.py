@@ -34,7 +34,7 @@ KEYS = {
         "run": "the run folder",
         "task": "what was learnt",
         "base": "the pretrained model",
-        "strategy": "where the freeze line lies",
+        "strategy": "what trained: the head, or the pretrained model as well",
         "split": "how many examples were used as `train`, `val` and `test`; the `layout` read, how the split "
         "was `made`, and which split the figures are `reported` on; the `languages` of source and "
         "target, where they are known",
@@ -59,8 +59,10 @@ KEYS = {
     },
     "predict": {
         "input": "the file, as named",
-        "prediction": "the most probable class; null where the input could not be read",
-        "scores": "each class's probability; empty where the input could not be read",
+        "prediction": "the most probable class, the classes in a mask, or the text that was written; null where "
+        "the input could not be read",
+        "scores": "each class's probability, each class's share of the pixels, or the probability of each sentence "
+        "that was taken; empty where there is none",
         "error": "why the input could not be read; only there where it could not",
     },
     "cache": {

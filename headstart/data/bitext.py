@@ -15,8 +15,8 @@ MOST_TIMES, MORE_CHARACTERS = 3, 20
 (M. Aulamo et al., ACL 2020), with room for short texts, in which a word more is no sign of a wrong pair."""
 
 _WIDE = re.compile("[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
-_WIDE_LETTERS = 3
-"""A Chinese character says about as much as three letters."""
+_WIDE_LETTERS, _WORD_LETTERS = 3, 6
+"""A Chinese character says about as much as three letters; a word and the space after it have about six."""
 
 
 @dataclass(slots=True)
@@ -74,7 +74,8 @@ def unfit(example: Example) -> str | None:
     """Say why a pair is not to be learnt from: very long, or much longer on one side than on the other."""
     sides = {"source": example.text or "", "target": example.target or ""}
     for name, text in sides.items():
-        words = _letters(text) / 6 if _WIDE.search(text) else len(text.split())
+        wide = not text.isascii() and _WIDE.search(text) is not None
+        words = _letters(text) / _WORD_LETTERS if wide else len(text.split())
         if words > LONGEST_WORDS:
             return f"{name} of over {LONGEST_WORDS} words: not trained on"
     (short, shorter), (long, longer) = sorted((_letters(text), name) for name, text in sides.items())

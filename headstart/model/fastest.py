@@ -79,10 +79,10 @@ def _measure(trunk: Trunk, batch: Inputs, path: Path) -> Choice:
             left_out[name] = str(error)
             continue
         except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            left_out[name] = f"out of memory on {len(next(iter(few.values())))} examples"
-            continue
+            if is_out_of_memory(error):
+                left_out[name] = f"out of memory on {len(next(iter(few.values())))} examples"
+                continue
+            raise
         apart = difference(timed.features_ND, first.features_ND)
         if apart > TOLERANCE:
             left_out[name] = f"differs from {REFERENCE} by {apart:.1e}, more than {TOLERANCE:.0e}"

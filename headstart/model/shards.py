@@ -16,13 +16,8 @@ from headstart.core.tensor_file import shapes
 if TYPE_CHECKING:
     from torch import Tensor
 
-SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+INDEX = "model.safetensors.index.json"
 _LARGEST_INDEX = 64 << 20
-
-
-def weights_in(folder: Path) -> Path:
-    """Return the weights file of a folder, or the index of several; the former's name where neither is."""
-    return next((folder / name for name in (SINGLE, INDEX) if (folder / name).is_file()), folder / SINGLE)
 
 
 def check(weights: Path) -> None:

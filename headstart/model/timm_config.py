@@ -12,10 +12,11 @@ from PIL import Image
 
 from headstart.contracts import PicturePreprocess, Pretrained
 from headstart.core.errors import UserError
-from headstart.core.files import digest_bytes, digest_file
+from headstart.core.files import digest_bytes
 from headstart.core.frameworks import prepare_torch
 from headstart.core.plugins import nearest
 from headstart.core.remembered import remembered
+from headstart.model import shards
 from headstart.model.picture_processor import per_channel
 from headstart.model.weights import as_safetensors, shapes
 
@@ -92,7 +93,7 @@ def describe(base: str, config: Mapping[str, Any], weights: Path, licence: str, 
         licence=str(cfg.get("license") or licence),
         revision=revision,
         weights=as_safetensors(weights) if there else weights,
-        weights_digest=digest_bytes(digest_file(weights).encode() if there else b"", described),
+        weights_digest=digest_bytes(shards.digest(weights).encode() if there else b"", described),
         preprocess=_preprocess(base, cfg, args),
         config=known,
     )

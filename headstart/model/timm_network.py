@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.contracts import Array, Pretrained
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
+from headstart.model import shards
 from headstart.model.picture_network import PictureNetwork, as_map
 from headstart.model.timm_config import NOWHERE_ELSE, WRAPPER, size_of
 
@@ -43,9 +44,7 @@ def _patch(module: Any, cfg: Mapping[str, Any]) -> int:
 
 def state(pretrained: Pretrained) -> dict[str, Array]:
     """Return the weights as timm itself loads them: names of today, positions at the model's size."""
-    from safetensors.torch import load_file  # NumPy has no bfloat16
-
-    weights = {WRAPPER.sub("", name): one for name, one in load_file(pretrained.weights).items()}
+    weights = {WRAPPER.sub("", name): one for name, one in shards.load(pretrained.weights).items()}
     overlay = {**NOWHERE_ELSE, "state_dict": weights}
     model = _create(pretrained, pretrained=True, pretrained_cfg_overlay=overlay)
     return {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}

@@ -8,8 +8,9 @@ from typing import Any, Literal, cast
 
 from headstart.contracts import Pretrained, TextPreprocess
 from headstart.core.errors import UserError
-from headstart.core.files import digest_bytes, digest_file
+from headstart.core.files import digest_bytes, digest_file, read_json
 from headstart.model import shards
+from headstart.model.weights import as_safetensors
 
 _ENCODER_DECODERS = frozenset({"t5", "mt5", "bart", "mbart", "pegasus", "marian", "m2m_100", "led"})
 _DECODERS = frozenset({"gpt2", "gpt_neo", "gptj", "opt", "llama", "qwen2", "mistral"})
@@ -27,13 +28,14 @@ _VOCABULARIES = (
 )
 _ABOUT_THEM = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 GENERATION = "generation_config.json"
+SAVED = "a model folder that Transformers saved"
+"""What is expected of a folder, as errors say it."""
 
 
-def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained:
-    """Describe the text model in a folder. Raises UserError where a file is missing."""
-    config = _json(folder / "config.json")
+def describe(base: str, folder: Path, weights: Path, licence: str, revision: str) -> Pretrained:
+    """Describe the text model in a folder; its weights need not be there. Raises UserError."""
+    config = read_json(folder / "config.json", SAVED)
     kind, writes = str(config.get("model_type")), _writes(config)
-    weights = shards.weights_in(folder)
     assets = {
         name: folder / name
         for name in (*_VOCABULARIES, *_ABOUT_THEM, GENERATION)
@@ -42,15 +44,15 @@ def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained
     # Only Transformers itself knows what the tokenizers of encoder-decoders do with targets and languages.
     own = writes == "above"
     read = [name for name in (*_VOCABULARIES, *_ABOUT_THEM) if name in assets] if own else [_FAST]
-    there = weights.is_file() and (assets.keys() & set(_VOCABULARIES) if own else _FAST in assets)
-    if not there:
-        missing = weights.name if not weights.is_file() else _FAST
+    if not (assets.keys() & set(_VOCABULARIES) if own else _FAST in assets):
         raise UserError(
-            f"{folder} has no {missing}",
+            f"{folder} has no {_FAST}",
             "a text model as Transformers saves it, with its tokenizer",
             "load model and tokenizer with Transformers and save_pretrained both there",
         )
-    shards.check(weights)
+    if weights.is_file():
+        weights = as_safetensors(weights)
+        shards.check(weights)
     digests = [digest_file(assets[name]) for name in read]
     preprocess = TextPreprocess(
         tokenizer="" if own else _FAST,
@@ -66,7 +68,8 @@ def describe(base: str, folder: Path, licence: str, revision: str) -> Pretrained
         revision=revision,
         weights=weights,
         weights_digest=digest_bytes(
-            shards.digest(weights).encode(), json.dumps(config, sort_keys=True).encode()
+            shards.digest(weights).encode() if weights.is_file() else b"",
+            json.dumps(config, sort_keys=True).encode(),
         ),
         preprocess=preprocess,
         writes=writes,
@@ -94,20 +97,20 @@ def own_files(pretrained: Pretrained) -> dict[str, Any]:
 
     The tokenizer cuts texts where they were cut here, and goes between the same languages.
     """
-    files: dict[str, Any] = {"config.json": {**_in_float32(pretrained.config), "dtype": "float32"}}
+    files: dict[str, Any] = {"config.json": {**in_float32(pretrained.config), "dtype": "float32"}}
     about = _ABOUT_THEM[0]
     if about in pretrained.assets:
         texts = cast(TextPreprocess, pretrained.preprocess)
         between = dict(zip(("src_lang", "tgt_lang"), texts.languages, strict=False))
-        said = _json(pretrained.assets[about])
+        said = read_json(pretrained.assets[about], SAVED)
         files[about] = {**said, "model_max_length": texts.max_length, **between}
     return files
 
 
-def _in_float32(config: Mapping[str, Any]) -> dict[str, Any]:
+def in_float32(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration with no other precision anywhere in it."""
     return {
-        name: _in_float32(value) if isinstance(value, dict) else "float32" if name == "dtype" else value
+        name: in_float32(value) if isinstance(value, dict) else "float32" if name == "dtype" else value
         for name, value in config.items()
         if name != "torch_dtype"
     }
@@ -128,7 +131,7 @@ def _pooling(folder: Path, last: bool) -> str:
     """Return how the model's own sentence vectors are made; else the ``last`` token's, or the mean."""
     own = folder / "1_Pooling" / "config.json"
     if own.is_file():
-        stated = _json(own)
+        stated = read_json(own, SAVED)
         modes = stated.get("pooling_mode") or [
             mode
             for mode, key in (("cls", "cls_token"), ("mean", "mean_tokens"), ("lasttoken", "lasttoken"))
@@ -162,20 +165,6 @@ def _max_length(folder: Path, config: Mapping[str, Any]) -> int:
         ("tokenizer_config.json", "model_max_length"),
     ):
         file = folder / name
-        stated = stated or (_json(file).get(key) if file.is_file() else None)
+        stated = stated or (read_json(file, SAVED).get(key) if file.is_file() else None)
     # A tokenizer without a limit states 10 to the 30.
     return int(min(stated or _LONGEST, _LONGEST, _positions(config, "encoder")))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} cannot be read", "a model folder that Transformers saved", "check the folder"
-        ) from error
-    if not isinstance(content, dict):
-        raise UserError(
-            f"{path} holds no JSON object", "a model folder that Transformers saved", "check the folder"
-        )
-    return content

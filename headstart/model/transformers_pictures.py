@@ -13,10 +13,12 @@ from typing import Any
 
 from headstart.contracts import Array, PicturePreprocess, Pretrained
 from headstart.core.errors import UserError
-from headstart.core.files import digest_bytes, digest_file, read_json
+from headstart.core.files import digest_bytes, read_json
 from headstart.core.frameworks import prepare_torch
+from headstart.model import shards
 from headstart.model.picture_network import PictureNetwork
 from headstart.model.picture_processor import preprocess
+from headstart.model.transformers_folder import SAVED, in_float32
 from headstart.model.transformers_maps import CLASSIFIERS, RUNS, encoder
 from headstart.model.weights import as_safetensors
 
@@ -33,15 +35,14 @@ KINDS = frozenset((*_PLAIN, *_STAGED))
 _POOLERS_OF_PRETRAINING = ("vit", "deit", "dpt")
 """A dense layer that no fine-tuned checkpoint has; these are summed up by their first token."""
 _CONFIG, _PROCESSOR = "config.json", "preprocessor_config.json"
-_SAVED = "a model folder that Transformers saved with its image processor"
 
 
 def describe(base: str, folder: Path, weights: Path, licence: str, revision: str) -> Pretrained:
     """Describe the picture model in a folder; its weights need not be there. Raises UserError."""
-    config = read_json(folder / _CONFIG, _SAVED)
+    config = read_json(folder / _CONFIG, SAVED)
     processor = folder / _PROCESSOR
     there = weights.is_file()
-    content = digest_file(weights).encode() if there else b""
+    content = shards.digest(weights).encode() if there else b""
     return Pretrained(
         base=base,
         architecture=f"transformers/{config['model_type']}",
@@ -49,7 +50,7 @@ def describe(base: str, folder: Path, weights: Path, licence: str, revision: str
         revision=revision,
         weights=as_safetensors(weights) if there else weights,
         weights_digest=digest_bytes(content, json.dumps(config, sort_keys=True).encode()),
-        preprocess=preprocess(base, read_json(processor, _SAVED)),
+        preprocess=preprocess(base, read_json(processor, SAVED)),
         config=config,
         assets={_PROCESSOR: processor},
     )
@@ -91,13 +92,11 @@ def network(pretrained: Pretrained) -> PictureNetwork:
 def state(pretrained: Pretrained) -> dict[str, Array]:
     """Return the weights in float32 under today's names. Raises UserError where some are missing."""
     prepare_torch()
-    from safetensors.torch import load_file
-
     with _quiet():
         module, said = type(_built(pretrained)).from_pretrained(
             None,
             config=_config(pretrained),
-            state_dict=load_file(pretrained.weights),
+            state_dict=shards.load(pretrained.weights),
             output_loading_info=True,
         )
     _strip(module.float(), pretrained)
@@ -113,8 +112,8 @@ def state(pretrained: Pretrained) -> dict[str, Array]:
 
 
 def own_files(pretrained: Pretrained) -> dict[str, Any]:
-    """Return ``config.json``, with which Transformers reads the folder."""
-    return {_CONFIG: dict(pretrained.config)}
+    """Return ``config.json``, with which Transformers reads the folder: the saved weights are float32."""
+    return {_CONFIG: {**in_float32(pretrained.config), "dtype": "float32"}}
 
 
 def _size(pretrained: Pretrained) -> int:

@@ -14,8 +14,9 @@ from typing import Any
 
 from headstart.core.errors import UserError
 from headstart.core.files import atomic_file, digest_bytes, digest_file, home
+from headstart.model.shards import INDEX
 
-_NAMES = ("model.safetensors", "pytorch_model.bin")
+_NAMES = ("model.safetensors", INDEX, "pytorch_model.bin")
 _INSIDE = ("state_dict_ema", "model_ema", "state_dict", "model")  # where training scripts keep weights
 _WRAPPERS = re.compile(r"^(module\.|_orig_mod\.)+")
 _SECONDS = 600
@@ -24,7 +25,10 @@ _SPARE_BYTES = 2 << 30
 
 
 def weights_in(folder: Path) -> Path:
-    """Return the weights file of a folder, safetensors first; where there is none, where it would be."""
+    """Return the weights of a folder, safetensors first, one file or the index of several.
+
+    Where there is none, the path where it would be.
+    """
     return next((folder / name for name in _NAMES if (folder / name).is_file()), folder / _NAMES[0])
 
 
@@ -33,7 +37,7 @@ def as_safetensors(path: Path) -> Path:
 
     Raises UserError where the file holds anything but tensors in plain containers, or is damaged.
     """
-    if path.suffix == ".safetensors":
+    if path.suffix == ".safetensors" or path.name == INDEX:
         return path
     target = home() / "weights" / f"{digest_bytes(b'unpickled 1', digest_file(path).encode())}.safetensors"
     if target.is_file():

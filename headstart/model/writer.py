@@ -61,10 +61,8 @@ class WriterHead(Head):
                 ) from error
         half = len(ids_NS) // 2
         log.warning("out of memory on %d texts at once: they are written in halves", len(ids_NS))
-        first, second = (
-            (a[part] for a in (states_NSC, real_NS, ids_NS)) for part in (slice(half), slice(half, None))
-        )
-        return [*self._tokens(*first), *self._tokens(*second)]
+        first = self._tokens(states_NSC[:half], real_NS[:half], ids_NS[:half])
+        return [*first, *self._tokens(states_NSC[half:], real_NS[half:], ids_NS[half:])]
 
     def parameters(self) -> int:
         """Return how many weights were trained."""

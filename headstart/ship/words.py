@@ -249,14 +249,12 @@ def _split(fitted: Json) -> str:
 def _freeze(fitted: Json) -> str:
     engine, model, things = fitted.get("engine", {}), fitted.get("model", {}), noun(fitted)
     licence = f" (licence: {model['licence']})" if model.get("licence") else ""
-    adapted = "".join(f" {said}." for said in model.get("adapted", ()))
     if fitted.get("strategy", "head") == "head":
-        text = f"{_base(fitted)} stayed as it was pretrained{licence}.{adapted} It"
+        text = f"{_base(fitted)}{licence} stayed as it was pretrained."
     else:
-        text = (
-            f"{_base(fitted)} was trained further, with the head, and then frozen anew{licence}.{adapted} It"
-        )
-    text += f" looked at each of the {things} once, and its features were kept."
+        text = f"{_base(fitted)}{licence} was trained further, with the head, and then frozen anew."
+    text += "".join(f" {said}." for said in model.get("adapted", ()))
+    text += f" It looked at each of the {things} once, and its features were kept."
     if engine.get("rates", {}).get(engine.get("name")):
         rate = engine["rates"][engine["name"]]
         why = f": {engine['why']}" if engine.get("why") else ""

@@ -40,19 +40,20 @@ class HfSource(Source):
             folder = _hub.snapshot(base, name, weights, _INSTEAD)
             revision = folder.name
         licence = transformers_folder.licence_of(folder)
-        config = read_json(folder / "config.json", "a model folder that Transformers saved")
-        kind = config.get("model_type")
-        if kind not in transformers_pictures.KINDS and "pretrained_cfg" not in config:
-            _refuse_other_pictures(base, folder, kind)
-            return transformers_folder.describe(base, folder, licence, revision)
+        config = read_json(folder / "config.json", transformers_folder.SAVED)
         file = weights_in(folder) if weights else Path()
         if weights and not file.is_file():
             raise UserError(
-                f"{folder} has no {file.name}", "a model as Transformers saves it", "save_pretrained it there"
+                f"{folder} has no {file.name}",
+                "a model as Transformers saves it",
+                "load it with Transformers and save_pretrained it there",
             )
         if "pretrained_cfg" in config:  # timm's own, or Transformers' wrapper of it
             return timm_config.describe(base, config, file, licence, revision)
-        return transformers_pictures.describe(base, folder, file, licence, revision)
+        if config.get("model_type") in transformers_pictures.KINDS:
+            return transformers_pictures.describe(base, folder, file, licence, revision)
+        _refuse_other_pictures(base, folder, config.get("model_type"))
+        return transformers_folder.describe(base, folder, file, licence, revision)
 
     def sized(self, pretrained: Pretrained) -> Pretrained:
         """Return the model fit for its pictures' size; a text model as it is."""
@@ -81,7 +82,7 @@ class HfSource(Source):
         if _is_timm(pretrained):
             return timm_config.own_files(pretrained)
         if _is_picture(pretrained):
-            return {"config.json": dict(pretrained.config)}
+            return transformers_pictures.own_files(pretrained)
         return transformers_folder.own_files(pretrained)
 
 

@@ -159,7 +159,7 @@ def _caffe(size: int, crop: float, mean: tuple[float, float, float]) -> PictureP
 
 
 def _encoder(base: str, weights: Path, licence: str, revision: str) -> Pretrained:
-    return transformers_folder.describe(base, weights.parent, licence, revision)
+    return transformers_folder.describe(base, weights.parent, weights, licence, revision)
 
 
 PACKS: Mapping[str, Pack] = {

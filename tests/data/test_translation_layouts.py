@@ -555,3 +555,19 @@ def test_pairs_are_filtered_in_training_alone_and_the_same_source_stays_in_one_s
     write(tmp_path / "unfit", test__en=EN, test__fr=FR)
     with pytest.raises(UserError, match=r"none of 1 examples is fit to train on .the first: source of over"):
         arrange(read(tmp_path / "unfit", "en"), 0)
+
+
+def test_texts_without_spaces_are_measured_in_letters(tmp_path: Path) -> None:
+    chinese, english = "我们今天回家吃饭。", "We are going home to have our dinner today. "
+    write(
+        tmp_path,
+        train__zh=(chinese * 10, chinese, chinese * 60, chinese * 10),
+        train__en=(english * 8, english, english * 20, "Yes."),
+        test__zh=EN,
+        test__en=EN,
+    )
+    data = arrange(read(tmp_path, "zh"), 0)
+    assert {one.file: one.reason for one in data.dropped} == {
+        "train:3": "source of over 200 words: not trained on",
+        "train:4": "source over 3 times as long as the target: not trained on",
+    }
