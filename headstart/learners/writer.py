@@ -122,7 +122,8 @@ def _decoder(kept: Kept, words: Vocabulary) -> Decoder:
         started = warm_started(kept.frozen.network().module, decoders.ends_of(words), facts["shared"], 0)
         return with_weights(started, kept.tensors)
     tensors = {name: array for name, array in kept.tensors.items() if name != VOCABULARY}
-    module: Any = PointerDecoder(Shape(**facts))
+    with torch.random.fork_rng(devices=[]):  # what is drawn is overwritten
+        module: Any = PointerDecoder(Shape(**facts))
     module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in tensors.items()})
     module.eval()
     encoder: Any = kept.frozen.network().module

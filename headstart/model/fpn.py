@@ -57,6 +57,7 @@ class FpnHead(Head):
 
         described = kept.facts["shape"]
         lists = {name: tuple(described[name]) for name in ("channels", "sides")}
-        module = Pyramid(Shape(**{**described, **lists}))
+        with torch.random.fork_rng(devices=[]):  # what is drawn is overwritten
+            module = Pyramid(Shape(**{**described, **lists}))
         module.load_state_dict({name: torch.from_numpy(one.copy()) for name, one in kept.tensors.items()})
         return FpnHead(columns=tuple(columns), module=module.eval())

@@ -13,7 +13,7 @@ import pytest
 import headstart
 from headstart.contracts import Engine, Example, Frozen
 from headstart.core import plugins
-from headstart.core.errors import EngineUnavailable
+from headstart.core.errors import EngineUnavailable, UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.data import tokens
 from headstart.fitting import decoders
@@ -23,7 +23,7 @@ from headstart.model.decoders import Decoder, Writing
 from headstart.model.trunk import FrozenModel, find_model
 from headstart.model.vocabulary import Own
 from headstart.model.writer import WriterHead
-from tests.model.families import CONFIGS, PAIRS, pages, source_of
+from tests.model.families import CONFIGS, PAIRS, ROOT, pages, source_of
 
 torch = prepare_torch()
 
@@ -37,6 +37,13 @@ SUMMARIES = [pair["summary"] for pair in PAIRS[:4]]
 LENGTH = 48
 GREEDY = Writing(beams=1, most=12, no_repeat=0)
 BEAMS = Writing(beams=3, most=12, no_repeat=2, length_penalty=0.7)
+LANGUAGES = {
+    "m2m_100": ("fr", "en"),
+    "nllb": ("fra_Latn", "eng_Latn"),
+    "mbart": ("fr_XX", "en_XX"),
+    "mbart50": ("fr_XX", "en_XX"),
+    "marian": (),
+}
 COMPUTED_POSITIONS = ("pegasus", "marian")
 every_family = pytest.mark.parametrize("kind", CONFIGS)
 
@@ -185,3 +192,36 @@ def test_a_run_is_a_model_of_transformers_that_writes_the_same(
     }
     assert moved
     assert not [name for name, changed in moved.items() if not changed]
+
+
+@pytest.mark.parametrize("kind", ["m2m_100", "nllb", "mbart", "mbart50", "marian"])
+def test_a_translators_run_goes_between_its_languages_in_transformers_too(
+    family_folder: Folder, kind: str, tmp_path: Path
+) -> None:
+    lines = (ROOT / "examples" / "translation" / "pairs.jsonl").read_text().splitlines()
+    rows = [{name: json.loads(line)[name] for name in ("en", "fr")} for line in lines[200:240]]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = {**QUICK, "task": "translation", "source_language": "fr", "target_language": "en"}
+    if kind == "marian":  # its only targets are French and German
+        asked |= {"source_language": "en", "target_language": "fr"}
+    run = tmp_path / "run"
+    fitted = headstart.fit(
+        str(tmp_path / "pairs.jsonl"), out=str(run), base=f"hf:{family_folder(kind)}", **asked
+    )
+    assert fitted.model["preprocess"]["languages"] == list(LANGUAGES[kind])
+    texts = [row[asked["source_language"]] for row in rows[:5]]
+    (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for text in texts))
+    said = [one.prediction for one in headstart.predict(str(run), [str(tmp_path / "texts.txt")])]
+    model, tokenizer = theirs(run / "model")
+    begin = fitted.model["preprocess"]["prefix"]
+    batch = tokenizer([begin + text for text in texts], padding=True, truncation=True, return_tensors="pt")
+    written = tokenizer.batch_decode(model.generate(**batch), skip_special_tokens=True)
+    assert said == [text.strip() for text in written]
+
+
+def test_a_target_longer_than_the_decoders_positions_is_told(
+    family_folder: Folder, data: Path, tmp_path: Path
+) -> None:
+    asked = {**QUICK, "base": f"hf:{family_folder('led')}", "target_length": 33}
+    with pytest.raises(UserError, match="--target-length 33; expected at most 32"):
+        headstart.fit(str(data), out=str(tmp_path / "run"), **asked)
