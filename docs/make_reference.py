@@ -87,6 +87,7 @@ def render() -> str:
         *(part for verb, spec in cli.VERBS.items() for part in _verb(verb, spec)),
         *_exit_codes(),
         *_layouts(),
+        *_sources(),
         *_packs(),
         *_engines(),
         *_environment(),
@@ -207,6 +208,14 @@ def _layouts() -> Iterator[str]:
         yield f"`{name}`: {_first(type(task).__doc__)} It reads, the first that fits:"
         rows = [(f"`{layout}`", _module_text("layout", layout)) for layout in task.layouts]
         yield _table(("layout", "what it is"), rows)
+
+
+def _sources() -> Iterator[str]:
+    yield "## Sources of pretrained models"
+    yield _table(
+        ("`--base`", "what it is"),
+        [(f"`{name}:`", _module_text("source", name)) for name in plugins.names("source")],
+    )
 
 
 def _packs() -> Iterator[str]:

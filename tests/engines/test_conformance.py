@@ -1,6 +1,7 @@
 """The one suite that every engine passes: torch's numbers, and no trace of having run.
 
-Small and real: SqueezeNet with random weights, EfficientNet-Lite0 and MiniLM with their own.
+Small and real: SqueezeNet and a vision transformer with random weights, EfficientNet-Lite0 and MiniLM with
+their own.
 """
 
 import random
@@ -21,7 +22,7 @@ from headstart.model.trunk import FrozenModel, find_model
 
 NOTO = Path(__file__).resolve().parents[2] / "examples" / "emoji" / "noto"
 ENGINES = plugins.names("engine")
-TRUNKS = ("squeezenet", "lite0", "minilm")
+TRUNKS = ("squeezenet", "lite0", "vit", "minilm")
 
 
 @cache
@@ -29,6 +30,7 @@ def model(name: str) -> FrozenModel:
     base, sizes, seed = {
         "squeezenet": ("pack:squeezenet1_1", {"image_size": 64, "max_length": None}, 0),
         "lite0": ("pack:efficientnet-lite0", {"image_size": 96, "max_length": None}, None),
+        "vit": ("timm:test_vit", {"image_size": 64, "max_length": None}, 0),
         "minilm": ("pack:minilm-l6", {"image_size": None, "max_length": 32}, None),
     }[name]
     return find_model(base, "text" if name == "minilm" else "picture", sizes, seed)
@@ -53,7 +55,7 @@ def batch(name: str, count: int = 5) -> dict[str, NDArray[Any]]:
         for row, length in enumerate(generator.integers(3, 21, count)):
             mask[row, :length] = 1
         return {"input_ids": generator.integers(1000, 20000, (count, 20)) * mask, "attention_mask": mask}
-    size = {"squeezenet": 64, "lite0": 96}[name]
+    size = {"squeezenet": 64, "lite0": 96, "vit": 64}[name]
     files = sorted(NOTO.glob("*/*.png"))[:: len(sorted(NOTO.glob("*/*.png"))) // count][:count]
     pictures = [Image.open(file).convert("RGBA").convert("RGB").resize((size, size)) for file in files]
     return {"pixels": np.stack([np.asarray(picture) for picture in pictures])}

@@ -211,6 +211,18 @@ def test_a_weights_file_tells_of_how_many_classes(folder_of: Folders, tmp_path: 
         np.testing.assert_array_equal(model.state[name], array)
 
 
+def test_published_weights_by_timms_name_give_what_the_pack_gives(tmp_path: Path) -> None:
+    pack = frozen("pack:efficientnet-lite0", "picture", 96)
+    save_file(dict(pack.state), tmp_path / "lite0.safetensors")
+    model = frozen(f"timm:tf_efficientnet_lite0@{tmp_path / 'lite0.safetensors'}", "picture", 96)
+    pixels_NHWC = our_pixels(pack)
+    ours, theirs_too = named_parts(model, pixels_NHWC), named_parts(pack, pixels_NHWC)
+    for stage, block in ((0, "0.0"), (1, "1.1"), (2, "2.1"), (4, "4.2"), (6, "6.0")):
+        torch.testing.assert_close(ours[f"mean/blocks.{stage}"], theirs_too[f"mean/blocks.{block}"])
+    torch.testing.assert_close(ours["mean/features"], theirs_too["mean/head"])
+    assert model.pretrained.preprocess == pack.pretrained.preprocess
+
+
 def test_weights_of_another_architecture_are_refused(folder_of: Folders) -> None:
     weights = folder_of("test_vit") / "model.safetensors"
     with pytest.raises(UserError, match="cannot make timm:test_resnet@") as told:
