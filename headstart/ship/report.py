@@ -128,7 +128,7 @@ def by_epoch(history: Sequence[Json]) -> Json:
         kept = len(rows) - 1 if one["kept"] else kept
     rows[kept][0] += " (kept)"
     return {
-        "header": ("epoch", "loss", *(words.metric(name)[0].lower() for name in names)),
+        "header": ("epoch", "loss", *(words.metric(name)[0] for name in names)),
         "rows": rows,
         "kept": kept,
     }

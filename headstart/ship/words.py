@@ -55,6 +55,7 @@ _METRICS = {
     "ece": ("Calibration error", "lower is better"),
     "ood_rate": ("Unlike the training data", "share of inputs"),
     "miou": ("Mean IoU", "mean over classes"),
+    "iou_loss": ("1 − mean IoU", "lower is better"),
     "pixel_accuracy": ("Pixel accuracy", "share that is right"),
     "dice_macro": ("Dice", "mean over classes"),
     "rouge1": ("ROUGE-1", "higher is better"),
@@ -214,7 +215,7 @@ def formula(text: str) -> Markup:
     for mark, tag in _SCRIPTS.items():
         html = html.replace(mark, tag)
     fraction = '<span class="fraction"><span>{}</span><span>{}</span></span>'
-    html = re.sub(r"1/(<i>[NT]</i>)", lambda found: fraction.format("1", found[1]), html)
+    html = re.sub(r"1/(<i>[ANT]</i>)", lambda found: fraction.format("1", found[1]), html)
     html = html.replace("λ/2", fraction.format("<i>λ</i>", "2"))
     if html.startswith("min over ") and " of " in html:
         over, rest = html.removeprefix("min over ").split(" of ", 1)

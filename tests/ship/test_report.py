@@ -200,7 +200,7 @@ def test_the_epoch_is_marked_whose_weights_were_kept(kept: float, place: int) ->
         {"averaged": 2.0, "kept": kept, "log_loss": 1.9},
     ]
     table = by_epoch(history)
-    assert table["header"] == ("epoch", "loss", "log loss")
+    assert table["header"] == ("epoch", "loss", "Log loss")
     assert table["kept"] == place
     assert [cells[0].endswith("(kept)") for cells in table["rows"]] == [place == i for i in range(3)]
 
