@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.contracts import Pretrained
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.model import shards
 from headstart.model.transformers_folder import describe
 from headstart.model.transformers_network import state_of
+from headstart.model.weights import weights_in
 
 torch = prepare_torch()
 
@@ -37,8 +39,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def described(folder: Path) -> Pretrained:
+    return describe("hf:x", folder, weights_in(folder), "?", "?")
+
+
 def test_several_files_are_the_same_model_as_one(folder: Path) -> None:
-    one, many = (describe("hf:x", folder / name, "?", "?") for name in ("one", "many"))
+    one, many = (described(folder / name) for name in ("one", "many"))
     assert many.weights.name == shards.INDEX
     expected, found = state_of(one), state_of(many)
     assert expected.keys() == found.keys()
@@ -46,7 +52,7 @@ def test_several_files_are_the_same_model_as_one(folder: Path) -> None:
 
 
 def test_the_digest_is_of_all_files(folder: Path) -> None:
-    weights = shards.weights_in(folder / "many")
+    weights = weights_in(folder / "many")
     before = shards.digest(weights)
     last = sorted((folder / "many").glob("model-*.safetensors"))[-1]
     content = bytearray(last.read_bytes())
@@ -71,7 +77,7 @@ def test_a_file_outside_the_folder_is_refused(folder: Path, name: object) -> Non
         names[next(iter(names))] = name
 
     with pytest.raises(UserError, match="expected files in its own folder"):
-        describe("hf:x", change(folder, outside), "?", "?")
+        described(change(folder, outside))
 
 
 def test_what_does_not_belong_together_is_refused(folder: Path) -> None:
@@ -79,30 +85,30 @@ def test_what_does_not_belong_together_is_refused(folder: Path) -> None:
         names["invented.weight"] = next(iter(names.values()))
 
     with pytest.raises(UserError, match=r"has no 'invented.weight' \(1 tensors\)"):
-        describe("hf:x", change(folder, invented), "?", "?")
+        described(change(folder, invented))
 
 
 def test_an_absent_or_damaged_file_is_named(folder: Path) -> None:
     last = sorted((folder / "many").glob("model-*.safetensors"))[-1]
     last.write_bytes(last.read_bytes()[:-1])
     with pytest.raises(UserError, match=f"{last.name} has .* bytes of data"):
-        describe("hf:x", folder / "many", "?", "?")
+        described(folder / "many")
     last.unlink()
     with pytest.raises(UserError, match=f"{last.name} cannot be read"):
-        describe("hf:x", folder / "many", "?", "?")
+        described(folder / "many")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"weight_map": []}', "{" * 100_000])
 def test_an_index_that_is_none(folder: Path, content: str) -> None:
     (folder / "many" / shards.INDEX).write_text(content)
     with pytest.raises(UserError, match=r"names no tensors|cannot be read"):
-        describe("hf:x", folder / "many", "?", "?")
+        described(folder / "many")
 
 
 def test_one_file_is_preferred_to_several(folder: Path) -> None:
     (folder / "one" / shards.INDEX).write_text("nonsense")
-    assert shards.weights_in(folder / "one").name == shards.SINGLE
-    (folder / "one" / shards.SINGLE).unlink()
+    assert weights_in(folder / "one").name == "model.safetensors"
+    (folder / "one" / "model.safetensors").unlink()
     (folder / "one" / shards.INDEX).unlink()
     with pytest.raises(UserError, match=r"has no model\.safetensors"):
-        describe("hf:x", folder / "one", "?", "?")
+        described(folder / "one")
