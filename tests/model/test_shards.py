@@ -14,6 +14,7 @@ from headstart.model import shards
 from headstart.model.transformers_folder import describe
 from headstart.model.transformers_network import state_of
 from headstart.model.weights import weights_in
+from headstart.sources.hf import HfSource
 
 torch = prepare_torch()
 
@@ -111,4 +112,4 @@ def test_one_file_is_preferred_to_several(folder: Path) -> None:
     (folder / "one" / "model.safetensors").unlink()
     (folder / "one" / shards.INDEX).unlink()
     with pytest.raises(UserError, match=r"has no model\.safetensors"):
-        described(folder / "one")
+        HfSource().find(str(folder / "one"))
