@@ -41,6 +41,8 @@ class HfSource(Source):
             revision = folder.name
         licence = transformers_folder.licence_of(folder)
         config = read_json(folder / "config.json", transformers_folder.SAVED)
+        if "pretrained_cfg" not in config and config.get("model_type") not in transformers_pictures.KINDS:
+            _refuse_other_pictures(base, folder, config.get("model_type"))
         file = weights_in(folder) if weights else Path()
         if weights and not file.is_file():
             raise UserError(
@@ -52,7 +54,6 @@ class HfSource(Source):
             return timm_config.describe(base, config, file, licence, revision)
         if config.get("model_type") in transformers_pictures.KINDS:
             return transformers_pictures.describe(base, folder, file, licence, revision)
-        _refuse_other_pictures(base, folder, config.get("model_type"))
         return transformers_folder.describe(base, folder, file, licence, revision)
 
     def sized(self, pretrained: Pretrained) -> Pretrained:

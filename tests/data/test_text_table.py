@@ -293,10 +293,10 @@ def test_a_large_table_is_read_quickly_and_looked_at_at_once(tmp_path: Path) -> 
     file = put(tmp_path, "t.csv", table(("text", "label"), *rows))
     begin = time.perf_counter()
     assert recognised(file) == (True, False)
-    assert time.perf_counter() - begin < 0.1
+    assert time.perf_counter() - begin < 0.5
     begin = time.perf_counter()
     assert len(read(file, LAYOUTS).splits["all"]) == 100_000
-    assert time.perf_counter() - begin < 2
+    assert time.perf_counter() - begin < 8
     tracemalloc.start()
     found = plugins.load("layout", "text-table").recognises(file)
     assert (found, tracemalloc.get_traced_memory()[1] < 3_000_000) == (True, True)

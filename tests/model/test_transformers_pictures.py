@@ -269,7 +269,7 @@ def test_the_last_map_is_what_tells_classes(kind: str, folder_of: Callable[[str]
     pixels_NHWC = our_pixels(model)
     flat_ND = named_parts(model, pixels_NHWC)[name]
     classifier = {
-        "segformer": own.decode_head.classifier,
+        "segformer": lambda x: own.decode_head.classifier(x),  # noqa: PLW0108 - the others have none
         "upernet": lambda x: torch.nn.functional.interpolate(
             own.decode_head.classifier(x), (64, 64), mode="bilinear"
         ),

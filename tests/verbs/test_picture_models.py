@@ -72,6 +72,7 @@ def test_a_name_with_random_weights_needs_no_weights(masks: Path, tmp_path: Path
 def test_positions_for_another_size_are_said_and_saved(
     tmp_path: Path, call: Call, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     pictures, folder, run = copy_pictures(tmp_path / "pictures"), tmp_path / "model", tmp_path / "run"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
