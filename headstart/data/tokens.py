@@ -120,7 +120,7 @@ def _transformers(folder: Path, languages: tuple[str, ...]) -> Any:
         raise UserError(
             f"the tokenizer of {folder} needs a library that is not here ({reason})",
             "sentencepiece, for many models",
-            "run: pip install headstart[seq2seq]",
+            "run: pip install sentencepiece sacremoses",
         ) from error
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]

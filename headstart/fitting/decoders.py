@@ -30,8 +30,10 @@ def choose_vocabulary(training: Training, kind: str, used_n: Array) -> Vocabular
     pretrained = training.frozen.pretrained
     if kind == "own":
         return Own(own_tokenizer(pretrained))
-    tokenizer = whole_tokenizer_of(pretrained)
     targets = [training.rows.examples[index].target or "" for index in used_n]
+    if pretrained.writes == "above":  # its tokenizer does more than a decoder of another kind can follow
+        return vocabulary.learn(targets, OWN_TOKENS)
+    tokenizer = whole_tokenizer_of(pretrained)
     share, cased = vocabulary.coverage(tokenizer, targets)
     own = vocabulary.of_encoder(tokenizer, cased)
     if own is not None and share >= vocabulary.COVERED:
@@ -101,14 +103,16 @@ def _pointer(
     from headstart.model.pointer import Pointer, PointerDecoder, Shape
 
     own_U, width = _commonest(targets, words.start), width_of(columns)
+    known_VC = encoder.get_input_embeddings().weight.detach()
     shape = Shape(
         width=width,
         layers=LAYERS,
-        heads=max(1, width // HEAD_WIDTH),
+        heads=next(count for count in range(max(1, width // HEAD_WIDTH), 0, -1) if width % count == 0),
         inner=4 * width,
         longest=targets.most,
         tokens=int(words.tokenizer.get_vocab_size()),
-        read=int(encoder.get_input_embeddings().num_embeddings),
+        read=known_VC.shape[0],
+        embedded=known_VC.shape[1],
         own=len(own_U),
         points=not words.learnt,
         **ends_of(words),
@@ -117,8 +121,7 @@ def _pointer(
         torch.manual_seed(training.spec.seed)
         module = PointerDecoder(shape)
     module.own(torch.from_numpy(own_U))
-    known_VC = encoder.get_input_embeddings().weight.detach()
-    if not words.learnt:
+    if not words.learnt and known_VC.shape[1] == width:
         with torch.no_grad():
             module.decoder.embed_tokens.weight.copy_(known_VC[torch.from_numpy(own_U)])
     return Pointer(module, known_VC)

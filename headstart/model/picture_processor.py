@@ -16,8 +16,19 @@ _CONVNEXT_CROPS_BELOW = 384
 def preprocess(base: str, said: Mapping[str, Any]) -> PicturePreprocess:
     """Return the preprocessing as one square size, crop and normalisation.
 
-    Raises UserError where the model does not take square pictures.
+    Raises UserError where the model does not take square RGB pictures, or it cannot be made out.
     """
+    try:
+        return _preprocess(base, said)
+    except (TypeError, ValueError, LookupError) as error:
+        raise UserError(
+            f"how {base} prepares pictures cannot be made out ({error})",
+            "a preprocessor_config.json as Transformers saves it",
+            "check the file",
+        ) from error
+
+
+def _preprocess(base: str, said: Mapping[str, Any]) -> PicturePreprocess:
     kind = str(said.get("image_processor_type") or said.get("feature_extractor_type") or "")
     side, squash = _side(base, said.get("size", 224), kind)
     size, crop = side, 1.0
@@ -38,7 +49,7 @@ def preprocess(base: str, said: Mapping[str, Any]) -> PicturePreprocess:
     return PicturePreprocess(
         size=size,
         crop=crop,
-        interpolation=_RESAMPLE[int(said.get("resample") or 2)],
+        interpolation=_RESAMPLE[2 if said.get("resample") is None else int(said["resample"])],
         order="BGR" if said.get("do_flip_channel_order") else "RGB",
         scale=float(said.get("rescale_factor") or 1 / 255) if said.get("do_rescale", True) else 1.0,
         mean=per_channel(mean) if normalised else (0.0, 0.0, 0.0),

@@ -39,7 +39,8 @@ _TINY = 1e-9
 class Shape:
     """What it takes to build a decoder: sizes, and the tokens that begin and end a text and fill it up.
 
-    ``tokens`` are those it writes with, ``read`` the encoder's, ``own`` its own.
+    ``tokens`` are those it writes with, ``read`` the encoder's, whose embeddings are ``embedded`` wide, ``own``
+    its own.
     """
 
     width: int
@@ -49,6 +50,7 @@ class Shape:
     longest: int
     tokens: int
     read: int
+    embedded: int
     own: int
     pad: int
     start: int
@@ -87,11 +89,12 @@ class PointerDecoder(PreTrainedModel, GenerationMixin):
         self.bias_U = nn.Parameter(torch.zeros(shape.own))
         self.query, self.key = nn.Linear(shape.width, shape.width), nn.Linear(shape.width, shape.width)
         self.gate = nn.Linear(shape.width, 1)
-        self.mix, self.same, self.before = (nn.Linear(shape.width, shape.width) for _ in range(3))
+        self.mix = nn.Linear(shape.width, shape.width)
+        self.same, self.before = (nn.Linear(shape.embedded, shape.width) for _ in range(2))
         self.norm = nn.LayerNorm(shape.width)
         # The encoder's own embeddings: frozen, and not kept a second time.
         self.words_VC: Tensor
-        self.register_buffer("words_VC", torch.zeros(shape.read, shape.width), persistent=False)
+        self.register_buffer("words_VC", torch.zeros(shape.read, shape.embedded), persistent=False)
         # Where each token is in the own vocabulary, and the other way round; 0 is a token without a place.
         self.place_V: Tensor
         self.token_U: Tensor

@@ -149,6 +149,7 @@ def _frozen(folder: Path, described: Mapping[str, Any]) -> FrozenModel:
             "weights": folder / facts["weights"],
             "preprocess": modality.restore(facts["preprocess"]),
             "assets": {name: folder / name for name in facts["assets"]},
+            "adapted": tuple(facts.get("adapted", ())),
         }
     )
     return FrozenModel(

@@ -85,6 +85,15 @@ def describe(base: str, config: Mapping[str, Any], weights: Path, licence: str, 
     there = weights.is_file()
     stated = config.get("num_classes", cfg.get("num_classes", 1000))
     cfg["num_classes"] = _classes(cfg, as_safetensors(weights), stated) if there else stated
+    cfg["input_size"] = cfg.get("input_size") or [3, 224, 224]
+    try:
+        preprocess = _preprocess(base, cfg, args)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"how {base} prepares pictures cannot be made out ({error})",
+            "a config.json as timm saves it",
+            "check the file",
+        ) from error
     known = {"architecture": architecture, "model_args": args, "pretrained_cfg": cfg}
     described = json.dumps(known, sort_keys=True).encode()
     return Pretrained(
@@ -94,7 +103,7 @@ def describe(base: str, config: Mapping[str, Any], weights: Path, licence: str, 
         revision=revision,
         weights=as_safetensors(weights) if there else weights,
         weights_digest=digest_bytes(shards.digest(weights).encode() if there else b"", described),
-        preprocess=_preprocess(base, cfg, args),
+        preprocess=preprocess,
         config=known,
     )
 
@@ -112,7 +121,7 @@ def _classes(cfg: Mapping[str, Any], weights: Path, stated: int) -> int:
 
 def _preprocess(base: str, cfg: Mapping[str, Any], args: Mapping[str, Any]) -> PicturePreprocess:
     """Return what timm's evaluation transform does (``timm.data.create_transform``)."""
-    channels, *sides = cfg.get("input_size") or (3, 224, 224)
+    channels, *sides = cfg["input_size"]
     mode, method = cfg.get("crop_mode") or "center", cfg.get("interpolation") or "bicubic"
     wrong = [f"takes pictures of {channels} channels"] if channels != 3 else []
     wrong += [f"is built for {args['in_chans']} channels"] if args.get("in_chans", 3) != 3 else []

@@ -91,14 +91,22 @@ def network(pretrained: Pretrained) -> PictureNetwork:
 
 def state(pretrained: Pretrained) -> dict[str, Array]:
     """Return the weights in float32 under today's names. Raises UserError where some are missing."""
-    prepare_torch()
-    with _quiet():
-        module, said = type(_built(pretrained)).from_pretrained(
-            None,
-            config=_config(pretrained),
-            state_dict=shards.load(pretrained.weights),
-            output_loading_info=True,
-        )
+    torch = prepare_torch()
+    with torch.device("meta"):  # its class alone: nothing is allocated or drawn
+        kind = type(_built(pretrained))
+    weights = shards.load(pretrained.weights)
+    try:
+        with _quiet():
+            module, said = kind.from_pretrained(
+                None, config=_config(pretrained), state_dict=weights, output_loading_info=True
+            )
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(
+            f"the weights of {pretrained.base} do not fit its config.json ({reason})",
+            f"those of a whole {pretrained.architecture}",
+            "check that both belong together",
+        ) from error
     _strip(module.float(), pretrained)
     found = module.state_dict()
     missing = sorted({*said["missing_keys"], *(one[0] for one in said["mismatched_keys"])} & set(found))

@@ -41,8 +41,7 @@ class HfSource(Source):
             revision = folder.name
         licence = transformers_folder.licence_of(folder)
         config = read_json(folder / "config.json", transformers_folder.SAVED)
-        if "pretrained_cfg" not in config and config.get("model_type") not in transformers_pictures.KINDS:
-            _refuse_other_pictures(base, folder, config.get("model_type"))
+        _refuse_other_pictures(base, folder, config)
         file = weights_in(folder) if weights else Path()
         if weights and not file.is_file():
             raise UserError(
@@ -95,10 +94,13 @@ def _is_picture(pretrained: Pretrained) -> bool:
     return isinstance(pretrained.preprocess, PicturePreprocess)
 
 
-def _refuse_other_pictures(base: str, folder: Path, kind: object) -> None:
+def _refuse_other_pictures(base: str, folder: Path, config: Mapping[str, Any]) -> None:
     """Raise UserError where a folder holds a picture model that cannot be cut into blocks."""
-    if (folder / "preprocessor_config.json").is_file() and not (folder / "tokenizer.json").is_file():
-        known = ", ".join(sorted(transformers_pictures.KINDS))
+    kind, known = config.get("model_type"), transformers_pictures.KINDS
+    pictures = (folder / "preprocessor_config.json").is_file() and not (folder / "tokenizer.json").is_file()
+    if pictures and kind not in known and "pretrained_cfg" not in config:
         raise UserError(
-            f"{base} is a model of type {kind!r}", f"a text encoder, or one of {known}", "choose one"
+            f"{base} is a model of type {kind!r}",
+            f"a text model, or one of {', '.join(sorted(known))}",
+            "choose one",
         )

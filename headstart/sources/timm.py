@@ -45,7 +45,7 @@ class TimmSource(Source):
             return _from_folder(base, folder, weights, "local")
         known = _known(base, name)
         if not weights:
-            return timm_config.describe(base, known, Path(), "not stated", "random")
+            return timm_config.describe(base, _unlicensed(known), Path(), "not stated", "random")
         cfg = known["pretrained_cfg"]
         cached = _hub.in_torch_cache(str(cfg.get("url")))  # where older versions of timm left it
         if cached is not None:
@@ -95,7 +95,13 @@ def _from_file(base: str, name: str, file: Path) -> Pretrained:
     known = _known(base, name)
     if not file.is_file():
         raise UserError(f"{file} is no file", "NAME@FILE with a weights file", "check the path")
-    return timm_config.describe(base, known, file, "not stated", file.name)
+    return timm_config.describe(base, _unlicensed(known), file, "not stated", file.name)
+
+
+def _unlicensed(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of a name without the licence of weights that are not used."""
+    cfg = {key: one for key, one in known["pretrained_cfg"].items() if key != "license"}
+    return {**known, "pretrained_cfg": cfg}
 
 
 def _known(base: str, name: str) -> dict[str, Any]:

@@ -41,9 +41,8 @@ class TorchvisionSource(Source):
         """Describe a model by its name, or NAME@FILE. Raises UserError where its weights are not here."""
         base, plain = f"torchvision:{name}", name.partition("@")[0]
         known = _known(plain)
-        file = _file(base, name, known, weights)
-        named = None if file is None else shapes(as_safetensors(file))
-        options = _options(known, named)
+        file, said = _file(base, name, known["versions"], weights)
+        options = _options(known, None if file is None else shapes(as_safetensors(file)))
         return Pretrained(
             base=base,
             architecture=f"torchvision/{plain}",
@@ -52,13 +51,13 @@ class TorchvisionSource(Source):
             weights=Path() if file is None else as_safetensors(file),
             weights_digest=digest_json([None if file is None else digest_file(file), options]),
             preprocess=PicturePreprocess(
-                size=known["size"],
-                crop=known["crop"],
-                interpolation=known["interpolation"],
+                size=said["size"],
+                crop=said["crop"],
+                interpolation=said["interpolation"],
                 order="RGB",
                 scale=1 / 255,
-                mean=per_channel(known["mean"]),
-                std=per_channel(known["std"]),
+                mean=per_channel(said["mean"]),
+                std=per_channel(said["std"]),
             ),
             config=options,
         )
@@ -91,23 +90,32 @@ class TorchvisionSource(Source):
         return {}
 
 
-def _file(base: str, name: str, known: Mapping[str, Any], weights: bool) -> Path | None:
-    """Return the named file, else the one in torch's cache; None where no weights are wanted."""
+def _file(
+    base: str, name: str, versions: Sequence[Mapping[str, Any]], weights: bool
+) -> tuple[Path | None, Mapping[str, Any]]:
+    """Return the named file, else the one in torch's cache, with how its pictures are prepared.
+
+    A file that is none of torchvision's own is taken to be made as its default weights were; None where no
+    weights are wanted.
+    """
     _, at, path = name.partition("@")
     if at:
-        if not Path(path).expanduser().is_file():
+        file = Path(path).expanduser()
+        if not file.is_file():
             raise UserError(f"{path!r} is no file", "NAME@FILE with a weights file", "check the path")
-        return Path(path).expanduser()
+        own = [one for one in versions if Path(one["address"]).name == file.name]
+        return file, (own or versions)[0]
     if not weights:
-        return None
-    found = [_hub.in_torch_cache(address) for address in known["addresses"]]
-    if not any(found):
-        raise UserError(
-            f"the weights of {base} are not in torch's cache",
-            f"{Path(known['addresses'][0]).name} there, or NAME@FILE",
-            "let torchvision download them where there is internet, or add --random-init",
-        )
-    return next(file for file in found if file is not None)
+        return None, versions[0]
+    for one in versions:
+        cached = _hub.in_torch_cache(one["address"])
+        if cached is not None:
+            return cached, one
+    raise UserError(
+        f"the weights of {base} are not in torch's cache",
+        f"{Path(versions[0]['address']).name} there, or NAME@FILE",
+        "let torchvision download them where there is internet, or add --random-init",
+    )
 
 
 def _options(known: Mapping[str, Any], named: Mapping[str, tuple[int, ...]] | None) -> dict[str, Any]:
@@ -143,20 +151,28 @@ def _known(name: str) -> dict[str, Any]:
             model = models.get_model(name, weights=None, **options)
         biases = [one.removesuffix(".bias") for one in model.state_dict() if one.endswith(".bias")]
         kinds = models.get_model_weights(name)
-        how = kinds.DEFAULT.transforms()
-        size = how.resize_size[0] if _segments(name) else how.crop_size[0]
         return {
             "segments": _segments(name),
             "classifier": [one for one in biases if not one.startswith("aux")][-1],
-            "addresses": [kinds.DEFAULT.url, *(one.url for one in kinds if one is not kinds.DEFAULT)],
-            "size": size,
-            "crop": 1.0 if _segments(name) else size / how.resize_size[0],
-            "interpolation": how.interpolation.value,
-            "mean": list(how.mean),
-            "std": list(how.std),
+            "versions": [_version(one) for one in (kinds.DEFAULT, *kinds)],
         }
 
     return remembered("torchvision", importlib.metadata.version("torchvision"), name, learn)
+
+
+def _version(one: Any) -> dict[str, Any]:
+    """Return where weights lie and how their pictures are prepared; what segments takes them whole."""
+    how = one.transforms()
+    resized = how.resize_size[0]
+    size = how.crop_size[0] if "crop_size" in vars(how) else resized
+    return {
+        "address": one.url,
+        "size": size,
+        "crop": size / resized,
+        "interpolation": how.interpolation.value,
+        "mean": list(how.mean),
+        "std": list(how.std),
+    }
 
 
 def _segments(name: str) -> bool:

@@ -199,12 +199,17 @@ ENCODERS: Mapping[str, Callable[[int, Any], Any]] = {
     "roberta": _plain(
         transformers.RobertaConfig, **{**_BERT, "max_position_embeddings": LONGEST + 2}, **_ENDS
     ),
+    "electra": _plain(transformers.ElectraConfig, **_BERT, embedding_size=16),
     "distilbert": _plain(
         transformers.DistilBertConfig, dim=32, n_layers=2, n_heads=4, hidden_dim=48,
         max_position_embeddings=LONGEST,
     ),
 }  # fmt: skip
-_OTHERS = {"gpt2": _endless, "llama": _byte_pairs, "opt": _endless, "roberta": _byte_pairs, "bert": _words}
+_OTHERS: Mapping[str, Callable[[Path], Any]] = {
+    **dict.fromkeys(("gpt2", "opt"), _endless),
+    **dict.fromkeys(("llama", "roberta"), _byte_pairs),
+    **dict.fromkeys(("bert", "electra", "distilbert"), _words),
+}
 
 
 def draw(module: Any, seed: int = 5) -> None:
@@ -218,7 +223,7 @@ def draw(module: Any, seed: int = 5) -> None:
 
 def save(kind: str, folder: Path, scratch: Path) -> None:
     """Save a model of a family with its tokenizer into a folder."""
-    tokenizer = {**TOKENIZERS, **_OTHERS, "distilbert": _words}[kind](scratch)
+    tokenizer = {**TOKENIZERS, **_OTHERS}[kind](scratch)
     words = len(tokenizer)
     if kind == "m2m_100":
         words += 100 + tokenizer.num_madeup_words  # its languages come behind the vocabulary, uncounted

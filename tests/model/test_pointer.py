@@ -23,8 +23,8 @@ def decoder(points: bool = True, seed: int = 0) -> Pointer:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         shape = Shape(
-            width=WIDTH, layers=2, heads=2, inner=24, longest=32, tokens=TOKENS, read=TOKENS, own=OWN,
-            pad=PAD, start=START, end=END, points=points,
+            width=WIDTH, layers=2, heads=2, inner=24, longest=32, tokens=TOKENS, read=TOKENS, embedded=WIDTH,
+            own=OWN, pad=PAD, start=START, end=END, points=points,
         )  # fmt: skip
         module = PointerDecoder(shape).eval()
         for parameter in module.parameters():  # far from the small ones it starts with

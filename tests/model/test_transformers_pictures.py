@@ -22,6 +22,7 @@ from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.data import picture
+from headstart.model import transformers_pictures
 from headstart.model.fastest import fastest
 from headstart.model.trunk import FrozenModel, find_model
 
@@ -131,6 +132,11 @@ ENCODERS: dict[str, tuple[Any, Any, Any]] = {
         t.CLIPVisionModel,
         partial(t.CLIPVisionConfig, **VIT),
         partial(t.CLIPImageProcessor, size=SHORTER, **CROP),
+    ),
+    "siglip_vision_model": (
+        t.SiglipVisionModel,
+        partial(t.SiglipVisionConfig, **VIT),
+        partial(t.SiglipImageProcessor, size=BOTH, resample=0),
     ),
 }
 SEGMENTERS: dict[str, tuple[Any, Any, Any]] = {
@@ -257,6 +263,16 @@ def test_the_summary_is_what_the_classifier_sees(kind: str, folder_of: Callable[
     torch.testing.assert_close(found, logits, rtol=1e-4, atol=1e-4)
 
 
+def classified(own: Any, last_NCHW: Any) -> Any:
+    """Return the logits that a segmentation model's own last layer gives for what it sees."""
+    if isinstance(own, t.DPTForSemanticSegmentation):
+        return own.head.head[5](own.head.head[4](last_NCHW))
+    logits_NKHW = own.decode_head.classifier(last_NCHW)
+    if isinstance(own, t.UperNetForSemanticSegmentation):
+        return torch.nn.functional.interpolate(logits_NKHW, (64, 64), mode="bilinear")
+    return logits_NKHW
+
+
 @pytest.mark.parametrize("kind", ["segformer", "upernet", "dpt"])
 def test_the_last_map_is_what_tells_classes(kind: str, folder_of: Callable[[str], Path]) -> None:
     """A frozen decoder below a linear head: the checkpoint's own head gives the checkpoint's logits."""
@@ -268,16 +284,9 @@ def test_the_last_map_is_what_tells_classes(kind: str, folder_of: Callable[[str]
     side = int(name.partition("x")[0])
     pixels_NHWC = our_pixels(model)
     flat_ND = named_parts(model, pixels_NHWC)[name]
-    classifier = {
-        "segformer": lambda x: own.decode_head.classifier(x),  # noqa: PLW0108 - the others have none
-        "upernet": lambda x: torch.nn.functional.interpolate(
-            own.decode_head.classifier(x), (64, 64), mode="bilinear"
-        ),
-        "dpt": lambda x: own.head.head[5](own.head.head[4](x)),
-    }[kind]
     normal = torch.from_numpy(pixels_NHWC).permute(0, 3, 1, 2).float() * module.gain + module.offset
     with torch.inference_mode():
-        found = classifier(flat_ND.reshape(1, -1, side, side))
+        found = classified(own, flat_ND.reshape(1, -1, side, side))
         torch.testing.assert_close(found, own(normal).logits, rtol=1e-4, atol=1e-4)
 
 
@@ -371,6 +380,61 @@ def test_weights_of_another_model_are_refused(folder_of: Callable[[str], Path], 
     (tmp_path / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 4}))
     with pytest.raises(UserError, match=r"lack encoder|lack layer"):
         frozen(tmp_path).columns()
+
+
+def test_weights_of_another_width_are_refused(folder_of: Callable[[str], Path], tmp_path: Path) -> None:
+    shutil.copytree(folder_of("resnet"), tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "hidden_sizes": [8, 16, 24, 40]}))
+    with pytest.raises(UserError, match=r"do not fit its config.json") as told:
+        frozen(tmp_path).columns()
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"size": {"height": 64, "width": 32}}, "takes pictures of 32 x 64 px"),
+        ({"image_mean": [0.5]}, "takes pictures of 1 channels"),
+        ({"resample": 9}, "cannot be made out"),
+        ({"size": "large"}, "cannot be made out"),
+        ({"image_std": [0.5, "a", 0.5]}, "cannot be made out"),
+    ],
+)
+def test_what_a_processor_may_not_say(
+    change: dict[str, Any], expected: str, folder_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    shutil.copytree(folder_of("vit"), tmp_path, dirs_exist_ok=True)
+    said = json.loads((tmp_path / "preprocessor_config.json").read_text())
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({**said, **change}))
+    with pytest.raises(UserError, match=expected):
+        frozen(tmp_path)
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "convnextv2": STAGES,
+    "regnet": {**STAGES, "embedding_size": 8, "groups_width": 8},
+    "bit": {**STAGES, "embedding_size": 8, "num_groups": 4},
+    "pvt_v2": {**STAGES, "num_attention_heads": [1, 2, 2, 2]},
+    "poolformer": STAGES,
+    "mobilenet_v2": {"depth_multiplier": 0.25},
+    "data2vec-vision": VIT,
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_kinds_give_maps_and_features(kind: str, tmp_path: Path) -> None:
+    t.AutoConfig.for_model(kind, **OTHERS[kind]).save_pretrained(tmp_path)
+    t.ViTImageProcessor(size=BOTH).save_pretrained(tmp_path)
+    for modality in ("picture", "picture-maps"):
+        model = find_model(f"hf:{tmp_path}", modality, SIZES, 0)
+        assert model.modality.layer_sets(model.columns())["last"]
+
+
+def test_every_kind_is_tested() -> None:
+    assert {kind.replace("-", "_") for kind in (*OTHERS, *KINDS)} == {
+        kind.replace("-", "_") for kind in transformers_pictures.KINDS
+    }
 
 
 def test_half_precision_is_read_as_float32(folder_of: Callable[[str], Path], tmp_path: Path) -> None:

@@ -183,3 +183,18 @@ def test_an_encoder_without_a_decoder_of_its_layers_is_told(
     base = f"hf:{family_folder('distilbert')}"
     with pytest.raises(UserError, match="no decoder of distilbert's layers"):
         headstart.fit(str(data), out=str(tmp_path / "run"), base=base, **asked)
+
+
+@pytest.mark.parametrize("kind", ["t5", "marian", "bert2bert", "electra", "distilbert", "gpt2", "opt"])
+def test_a_new_decoder_stands_above_any_model_that_reads(
+    family_folder: Folder, kind: str, data: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    fitted = headstart.fit(
+        str(data), out=str(run), base=f"hf:{family_folder(kind)}", task="summarization", head="writer",
+        decoder="new", epochs=1, batch_size=4, engine="torch", max_length=32, target_length=16,
+    )  # fmt: skip
+    assert fitted.objective["decoder"] == "new"
+    said = [one.prediction for one in headstart.predict(str(run), [str(data)])]
+    assert len(said) == 28
+    assert all(one is not None for one in said)

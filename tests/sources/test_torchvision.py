@@ -115,6 +115,23 @@ def test_torchs_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert find_model("torchvision:squeezenet1_1", "picture", SIZES, None).pretrained.revision == file.name
 
 
+def test_each_version_of_the_weights_has_its_own_preprocessing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.save(drawn("mobilenet_v2").state_dict(), tmp_path / "drawn.pth")
+    for version in models.MobileNet_V2_Weights:
+        file = folder / Path(version.url).name
+        (tmp_path / "drawn.pth").rename(file)
+        for name in ("mobilenet_v2", f"mobilenet_v2@{file}"):
+            found = find_model(f"torchvision:{name}", "picture", SIZES, None).pretrained.preprocess
+            assert isinstance(found, PicturePreprocess)
+            assert found.crop == 224 / version.transforms().resize_size[0]
+        file.rename(tmp_path / "drawn.pth")
+
+
 def test_random_weights_need_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert find_model(

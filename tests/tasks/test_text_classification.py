@@ -218,6 +218,19 @@ def test_texts_below_a_folder(fitted: Fitted, tmp_path: Path, caplog: pytest.Log
     assert "1 files that are no texts left out" in caplog.text
 
 
+def test_very_long_very_short_and_empty_texts(fitted: Fitted, tmp_path: Path) -> None:
+    words = " ".join(row["text"] for row in mails()).split()
+    texts = [" ".join(words[n % len(words)] for n in range(100_000)), "a", " "]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    long, short, empty = answers(fitted.run, tmp_path / "t.jsonl")
+    assert long.prediction in ("wanted", "spam")
+    assert short.prediction in ("wanted", "spam")
+    assert empty.error == "empty text"
+    (tmp_path / "start.txt").write_text(texts[0][:4_000])  # far more than is read of it
+    (start,) = answers(fitted.run, tmp_path / "start.txt")
+    assert start.scores == pytest.approx(long.scores, abs=1e-4)
+
+
 def test_files_and_latin_1(fitted: Fitted, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes("Größe und Straße".encode("latin-1"))
     (found,) = answers(fitted.run, tmp_path / "a")
