@@ -8,10 +8,10 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from headstart.specs import CacheSpec, EvaluateSpec, FitSpec, PredictSpec
+from headstart.specs import AuditSpec, CacheSpec, EvaluateSpec, FitSpec, PredictSpec
 
 if TYPE_CHECKING:
-    from headstart.core.records import Evaluation, Fitted, Prediction
+    from headstart.core.records import Audited, Evaluation, Fitted, Prediction
     from headstart.core.store import TableUsage
 
 P = ParamSpec("P")
@@ -32,6 +32,17 @@ def _taking(spec: Callable[P, S]) -> Callable[[Callable[[S], R]], Callable[P, R]
         return call
 
     return decorate
+
+
+@_taking(AuditSpec)
+def audit(spec: AuditSpec) -> "Audited":
+    """Check data for leaks, duplicates, wrong labels and broken files; nothing of them is changed.
+
+    Raises UserError where there is nothing to read, MachineError for what the machine refuses.
+    """
+    from headstart.verbs.audit import audit
+
+    return audit(spec)
 
 
 @_taking(FitSpec)

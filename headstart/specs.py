@@ -155,6 +155,24 @@ class FitSpec(Spec):
 
 
 @dataclass(frozen=True)
+class AuditSpec(Spec):
+    """Check data before anything is trained: leaks, duplicates, wrong labels, broken files."""
+
+    data: str = argument("labelled data in any layout that fit reads")
+    task: str | None = option("what is to be learnt (default: guessed where the data makes it certain)")
+    deep: bool = option("look for wrong labels as well, with a pretrained model's features", False)
+    base: str | None = option("the pretrained model for --deep, SOURCE:NAME (default: the task's own)")
+    against: str | None = option("a corpus to compare with: files or folders of what a model may have seen")
+    html: str | None = option("a page to write: duplicates and suspected labels, side by side")
+    fix: str | None = option("a table (.csv) to write for fit: what to keep, in a split without leaks")
+    seed: int = option(
+        "seeds the split that --fix draws where it has to, and the folds of --deep", 0, least=0
+    )
+    source_language: str | None = option("the language to translate from (default: as the data says)")
+    target_language: str | None = option("the language to translate into (default: as the data says)")
+
+
+@dataclass(frozen=True)
 class EvaluateSpec(Spec):
     """Score a finished run on labelled data, with intervals and baselines."""
 

@@ -7,13 +7,56 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from headstart.core.records import Dropped, Metric, Note, Prediction, to_json
-from headstart.specs import CacheSpec, EvaluateSpec, FitSpec, PredictSpec
+from headstart.core.records import Audited, Dropped, Finding, Metric, Note, Prediction, to_json
+from headstart.specs import AuditSpec, CacheSpec, EvaluateSpec, FitSpec, PredictSpec
 
 _FITTED = ("run", "task", "base", "strategy", "split", "metrics", "baselines", "dropped", "seconds")
 _WIDTH = 100
+
+
+def audit(spec: AuditSpec, as_json: bool) -> int:
+    """Run ``audit`` and show what was found, the gravest first."""
+    from headstart.verbs.audit import audit as run
+
+    audited = run(spec)
+    if as_json:
+        record = to_json(audited)
+        _print_json({name: value for name, value in record.items() if value != ""})
+        return 0
+    console = _console()
+    splits = ", ".join(f"{count:,} {name}" for name, count in audited.splits.items())
+    console.print(
+        f"{audited.data}: {audited.examples:,} examples ({splits or 'none could be listed'})", markup=False
+    )
+    console.print(_found(audited))
+    for name, path in (("Page", audited.page), ("For headstart fit", audited.manifest)):
+        if path:
+            console.print(f"{name}: [bold]{path}[/]", soft_wrap=True)
+    return 0
+
+
+def _found(audited: Audited) -> Table | str:
+    """Return findings that say and advise the same in one row each, with a file or two."""
+    alike: dict[tuple[str, str, str], list[Finding]] = {}
+    for one in audited.findings:
+        alike.setdefault((one.severity, one.kind, one.remedy), []).append(one)
+    if not alike:
+        return f"Nothing found by {len(audited.checks)} checks in {audited.seconds:.1f} s."
+    title = f"{len(audited.findings):,} findings of {len(audited.checks)} checks in {audited.seconds:.1f} s"
+    shown = Table(title=title, title_justify="left")
+    for name in ("severity", "kind", "times", "for instance", "what to do"):
+        shown.add_column(name, justify="right" if name == "times" else "left", overflow="fold")
+    for (severity, kind, remedy), findings in alike.items():
+        first = findings[0]
+        files = ", ".join(first.files[:2]) + (
+            f" and {len(first.files) - 2:,} more" if len(first.files) > 2 else ""
+        )
+        told = escape(f"{files}: {first.reason}" if files else first.reason)
+        shown.add_row(severity, kind, f"{len(findings):,}", told, escape(remedy))
+    return shown
 
 
 def fit(spec: FitSpec, as_json: bool) -> int:

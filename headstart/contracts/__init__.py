@@ -3,6 +3,16 @@
 Each of them is one file; ``core.plugins`` finds it by name; one conformance suite tests every one.
 """
 
+from headstart.contracts.auditing import (
+    AGAINST,
+    Check,
+    Cluster,
+    Contents,
+    Fingerprint,
+    Print,
+    Survey,
+    Suspect,
+)
 from headstart.contracts.data import (
     Array,
     Example,
@@ -56,15 +66,20 @@ from headstart.contracts.model import (
 )
 
 __all__ = [
+    "AGAINST",
     "Above",
     "Again",
     "Answer",
     "Array",
     "Baseline",
+    "Check",
+    "Cluster",
     "Column",
     "Compiled",
+    "Contents",
     "Engine",
     "Example",
+    "Fingerprint",
     "Floats",
     "Fold",
     "Frozen",
@@ -85,12 +100,15 @@ __all__ = [
     "Prepared",
     "Preprocess",
     "Pretrained",
+    "Print",
     "Reader",
     "Reading",
     "Rows",
     "Solve",
     "Solved",
     "Source",
+    "Survey",
+    "Suspect",
     "Tap",
     "Task",
     "TextPreprocess",

@@ -1,6 +1,6 @@
 """Plug-ins, found by name and imported only when asked for; nothing registers itself.
 
-A plug-in is one file in ``tasks``, ``sources``, ``engines`` or ``data/read`` that holds one final
+A plug-in is one file in ``tasks``, ``sources``, ``engines``, ``data/read`` ... that holds one final
 class with a ``name``; the file is called after that name, hyphens turned into underscores.
 """
 
@@ -21,6 +21,8 @@ PACKAGES = {
     "modality": "headstart.modalities",
     "learner": "headstart.learners",
     "layout": "headstart.data.read",
+    "fingerprint": "headstart.fingerprints",
+    "check": "headstart.checks",
 }
 
 

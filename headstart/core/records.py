@@ -143,6 +143,41 @@ class Fitted:
     data_digest: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """Something about data: its ``kind``, the files or rows that it concerns, the reason, what to do.
+
+    ``severity`` is ``error`` (figures would be wrong, or an input is of no use), ``warning`` (look at it) or
+    ``note`` (good to know).
+    """
+
+    kind: str
+    severity: str
+    files: tuple[str, ...]
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audited:
+    """What ``audit`` returns: examples in all and by split, findings, the gravest first, what it wrote.
+
+    ``checks`` are the kinds of findings that were looked for; ``page`` and ``manifest`` are paths, empty where
+    none was asked for.
+    """
+
+    data: str
+    task: str
+    layout: str
+    examples: int
+    splits: Mapping[str, int]
+    checks: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    seconds: float
+    page: str = ""
+    manifest: str = ""
+
+
 def to_json(value: Any) -> Any:
     """Turn records, mappings and sequences into plain JSON values, in field order."""
     if is_dataclass(value) and not isinstance(value, type):

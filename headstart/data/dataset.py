@@ -7,7 +7,8 @@ from pathlib import Path
 from headstart.contracts import Languages, Listing, PairReader, Reader
 from headstart.core import plugins
 from headstart.core.errors import UserError
-from headstart.data import listing, tables
+from headstart.data import listing, manifest, tables
+from headstart.data.manifest import Manifest
 from headstart.data.rows import SUFFIXES
 
 _FORM = "DATA/<class>/file, DATA/train/<class>/file, or a table with a label column"
@@ -21,6 +22,9 @@ def read(path: Path, layouts: Sequence[str], wanted: Languages = ("", "")) -> Li
     where there is only one class.
     """
     check_path(path)
+    if manifest.recognises(path):
+        chosen = manifest.read(path)
+        return manifest.apply(chosen, read(chosen.data, _named(chosen, path, layouts), wanted))
     name = layout_of(path, layouts) or _of_tables(path, layouts)
     if name is None:
         raise _unrecognised(path, layouts)
@@ -39,8 +43,26 @@ def read(path: Path, layouts: Sequence[str], wanted: Languages = ("", "")) -> Li
 
 
 def layout_of(path: Path, layouts: Sequence[str]) -> str | None:
-    """Return the first of the layouts that recognises the path, None where none does."""
+    """Return the first of the layouts that recognises the path, None where none does.
+
+    A manifest has the layout of the data that it names.
+    """
+    if manifest.recognises(path):
+        found = manifest.layout(path)
+        return found if found in layouts else None
     return next((name for name in layouts if plugins.load("layout", name).recognises(path)), None)
+
+
+def _named(chosen: Manifest, path: Path, layouts: Sequence[str]) -> tuple[str]:
+    """Return the one layout that a manifest's data are read with. Raises UserError where it cannot be."""
+    if chosen.layout not in layouts or manifest.recognises(chosen.data):
+        known = ", ".join(layouts)
+        raise UserError(
+            f"{path} names data in the layout {chosen.layout!r}",
+            f"one of {known}",
+            "name another task or table",
+        )
+    return (chosen.layout,)
 
 
 def _of_tables(path: Path, layouts: Sequence[str]) -> str | None:

@@ -170,7 +170,7 @@ def _groups(examples: Sequence[Example]) -> dict[str, list[Example]]:
 def _by_label(examples: Sequence[Example], seed: int) -> tuple[list[Example], ...]:
     """Divide examples of several labels, each label in proportion."""
     groups = _groups(examples)
-    ranked = [groups[name] for name in sorted(groups, key=lambda name: _rank(seed, name))]
+    ranked = [groups[name] for name in sorted(groups, key=lambda name: rank(seed, name))]
     names = [sorted({name for one in group for name in one.names()}) for group in ranked]
     dealt = deal(names, [1 - 2 * SHARE, SHARE, SHARE])
     parts = tuple(
@@ -196,7 +196,7 @@ def _by_class(examples: Sequence[Example], seed: int) -> tuple[list[Example], ..
         )
     train, val, test = list[Example](), list[Example](), list[Example]()
     for groups in grouped.values():
-        ranked = deque(groups[name] for name in sorted(groups, key=lambda name: _rank(seed, name)))
+        ranked = deque(groups[name] for name in sorted(groups, key=lambda name: rank(seed, name)))
         held = max(1, int(SHARE * sum(map(len, ranked)) + 0.5))
         for part, left in ((val, 2), (test, 1)):
             taken = 0
@@ -207,7 +207,7 @@ def _by_class(examples: Sequence[Example], seed: int) -> tuple[list[Example], ..
     return train, val, test
 
 
-def _rank(seed: int, key: str) -> bytes:
+def rank(seed: int, key: str) -> bytes:
     """Place an example by a hash: files that come or go later hardly move the others."""
     return hashlib.sha256(f"{seed}\0{key}".encode()).digest()
 

@@ -4,10 +4,14 @@ import importlib.metadata
 import logging
 import platform
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Array
+from headstart.core import plugins
+from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes
+from headstart.data import dataset
 from headstart.model.fastest import Choice
 from headstart.model.features import Features
 
@@ -84,3 +88,16 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def guess_task(path: Path) -> str:
+    """Return the one task whose layouts recognise the data. Raises UserError where that is not certain."""
+    dataset.check_path(path)
+    able = [
+        task for task in plugins.names("task") if dataset.layout_of(path, plugins.load("task", task).layouts)
+    ]
+    if len(able) > 1:
+        raise UserError(
+            f"{path} fits {' and '.join(able)}", "data that is certain to be of one task", "give --task"
+        )
+    return able[0] if able else plugins.names("task")[0]  # whose reader then says what is missing

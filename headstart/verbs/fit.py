@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.audit import repeats
+from headstart.auditing.repeats import repeats
+from headstart.auditing.survey import quick
 from headstart.contracts import Array, Example, Fold, Learner, Reading, Task, Trained, Training
 from headstart.core import plugins
 from headstart.core.errors import UserError
@@ -30,7 +31,7 @@ from headstart.model.trunk import FrozenModel, find, find_model
 from headstart.scoring import count_notes, evaluate
 from headstart.ship.report import write_report
 from headstart.specs import FitSpec, command
-from headstart.verbs.common import data_digest, engine_record, say_engine, split_record, versions
+from headstart.verbs.common import data_digest, engine_record, guess_task, say_engine, split_record, versions
 from headstart.verbs.places import checkpoint_folder, finished, forget_checkpoints, run_folder
 
 _CROSS_VALIDATION_EXAMPLES = 1000
@@ -61,7 +62,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
     with stages.timed("read"):
         if spec.engine is not None:
             plugins.load("engine", spec.engine)  # a wrong name is told before any work
-        named: Task = plugins.load("task", spec.task or _guess_task(Path(spec.data)))
+        named: Task = plugins.load("task", spec.task or guess_task(Path(spec.data)))
         data = _read(spec, named)
         task = named.of_kind(data.kind)
         model, learner = _model(spec, task)
@@ -100,25 +101,13 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
 def _read(spec: FitSpec, task: Task) -> Dataset:
     wanted = spec.source_language or "", spec.target_language or ""
     data = arrange(dataset.read(Path(spec.data), task.layouts, wanted), spec.seed)
+    data = replace(data, notes=(*data.notes, *quick(task, data)))
     for note in data.notes:
         log.info("%s (%d)", note.what, note.count)
     sizes = f"{len(data.train):,} to train, {len(data.val):,} to select, {len(data.test):,} to test"
     kinds = f" in {len(data.classes)} classes" if data.classes else ""
     log.info("%s: %s%s; %s", spec.data, sizes, kinds, data.made)
     return data
-
-
-def _guess_task(path: Path) -> str:
-    """Return the one task whose layouts recognise the data. Raises UserError where that is not certain."""
-    dataset.check_path(path)
-    able = [
-        task for task in plugins.names("task") if dataset.layout_of(path, plugins.load("task", task).layouts)
-    ]
-    if len(able) > 1:
-        raise UserError(
-            f"{path} fits {' and '.join(able)}", "data that is certain to be of one task", "give --task"
-        )
-    return able[0] if able else plugins.names("task")[0]  # whose reader then says what is missing
 
 
 def _model(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:

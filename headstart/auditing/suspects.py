@@ -1,0 +1,91 @@
+"""Labels that are probably wrong, by a head on frozen features that has not seen the example it judges."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+
+from headstart.contracts import AGAINST, Array, Example, Learner, Reading, Survey, Suspect
+from headstart.core import plugins
+from headstart.core.errors import UserError
+from headstart.core.store import Store
+from headstart.data.labels import places
+from headstart.data.split import folds_of
+from headstart.fitting import probe
+from headstart.fitting.probe import Problem, View
+from headstart.maths import confident, softmax
+from headstart.model.fastest import Choice
+from headstart.model.features import Features, extract
+from headstart.model.trunk import find_model
+
+_LEAST_OF_CLASS = 5
+
+
+def suspects(survey: Survey, base: str | None, seed: int, say: Callable[[Choice], None]) -> list[Suspect]:
+    """Judge each label by 5-fold cross-validation of the convex head on the last block's features.
+
+    The features stay in the store, where ``fit`` with the same model finds them. Raises UserError for a task
+    whose examples have no single label each.
+    """
+    own = _judged(survey)
+    task = survey.task
+    learner: Learner = plugins.load("learner", task.learners[0])
+    kinds = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
+    sizes = dict.fromkeys(("image_size", "max_length", "target_length", "tiles"))
+    model = find_model(base or task.default_base, kinds[0], sizes, None)
+    reading = Reading(task, learner.whole, model.pretrained)
+    features = extract(reading, list(own.values()), model, Store.default(), None, say)
+    with features.table:
+        place_of = {id(one): place for place, one in own.items()}
+        judged = [place_of[id(one)] for one in features.examples]
+        classes = sorted({one.label for one in features.examples})
+        columns = model.modality.layer_sets(features.columns)["last"]
+        probabilities_NK = _out_of_sample(features, classes, View.of_columns(features, columns), seed)
+        labels_N = places(features.examples, classes)
+    found = confident.suspected(probabilities_NK, labels_N)
+    return [
+        Suspect(
+            judged[place],
+            classes[likely],
+            float(probabilities_NK[place, labels_N[place]]),
+            float(probabilities_NK[place, likely]),
+        )
+        for place, likely in zip(*found, strict=True)
+    ]
+
+
+def _judged(survey: Survey) -> dict[int, Example]:
+    """Return the readable examples of classes that have enough. Raises UserError where none can be judged."""
+    unreadable = survey.contents.unreadable if survey.contents else {}
+    own = {
+        place: survey.examples[place]
+        for place, role in enumerate(survey.roles)
+        if role != AGAINST and place not in unreadable
+    }
+    if any(one.truth is not None or not one.label for one in own.values()):
+        raise UserError(
+            f"--deep for {survey.task.name} data whose examples have no single label each",
+            "one class an example",
+            "leave --deep out",
+        )
+    counts = Counter(one.label for one in own.values())
+    judged = {place: one for place, one in own.items() if counts[one.label] >= _LEAST_OF_CLASS}
+    if len({one.label for one in judged.values()}) < 2:
+        found = "--deep for data in which fewer than two classes have five examples"
+        raise UserError(found, "five or more of two classes", "leave --deep out, or add examples")
+    return judged
+
+
+def _out_of_sample(features: Features, classes: list[str], view: View, seed: int) -> Array:
+    """Return each example's probabilities [N, K] by a head that was solved on the other folds."""
+    problem = Problem(rows=features, targets=places(features.examples, classes), num_classes=len(classes))
+    folds = folds_of(features.examples, seed)
+    few = [probe.subsample(folds[0], seed)]
+    best = probe.select(problem, {"last": view}, few, probe.L2_GRID)[0]
+    factor, _ = probe.settle(problem, view, few, best.l2)
+    logits_NK = np.zeros((len(features.examples), len(classes)))
+    for fit, held_out in folds:
+        layer = probe.solve(problem, view, fit, best.l2).times(factor)
+        for part in view.pieces(held_out):
+            logits_NK[part] = layer.logits(view.read(part))
+    return softmax.probabilities(logits_NK)

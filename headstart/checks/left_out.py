@@ -1,0 +1,27 @@
+"""Files and rows that no example could be made of."""
+
+from collections.abc import Iterator
+from typing import final
+
+from headstart.contracts import Check, Survey
+from headstart.core.records import Finding
+
+_OTHER_KINDS = ("not a picture file", "not a text file")
+
+
+@final
+class LeftOut(Check):
+    """Lists what the reader left out, each with its reason."""
+
+    name = "left-out"
+    needs = "listing"
+
+    def findings(self, survey: Survey) -> Iterator[Finding]:
+        """Yield a warning for each; a note for a file of another kind, which was perhaps never meant."""
+        for one in survey.listing.dropped:
+            other = one.reason.startswith(_OTHER_KINDS) and "looks like" not in one.reason
+            severity = "note" if other else "warning"
+            remedy = "nothing, if it is no example" if other else "mend or remove it"
+            yield Finding(
+                kind=self.name, severity=severity, files=(one.file,), reason=one.reason, remedy=remedy
+            )

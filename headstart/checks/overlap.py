@@ -1,0 +1,38 @@
+"""Data that a model may have seen already: what another corpus holds too."""
+
+from collections.abc import Iterator
+from typing import final
+
+from headstart.contracts import AGAINST, Check, Survey
+from headstart.core.records import Finding
+
+
+@final
+class Overlap(Check):
+    """Finds examples that are in the corpus named by ``--against`` as well, the same or nearly."""
+
+    name = "overlap"
+    needs = "contents"
+
+    def findings(self, survey: Survey) -> Iterator[Finding]:
+        """Yield an error for held-out examples of the corpus, a note for others."""
+        contents = survey.contents
+        for what, clusters in (
+            ("the same content", contents.twins if contents else ()),
+            ("nearly the same content", contents.near if contents else ()),
+        ):
+            for cluster in clusters:
+                theirs = [place for place in cluster.places if survey.roles[place] == AGAINST]
+                ours = [place for place in cluster.places if survey.roles[place] != AGAINST]
+                if not theirs or not ours:
+                    continue
+                trains = set(survey.splits_of(ours)) <= {"train"}
+                yield Finding(
+                    kind=self.name,
+                    severity="note" if trains else "error",
+                    files=survey.keys([*ours, *theirs]),
+                    reason=f"{what} in {' and '.join(survey.splits_of(ours))} and in the corpus compared with",
+                    remedy="nothing: it is trained on"
+                    if trains
+                    else "hold out other examples: a model may know these",
+                )

@@ -1,0 +1,145 @@
+"""What an audit looks at, and what a check of it is.
+
+Shape letters: N examples, H hashes an example.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from headstart.contracts.data import Array, Example, Listing
+from headstart.contracts.learning import Task
+from headstart.core.records import Finding
+
+AGAINST = "against"
+"""The role of what is no data of the user's, but a corpus to compare them with."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Print:
+    """What is kept of one input: a few hundred bytes, however large it is.
+
+    ``digest`` is that of its bytes; ``normal`` one of its content without what does not matter (how it is
+    compressed, letter case, punctuation). Of inputs that are nearly alike some of ``hashes_H`` agree, and
+    ``sample`` tells how alike they are. ``size`` is how long it is in words, or its shorter side in pixels;
+    ``form`` names its format and shape. ``empty`` says that nothing is in it. ``named`` is 1 where of all
+    classes it names its own alone, -1 where it names others, else 0. ``notes`` say what is odd about it.
+    """
+
+    digest: bytes
+    normal: bytes
+    hashes_H: Array
+    sample: bytes
+    size: int
+    form: str
+    empty: str = ""
+    named: int = 0
+    notes: tuple[str, ...] = ()
+
+
+class Fingerprint(ABC):
+    """How inputs of one kind (``Task.takes``) are told from each other, without any model."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def of(self, task: Task, example: Example, classes: frozenset[str]) -> Print:
+        """Read an input. Raises BadExample with the reason."""
+
+    @abstractmethod
+    def side(self, text: str) -> Print:
+        """Return the print of a text beside the input, such as its translation."""
+
+    @abstractmethod
+    def candidates(self, hashes_NH: Array) -> Iterator[Array]:
+        """Yield pairs [m, 2] of places that may be nearly alike; in less than quadratic time."""
+
+    @abstractmethod
+    def alike(self, one: bytes, other: bytes) -> float:
+        """Return how alike two samples are, from 0 to 1; 0 where they are not nearly the same."""
+
+    @abstractmethod
+    def show(self, task: Task, examples: Sequence[Example]) -> Mapping[str, str]:
+        """Return inputs side by side: an ``image`` as a data URI, or a ``text``; empty if they are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Inputs that are alike, by their places; ``likeness`` is the least that joined any two of them."""
+
+    places: tuple[int, ...]
+    likeness: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What reading every input once has shown.
+
+    ``unreadable`` are places with reasons, ``noted`` places by what is odd there. ``twins`` are the same
+    bytes; ``near`` nearly the same input; ``sides`` the same text beside different inputs.
+    """
+
+    unreadable: Mapping[int, str]
+    noted: Mapping[str, Sequence[int]]
+    empty: Mapping[int, str]
+    sizes_N: Array
+    forms: Sequence[str]
+    named_N: Array
+    twins: Sequence[Cluster]
+    near: Sequence[Cluster]
+    sides: Sequence[Cluster] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A label that is probably wrong: whose, and what it is probably instead, with what probability."""
+
+    place: int
+    label: str
+    given: float
+    likely: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """All that checks look at: examples [N] with their roles, and what reading them has shown.
+
+    ``roles`` are splits, or ``AGAINST``. ``cells`` yields an example's place with the cells of its row by column,
+    where the data are tables; each call begins anew. ``contents`` is None where nothing was read, ``suspects`` where no model was asked.
+    """
+
+    task: Task
+    listing: Listing
+    examples: Sequence[Example]
+    roles: Sequence[str]
+    cells: Callable[[], Iterator[tuple[int, Mapping[str, str]]]]
+    contents: Contents | None = None
+    suspects: Sequence[Suspect] | None = None
+
+    def key(self, place: int) -> str:
+        """Return the name of an example."""
+        return self.examples[place].key
+
+    def keys(self, places: Sequence[int]) -> tuple[str, ...]:
+        """Return the names of examples."""
+        return tuple(self.examples[place].key for place in places)
+
+    def splits_of(self, places: Sequence[int]) -> tuple[str, ...]:
+        """Return the different splits that examples are in, in order."""
+        return tuple(dict.fromkeys(sorted(self.roles[place] for place in places)))
+
+
+class Check(ABC):
+    """One kind of trouble. ``needs`` is what it looks at: ``listing``, ``contents`` or ``model``.
+
+    One that is ``quick`` looks at nothing but names: ``fit`` runs it too, on its own split.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[str]
+    quick: ClassVar[bool] = False
+
+    @abstractmethod
+    def findings(self, survey: Survey) -> Iterator[Finding]:
+        """Yield what is found, nothing where all is well."""

@@ -1,0 +1,109 @@
+"""Pictures: how they look when they are small and grey."""
+
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast, final
+
+import numpy as np
+from PIL import Image
+
+from headstart.contracts import (
+    Array,
+    Example,
+    Fingerprint,
+    PicturePreprocess,
+    Pretrained,
+    Print,
+    Task,
+)
+from headstart.core.errors import BadExample
+from headstart.core.files import digest_bytes
+from headstart.data.signature import HEAD_BYTES, picture_format
+from headstart.maths import perceptual
+
+_DIGEST_BYTES = 16
+_FLAT_LEVELS = 2.0
+_SHOWN_PX, _GAP_PX = 160, 8
+_LUMA = np.array([0.299, 0.587, 0.114])
+_SQUARE = PicturePreprocess(
+    size=perceptual.SIDE,
+    crop=1.0,
+    interpolation="bilinear",
+    order="rgb",
+    scale=1.0,
+    mean=(0.0, 0.0, 0.0),
+    std=(1.0, 1.0, 1.0),
+    squash=True,
+)
+_SMALL = Pretrained(
+    base="", architecture="", licence="", revision="", weights=Path(), weights_digest="", preprocess=_SQUARE
+)
+_SHOWN = replace(_SMALL, preprocess=replace(_SQUARE, size=_SHOWN_PX))
+
+
+@final
+class PicturePrint(Fingerprint):
+    """Tells pictures from each other by their lowest frequencies."""
+
+    name = "picture"
+
+    def of(self, task: Task, example: Example, classes: frozenset[str]) -> Print:
+        """Decode a picture. Raises BadExample."""
+        content = task.content(example)
+        prepared = task.prepare(example, content, _SMALL)
+        pixels = prepared.inputs["pixels"]
+        grey = np.rint(pixels @ _LUMA).astype(np.uint8)
+        flat = float(pixels.astype(np.float64).std(axis=(0, 1)).max()) < _FLAT_LEVELS
+        width, height, kind = _shape(example, content)
+        return Print(
+            digest=_digest(content),
+            normal=_digest(pixels.tobytes()),
+            hashes_H=np.array([perceptual.grey_hash(grey)], dtype=np.uint64),
+            sample=b"" if flat else grey.tobytes(),
+            size=min(width, height),
+            form=f"{kind} of {width} x {height}",
+            empty="one colour throughout: nothing is in the picture" if flat else "",
+            notes=prepared.notes,
+        )
+
+    def side(self, text: str) -> Print:
+        """Refuse: pictures are listed with no text beside them."""
+        raise BadExample("a text beside a picture")
+
+    def candidates(self, hashes_NH: Array) -> Iterator[Array]:
+        """Yield pairs [m, 2] of pictures whose hashes differ in few bits."""
+        return perceptual.candidates(hashes_NH[:, 0])
+
+    def alike(self, one: bytes, other: bytes) -> float:
+        """Return how two small grey pictures correlate, 0 where they differ by more than light and noise."""
+        shape = (perceptual.SIDE, perceptual.SIDE)
+        return perceptual.likeness(
+            np.frombuffer(one, np.uint8).reshape(shape), np.frombuffer(other, np.uint8).reshape(shape)
+        )
+
+    def show(self, task: Task, examples: Sequence[Example]) -> Mapping[str, str]:
+        """Return the pictures in a row, as one."""
+        shown = [task.prepare(one, task.content(one), _SHOWN).inputs["pixels"] for one in examples]
+        sheet = Image.new("RGB", (len(shown) * (_SHOWN_PX + _GAP_PX) - _GAP_PX, _SHOWN_PX), "white")
+        for place, pixels in enumerate(shown):
+            sheet.paste(Image.fromarray(pixels), (place * (_SHOWN_PX + _GAP_PX), 0))
+        buffer = io.BytesIO()
+        sheet.save(buffer, "JPEG", quality=85)
+        return {"image": "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()}
+
+
+def _shape(example: Example, content: bytes) -> tuple[int, int, str]:
+    """Return width, height and format, without decoding once more."""
+    if example.pixels is not None:
+        height, width = example.pixels[example.row].shape[:2]
+        return width, height, "array"
+    kind = cast(str, picture_format(content[:HEAD_BYTES]))
+    with Image.open(io.BytesIO(content), formats=(kind,)) as image:
+        return *image.size, kind
+
+
+def _digest(content: bytes) -> bytes:
+    return bytes.fromhex(digest_bytes(content))[:_DIGEST_BYTES]

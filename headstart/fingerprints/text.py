@@ -1,0 +1,111 @@
+"""Texts: their words, and which word triples they hold."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import final
+
+from headstart.contracts import (
+    Array,
+    Example,
+    Fingerprint,
+    Pretrained,
+    Print,
+    Task,
+    TextPreprocess,
+)
+from headstart.core.files import digest_bytes
+from headstart.maths import minhash
+
+LEAST_ALIKE = 0.8
+_DIGEST_BYTES = 16
+_FEW_SHINGLES = 4
+_SHOWN_CHARACTERS = 600
+_ODD = {
+    "the replacement character U+FFFD stands where a letter was lost: the text was decoded wrongly": re.compile(
+        "\ufffd"
+    ),
+    "letters such as 'Ã©' or 'â€™': UTF-8 was read as another encoding": re.compile(
+        "[\u00c2\u00c3][\u0080-\u00bf]|\u00e2\u20ac[\u2122\u0153\u201c\u02dc\u009d]"
+    ),
+    "control characters in the text": re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]"),
+}
+_PRETRAINED = Pretrained(
+    base="",
+    architecture="",
+    licence="",
+    revision="",
+    weights=Path(),
+    weights_digest="",
+    preprocess=TextPreprocess(
+        modality="text", tokenizer="", tokenizer_digest="", max_length=0, longest=0, pooling=""
+    ),
+)
+
+
+@final
+class TextPrint(Fingerprint):
+    """Tells texts from each other by their words."""
+
+    name = "text"
+
+    def of(self, task: Task, example: Example, classes: frozenset[str]) -> Print:
+        """Read a text. Raises BadExample."""
+        return _print(_text(task, example), example.label, classes)
+
+    def side(self, text: str) -> Print:
+        """Return the print of a text beside the input."""
+        return _print(text, "", frozenset())
+
+    def candidates(self, hashes_NH: Array) -> Iterator[Array]:
+        """Yield pairs [m, 2] of texts that agree in a band of minima."""
+        return minhash.candidates(hashes_NH)
+
+    def alike(self, one: bytes, other: bytes) -> float:
+        """Return the share of word triples that two texts share, 0 below 80%."""
+        found = minhash.jaccard(one, other)
+        return found if found >= LEAST_ALIKE else 0.0
+
+    def show(self, task: Task, examples: Sequence[Example]) -> Mapping[str, str]:
+        """Return the texts' beginnings, each under its name."""
+        return {"text": "\n\n".join(f"{one.key}:\n{_beginning(_text(task, one))}" for one in examples)}
+
+
+def _text(task: Task, example: Example) -> str:
+    units = task.parts(example, True, _PRETRAINED).units
+    return task.content(units[0]).decode("utf-8", "surrogatepass")
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."
+
+
+def _print(text: str, label: str, classes: frozenset[str]) -> Print:
+    words = minhash.words(text)
+    shingles_S = minhash.shingles(words)
+    few = len(shingles_S) < _FEW_SHINGLES  # of so few, one word more or less is another text
+    normal = "\n".join(words) if words else text
+    return Print(
+        digest=_digest(text),
+        normal=_digest(normal),
+        hashes_H=minhash.signature(shingles_S),
+        sample=b"" if few else minhash.sketch(shingles_S),
+        size=len(words),
+        form=str(len(text)),
+        empty="" if words else "no word in it" if text.strip() else "empty text",
+        named=_named(words, label, classes),
+        notes=tuple(what for what, pattern in _ODD.items() if pattern.search(text)),
+    )
+
+
+def _named(words: Sequence[str], label: str, classes: frozenset[str]) -> int:
+    """Say whether a text names its own class alone (1), others (-1) or none (0)."""
+    if not label or not classes:
+        return 0
+    there = set(words)
+    found = {name for name in classes if there.issuperset(minhash.words(name))}
+    return 0 if not found else 1 if found == {label} else -1
+
+
+def _digest(text: str) -> bytes:
+    return bytes.fromhex(digest_bytes(text.encode("utf-8", "surrogatepass")))[:_DIGEST_BYTES]

@@ -1,0 +1,81 @@
+"""Pictures that look alike: a perceptual hash, its neighbours, and how alike two small grey pictures are.
+
+The hash is the signs of a picture's lowest frequencies (C. Zauner, "Implementation and benchmarking of perceptual
+image hash functions", 2010). Neighbours are found by multi-index hashing (M. Norouzi et al., CVPR 2012). Shape
+letters: N pictures, B bits.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+
+from headstart.contracts import Array
+from headstart.maths.buckets import pairs_of
+
+SIDE, BITS, RADIUS = 32, 64, 5
+"""Of 64 bits in three parts, at most 5 differ: then one part differs in one bit at most."""
+_LOW, _PARTS = 8, 3
+_CELL = 4
+_LEAST_CORRELATION, _MOST_CELL = 0.95, 16.0
+
+
+def grey_hash(grey: Array) -> int:
+    """Return the hash of a grey picture [32, 32]: a bit for each of the 8 x 8 lowest frequencies, the constant
+    one left out, that lies above their median.
+    """
+    basis = _cosines()
+    low = basis @ grey.astype(np.float64) @ basis.T
+    values = low.ravel()
+    bits = values > np.median(values[1:])
+    bits[0] = False
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def candidates(hashes_N: Array) -> Iterator[Array]:
+    """Yield pairs [m, 2] of pictures whose hashes, uint64 [N], differ in at most 5 bits.
+
+    The parts are bits dealt in turn, so that a plain border makes no part the same for all.
+    """
+    for part in range(_PARTS):
+        places = range(part, BITS, _PARTS)
+        mask = np.uint64(sum(1 << place for place in places))
+        keys_N = hashes_N & mask
+        for probe in (0, *(1 << place for place in places)):
+            probes_N = None if not probe else keys_N ^ np.uint64(probe)
+            for pairs in pairs_of(keys_N, probes_N):
+                different = np.bitwise_count(hashes_N[pairs[:, 0]] ^ hashes_N[pairs[:, 1]])
+                yield pairs[different <= RADIUS]
+
+
+def likeness(one: Array, other: Array) -> float:
+    """Return the correlation of two grey pictures [32, 32], 0 where they differ by more than light and noise.
+
+    Both are blurred, and made equally light and strong in contrast. What is left may nowhere, in no cell of
+    4 x 4 pixels, be more than a quarter of a standard deviation. Measured on 655 emoji, of which no two are
+    the same: saved as JPEG, halved, doubled, lightened or noisy, 98% and more of them stay below 10 of its 64
+    parts, where the nearest two different ones have 40.
+    """
+    x, y = _blurred(one), _blurred(other)
+    x, y = x - x.mean(), y - y.mean()
+    spread_x, spread_y = np.sqrt((x * x).mean()), np.sqrt((y * y).mean())
+    if not spread_x or not spread_y:
+        return 0.0
+    found = float((x * y).mean() / (spread_x * spread_y))
+    rest = np.abs(x / spread_x - y / spread_y) * 64
+    cells = rest.reshape(SIDE // _CELL, _CELL, SIDE // _CELL, _CELL).mean(axis=(1, 3))
+    return found if found >= _LEAST_CORRELATION and cells.max() <= _MOST_CELL else 0.0
+
+
+def _blurred(grey: Array) -> Array:
+    """Return means over 3 x 3 pixels, the border repeated, float64 [32, 32]."""
+    x = np.pad(grey.astype(np.float64), 1, mode="edge")
+    x = (x[:-2] + x[1:-1] + x[2:]) / 3
+    return np.asarray((x[:, :-2] + x[:, 1:-1] + x[:, 2:]) / 3)
+
+
+@lru_cache(maxsize=1)
+def _cosines() -> Array:
+    """Return the first 8 rows of the cosine transform of 32 values (DCT-II)."""
+    waves, places = np.arange(_LOW)[:, None], np.arange(SIDE)[None, :]
+    return np.asarray(np.cos(np.pi * waves * (2 * places + 1) / (2 * SIDE)))
