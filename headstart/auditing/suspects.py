@@ -1,7 +1,7 @@
 """Labels that are probably wrong, by a head on frozen features that has not seen the example it judges."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -22,7 +22,7 @@ _LEAST_OF_CLASS = 5
 
 
 def suspects(survey: Survey, base: str | None, seed: int, say: Callable[[Choice], None]) -> list[Suspect]:
-    """Judge each label by 5-fold cross-validation of the convex head on the last block's features.
+    """Judge each label by 5-fold cross-validation of the convex head, as ``fit`` solves it.
 
     The features stay in the store, where ``fit`` with the same model finds them. Raises UserError for a task
     whose examples have no single label each.
@@ -39,8 +39,9 @@ def suspects(survey: Survey, base: str | None, seed: int, say: Callable[[Choice]
         place_of = {id(one): place for place, one in own.items()}
         judged = [place_of[id(one)] for one in features.examples]
         classes = sorted({one.label for one in features.examples})
-        columns = model.modality.layer_sets(features.columns)["last"]
-        probabilities_NK = _out_of_sample(features, classes, View.of_columns(features, columns), seed)
+        sets = model.modality.layer_sets(features.columns)
+        views = {name: View.of_columns(features, columns) for name, columns in sets.items() if columns}
+        probabilities_NK = _out_of_sample(features, classes, views, seed)
         labels_N = places(features.examples, classes)
     found = confident.suspected(probabilities_NK, labels_N)
     return [
@@ -76,12 +77,13 @@ def _judged(survey: Survey) -> dict[int, Example]:
     return judged
 
 
-def _out_of_sample(features: Features, classes: list[str], view: View, seed: int) -> Array:
+def _out_of_sample(features: Features, classes: list[str], views: Mapping[str, View], seed: int) -> Array:
     """Return each example's probabilities [N, K] by a head that was solved on the other folds."""
     problem = Problem(rows=features, targets=places(features.examples, classes), num_classes=len(classes))
     folds = folds_of(features.examples, seed)
     few = [probe.subsample(folds[0], seed)]
-    best = probe.select(problem, {"last": view}, few, probe.L2_GRID)[0]
+    best = probe.select(problem, views, few, probe.L2_GRID)[0]
+    view = views[best.layers]
     factor, _ = probe.settle(problem, view, few, best.l2)
     logits_NK = np.zeros((len(features.examples), len(classes)))
     for fit, held_out in folds:

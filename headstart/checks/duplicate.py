@@ -17,18 +17,18 @@ class Duplicates(Check):
     needs = "contents"
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
-        """Yield each set of copies, and each whose answers differ as a ``label-conflict`` as well."""
+        """Yield each set of copies; as a ``label-conflict`` where their answers differ."""
         for cluster in survey.contents.twins if survey.contents else ():
             places = own(cluster, survey)
             if len(places) < 2:
                 continue
             answers = list(dict.fromkeys(_answer(survey, place) for place in places))
+            severity, reason, remedy = weigh(survey, places, "the same content")
             if len(answers) > 1:
                 yield _conflict(survey, places, answers)
-            severity, reason, remedy = weigh(survey, places, "the same content")
-            yield Finding(
-                kind=self.name, severity=severity, files=survey.keys(places), reason=reason, remedy=remedy
-            )
+            if len(answers) == 1 or severity == "error":
+                files = survey.keys(places)
+                yield Finding(kind=self.name, severity=severity, files=files, reason=reason, remedy=remedy)
 
 
 def _answer(survey: Survey, place: int) -> bytes:

@@ -6,6 +6,8 @@ from typing import final
 from headstart.contracts import Check, Survey
 from headstart.core.records import Finding
 
+_RULED_OUT, _ALL_BUT_SURE = 0.05, 0.9
+
 
 @final
 class LabelError(Check):
@@ -15,11 +17,12 @@ class LabelError(Check):
     needs = "model"
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
-        """Yield a warning for each suspected label, the surest first."""
+        """Yield a warning for each label that is all but ruled out, a note for others, the surest first."""
         for one in survey.suspects or ():
+            sure = one.given <= _RULED_OUT and one.likely >= _ALL_BUT_SURE
             yield Finding(
                 kind=self.name,
-                severity="warning",
+                severity="warning" if sure else "note",
                 files=(survey.key(one.place),),
                 reason=f"labelled {survey.examples[one.place].label!r} ({one.given:.0%}), probably {one.label!r} "
                 f"({one.likely:.0%})",

@@ -16,7 +16,7 @@ class Language(Check):
     needs = "contents"
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
-        """Yield texts that look like the other side's language, and sides that are the same text."""
+        """Yield texts that look like the other side's language, and those that were not translated."""
         languages = survey.listing.languages
         pairs = [
             place
@@ -31,8 +31,11 @@ class Language(Check):
         wrong: dict[str, list[int]] = {}
         for place in pairs:
             one, other = examples[place].text or "", examples[place].target or ""
-            foreign = odds(one, targets, sources) > 0, odds(other, sources, targets) > 0
-            if foreign == (True, True):
+            own = _without(one, other), _without(other, one)
+            foreign = odds(own[0], targets, sources) > 0, odds(own[1], sources, targets) > 0
+            if one == other and odds(other, sources, targets) > 0:
+                reason = f"the target is the source again, in {languages[0]}"
+            elif foreign == (True, True):
                 reason = f"source and target are swapped: the source looks like {languages[1]}"
             elif foreign[0]:
                 reason = f"the source looks like {languages[1]}, not {languages[0]}"
@@ -49,3 +52,9 @@ class Language(Check):
                 reason=reason,
                 remedy="swap, translate or remove it",
             )
+
+
+def _without(text: str, other: str) -> str:
+    """Return a text without the words that stand on the other side too: names, code and markup are no language."""
+    both = set(other.split())
+    return " ".join(word for word in text.split() if word not in both)

@@ -5,8 +5,9 @@ from typing import final
 
 from headstart.contracts import Check, Survey
 from headstart.core.records import Finding
+from headstart.data.manifest import LEFT_OUT
 
-_OTHER_KINDS = ("not a picture file", "not a text file")
+_OTHER_KINDS = ("not a picture file", "not a text file", LEFT_OUT)
 
 
 @final
@@ -17,7 +18,7 @@ class LeftOut(Check):
     needs = "listing"
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
-        """Yield a warning for each; a note for a file of another kind, which was perhaps never meant."""
+        """Yield a warning for each; a note for a file of another kind, and for what was left out on purpose."""
         for one in survey.listing.dropped:
             other = one.reason.startswith(_OTHER_KINDS) and "looks like" not in one.reason
             severity = "note" if other else "warning"

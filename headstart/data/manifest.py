@@ -20,6 +20,7 @@ from headstart.data.rows import cell_text, read_rows
 
 COLUMNS = ("data", "layout", "example", "split", "reason")
 SUFFIX = ".csv"
+LEFT_OUT = "left out by the manifest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,8 @@ def apply(manifest: Manifest, listing: Listing) -> Listing:
             row = manifest.rows.get(one.key)
             unknown.discard(one.key)
             if row is None or not row.split:
-                reason = "not in the manifest" if row is None else row.reason or "left out by the manifest"
-                left_out.append(Dropped(file=one.key, reason=reason))
+                reason = "not named" if row is None else row.reason or "without a split"
+                left_out.append(Dropped(file=one.key, reason=f"{LEFT_OUT}: {reason}"))
             else:
                 splits[row.split].append(one)
     kept = {name: sorted(some, key=lambda one: one.key) for name, some in splits.items() if some}

@@ -19,7 +19,7 @@ from headstart.maths import minhash
 
 LEAST_ALIKE = 0.8
 _DIGEST_BYTES = 16
-_FEW_SHINGLES = 4
+_FEW_SHINGLES = 3
 _SHOWN_CHARACTERS = 600
 _ODD = {
     "the replacement character U+FFFD stands where a letter was lost: the text was decoded wrongly": re.compile(
@@ -83,8 +83,8 @@ def _beginning(text: str) -> str:
 def _print(text: str, label: str, classes: frozenset[str]) -> Print:
     words = minhash.words(text)
     shingles_S = minhash.shingles(words)
-    few = len(shingles_S) < _FEW_SHINGLES  # of so few, one word more or less is another text
-    normal = "\n".join(words) if words else text
+    few = len(shingles_S) < _FEW_SHINGLES  # of so few, a word or a mark more or less is another text
+    normal = text if few else "\n".join(words)
     return Print(
         digest=_digest(text),
         normal=_digest(normal),

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
-
 from headstart.contracts import Fingerprint, Survey
 from headstart.core import plugins
 from headstart.core.errors import BadExample
 from headstart.core.files import write_bytes
 from headstart.core.records import Audited, Exhibit, Finding, Gallery, Section, Table, to_json
+from headstart.data.listing import UNSPLIT
+from headstart.ship.report import environment
 
 _MOST_SHOWN, _MOST_ROWS, _SIDE_BY_SIDE = 24, 200, 3
 _SHOWN_KINDS = (
@@ -30,14 +30,12 @@ _TITLES = {"error": "Errors", "warning": "Warnings", "note": "Notes"}
 
 def write_page(path: Path, audited: Audited, survey: Survey) -> None:
     """Write the page. Raises MachineError where the machine refuses."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    html = environment.get_template("audit.html").render(
+    html = environment().get_template("audit.html").render(
         audited=audited,
         name=Path(audited.data).name or audited.data,
         headline=_headline(audited),
-        splits=", ".join(f"{count:,} in {name}" for name, count in audited.splits.items()),
+        splits="not split yet" if set(audited.splits) == {UNSPLIT} else
+        ", ".join(f"{count:,} in {name}" for name, count in audited.splits.items()),
         sections_shown=[to_json(one) for one in _sections(audited.findings, survey)],
     )
     write_bytes(path, html.encode(errors="backslashreplace"))

@@ -33,13 +33,19 @@ def write_report(run: Path) -> Path:
 
 def render(fitted: Json, evaluation: Json) -> str:
     """Return the page for ``Fitted`` and ``Evaluation`` as JSON; all text in them is escaped."""
-    environment = Environment(
+    template = environment().get_template("report.html")
+    return template.render(**_summary(fitted, evaluation), **_details(fitted, evaluation))
+
+
+def environment() -> Environment:
+    """Return what fills in the templates beside this file: all text is escaped, figures are as people write them."""
+    found = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    found.filters |= {
         "figure": words.figure,
         "number": words.number,
         "plain": words.plain,
@@ -50,8 +56,7 @@ def render(fitted: Json, evaluation: Json) -> str:
         "metric": words.metric,
         "baseline": words.baseline,
     }
-    template = environment.get_template("report.html")
-    return template.render(**_summary(fitted, evaluation), **_details(fitted, evaluation))
+    return found
 
 
 def _summary(fitted: Json, evaluation: Json) -> dict[str, Any]:
