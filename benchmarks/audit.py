@@ -24,7 +24,7 @@ CLASSES = 4
 WORDS, VOCABULARY = 60, 20_000
 SIDE, CELLS = 64, 8
 MOST_GROWTH, MOST_SLOWER, LEAST_FOUND = 1_500, 1.5, 0.95
-"""Bytes an example that memory may grow by, times that an example may take of what it took, share to be found."""
+"""Bytes by which memory may grow an example, times as long an example may take, share to be found."""
 
 
 def texts(folder: Path, count: int) -> None:
@@ -67,7 +67,12 @@ def measured(make: Callable[[Path, int], None], count: int) -> dict[str, float]:
     found = sum(one["kind"] == "near-duplicate" for one in record["findings"])
     if record["examples"] != count:
         raise BenchmarkError(f"{record['examples']} of {count} examples were listed")
-    return {"examples": count, "seconds": round(done.seconds, 1), "peak_mib": round(done.peak_mib), "found": found}
+    return {
+        "examples": count,
+        "seconds": round(done.seconds, 1),
+        "peak_mib": round(done.peak_mib),
+        "found": found,
+    }
 
 
 def main() -> int:
@@ -88,7 +93,13 @@ def main() -> int:
         record[what] = {"runs": results, "bytes_an_example": round(growth), "passed": ok}
         for one in results:
             rows.append(
-                (what, f"{one['examples']:,}", f"{one['seconds']:.1f}", f"{one['peak_mib']:,}", f"{one['found']:,}")
+                (
+                    what,
+                    f"{one['examples']:,}",
+                    f"{one['seconds']:.1f}",
+                    f"{one['peak_mib']:,}",
+                    f"{one['found']:,}",
+                )
             )
     print_table(("data", "examples", "seconds", "peak MiB", "near duplicates"), rows)
     print("PASS" if passed else "FAIL")

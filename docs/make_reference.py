@@ -30,6 +30,19 @@ PACKAGE = Path(headstart.__file__).parent
 
 METRIC = "metrics by name, each `{value, low, high, n}`: the figure, its 95% interval, of how many examples"
 KEYS = {
+    "audit": {
+        "data": "the data, as named",
+        "task": "what is to be learnt from them",
+        "layout": "the layout they were read with; empty where they could not be listed",
+        "examples": "how many examples there are",
+        "splits": "how many in each split (`all`: the data have none)",
+        "checks": "the checks that were made",
+        "findings": "what was found, the gravest first: `{kind, severity, files, reason, remedy}`; `severity` is "
+        "`error` (figures would be wrong, or an input is of no use), `warning` (look at it) or `note`",
+        "seconds": "seconds in all",
+        "page": "the page that `--html` wrote; only there where it did",
+        "manifest": "the table that `--fix` wrote; only there where it did",
+    },
     "fit": {
         "run": "the run folder",
         "task": "what was learnt",
@@ -87,6 +100,7 @@ def render() -> str:
         *(part for verb, spec in cli.VERBS.items() for part in _verb(verb, spec)),
         *_exit_codes(),
         *_layouts(),
+        *_checks(),
         *_sources(),
         *_packs(),
         *_engines(),
@@ -165,7 +179,7 @@ def _invented(verb: str) -> Iterable[Any]:
         return [[good, bad]]
     if verb == "cache":
         return [[TableUsage(key="0", about={}, bytes=0, rows=0, last_used=0.0)]]
-    made = {"fit": records.Fitted, "evaluate": records.Evaluation}[verb]
+    made = {"audit": records.Audited, "fit": records.Fitted, "evaluate": records.Evaluation}[verb]
     kinds = inspect.get_annotations(made)
     values = {name: _empty(str(kind)) for name, kind in kinds.items()}
     return [made(**values | ({"seconds": {"total": 0.0}} if verb == "fit" else {}))]
@@ -208,6 +222,12 @@ def _layouts() -> Iterator[str]:
         yield f"`{name}`: {_first(type(task).__doc__)} It reads, the first that fits:"
         rows = [(f"`{layout}`", _module_text("layout", layout)) for layout in task.layouts]
         yield _table(("layout", "what it is"), rows)
+
+
+def _checks() -> Iterator[str]:
+    yield "## Checks that `audit` makes"
+    rows = [(f"`{name}`", _module_text("check", name)) for name in plugins.names("check")]
+    yield _table(("check", "what it looks for"), rows)
 
 
 def _sources() -> Iterator[str]:

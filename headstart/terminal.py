@@ -24,7 +24,8 @@ def audit(spec: AuditSpec, as_json: bool) -> int:
     audited = run(spec)
     if as_json:
         record = to_json(audited)
-        _print_json({name: value for name, value in record.items() if value != ""})
+        absent = {name for name in ("page", "manifest") if not record[name]}
+        _print_json({name: value for name, value in record.items() if name not in absent})
         return 0
     console = _console()
     splits = ", ".join(f"{count:,} {name}" for name, count in audited.splits.items())

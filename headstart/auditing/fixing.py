@@ -1,5 +1,6 @@
 """From findings to a manifest: what to leave out, and a split that keeps together what belongs together."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -19,9 +20,10 @@ _HELD_FIRST = {"test": 0, "val": 1, "train": 2, UNSPLIT: 2}
 def fixed(survey: Survey, seed: int) -> list[tuple[str, Row]]:
     """Return what is to be done with each example, in their order.
 
-    Left out are those that cannot be read or hold nothing, contradictions, and all copies but one. Given splits
-    stay, less what training shares with held-out data, unless groups straddle them: then, as for data without
-    splits, 70/15/15 are drawn, groups and near duplicates kept together, classes in proportion.
+    Left out are those that cannot be read or hold nothing, contradictions, and all copies but one. Given
+    splits stay, less what training shares with held-out data, unless groups straddle them: then, as for data
+    without splits, 70/15/15 are drawn, groups and near duplicates kept together, classes in proportion.
+    Raises UserError where there is too little to divide.
     """
     contents = survey.contents
     if contents is None:
@@ -96,7 +98,7 @@ def _drawn(
             joined.join(item, by_group.setdefault(group, item), 1.0)
     for places in together:
         items = [at[place] for place in places if place in at]
-        for one, other in zip(items, items[1:], strict=False):
+        for one, other in itertools.pairwise(items):
             joined.join(one, other, 1.0)
     sets: dict[int, list[int]] = defaultdict(list)
     for item, place in enumerate(kept):
@@ -114,7 +116,7 @@ def _drawn(
 
 
 def _dealt(names: Sequence[Sequence[str]]) -> list[int]:
-    """Return the part of each set; a class that training would lack, it gets back from where most of it is."""
+    """Return the part of each set; what training would lack, it gets back from where most of it is."""
     dealt = deal(names, [1 - 2 * SHARE, SHARE, SHARE])
     for name in sorted({name for some in names for name in some}):
         holders = [place for place, some in enumerate(names) if name in some]

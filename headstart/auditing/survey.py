@@ -11,7 +11,7 @@ from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.records import Finding, Note
 from headstart.data import columns, listing, tables
-from headstart.data.rows import read_rows
+from headstart.data.rows import SUFFIXES, read_rows
 from headstart.data.split import Dataset
 
 SEVERITIES = ("error", "warning", "note")
@@ -61,7 +61,7 @@ def unlisted(error: UserError) -> Finding:
 
 
 def quick(task: Task, data: Dataset) -> tuple[Note, ...]:
-    """Return what a listing alone tells, without reading anything, as notes: for ``fit``, in its own split."""
+    """Return what names alone tell, without reading anything, as notes: for ``fit``, in its own split."""
     splits = {role: getattr(data, role) for role in ("train", "val", "test")}
     listed = [(one, role) for role, examples in splits.items() for one in examples]
     bare = Survey(
@@ -112,4 +112,4 @@ def _files(path: Path) -> list[Path]:
         found = list(chain.from_iterable(tables.pieces(path).values()))
     except UserError:
         return []
-    return [file for file in found if file.suffix.lower() in tables.SUFFIXES]
+    return [file for file in found if file.suffix.lower() in SUFFIXES]

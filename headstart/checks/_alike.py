@@ -26,5 +26,5 @@ def weigh(survey: Survey, places: Sequence[int], what: str) -> tuple[str, str, s
 
 def labelled(survey: Survey, places: Sequence[int]) -> str:
     """Return the different labels of some examples as a sentence has them; empty where there is one."""
-    names = list(dict.fromkeys(", ".join(survey.examples[place].names()) for place in places))
+    names = sorted({", ".join(survey.examples[place].names()) for place in places})
     return " and ".join(repr(name) for name in names[:5]) if len(names) > 1 else ""

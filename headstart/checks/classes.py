@@ -34,33 +34,34 @@ class Classes(Check):
         learnt = counts.get("train", counts.get("all", together))
         for role, count in counts.items():
             if role in ("val", "test") and "train" in counts:
-                for name in sorted(set(learnt) - set(count)):
-                    yield self._told("warning", f"class {name!r} of train is missing from {role}: nothing tells "
-                                     "how well it is learnt", f"move examples of it to {role}")  # fmt: skip
-                for name in sorted(set(count) - set(learnt)):
-                    yield self._told("error", f"class {name!r} of {role} is missing from train: it cannot be learnt",
-                                     "add examples of it to train")  # fmt: skip
-                yield from self._shift(role, count, learnt)
+                yield from self._between(role, count, learnt)
         for name, number in sorted(learnt.items()):
             if number < _FEW:
-                yield self._told("warning", f"class {name!r} has only {number} to learn from",
-                                 "add examples, or remove the class")  # fmt: skip
-        most, least = max(learnt.values()), min(learnt.values())
+                reason = f"class {name!r} has only {number} to learn from"
+                yield self._told("warning", reason, "add examples, or remove the class")
+        names = max(learnt, key=learnt.__getitem__), min(learnt, key=learnt.__getitem__)
+        most, least = (learnt[name] for name in names)
         if most >= _LOPSIDED * least:
-            names = max(learnt, key=learnt.__getitem__), min(learnt, key=learnt.__getitem__)
             severity = "warning" if most >= _VERY_LOPSIDED * least else "note"
-            yield self._told(severity, f"{most:,} of {names[0]!r} and {least:,} of {names[1]!r}: accuracy hides the rare "
-                             "class", "look at recall class by class and at macro F1")  # fmt: skip
+            reason = f"{most:,} of {names[0]!r} and {least:,} of {names[1]!r}: accuracy hides the rare class"
+            yield self._told(severity, reason, "look at recall class by class and at macro F1")
 
-    def _shift(self, role: str, count: Counter[str], learnt: Counter[str]) -> Iterator[Finding]:
-        """Compare two splits' shares of classes: half the sum of absolute differences (total variation)."""
-        if count.total() < _SHIFTED_EXAMPLES:
-            return
+    def _between(self, role: str, count: Counter[str], learnt: Counter[str]) -> Iterator[Finding]:
+        """Compare a held-out split with what is trained on.
+
+        Shares differ by half the sum of their absolute differences (total variation).
+        """
+        for name in sorted(set(learnt) - set(count)):
+            reason = f"class {name!r} of train is missing from {role}: nothing tells how well it is learnt"
+            yield self._told("warning", reason, f"move examples of it to {role}")
+        for name in sorted(set(count) - set(learnt)):
+            reason = f"class {name!r} of {role} is missing from train: it cannot be learnt"
+            yield self._told("error", reason, "add examples of it to train")
         shares = [{name: one[name] / one.total() for name in learnt | count} for one in (learnt, count)]
         distance = sum(abs(shares[0][name] - shares[1][name]) for name in shares[0]) / 2
-        if distance > _SHIFTED:
-            yield self._told("warning", f"the classes' shares in {role} are unlike those in train (they differ by "
-                             f"{distance:.0%} in all)", "check how the split was made")  # fmt: skip
+        if count.total() >= _SHIFTED_EXAMPLES and distance > _SHIFTED:
+            reason = f"the classes' shares in {role} are unlike those in train: {distance:.0%} differ"
+            yield self._told("warning", reason, "check how the split was made")
 
     def _told(self, severity: str, reason: str, remedy: str) -> Finding:
         return Finding(kind=self.name, severity=severity, files=(), reason=reason, remedy=remedy)

@@ -20,8 +20,8 @@ COLUMNS = frozenset(
     }
 )
 _PART = re.compile(
-    r"(?P<group>.*\w)[-_ .](frame|frm|slice|page|crop|patch|tile|view|aug|augmented|part|seg|segment|shot|copy"
-    r"|sentence|chunk|para|turn)[-_ .]?\d+",
+    r"(?P<group>.*\w)[-_ .](frame|frm|slice|page|crop|patch|tile|view|aug|augmented|part|seg|segment|shot"
+    r"|copy|sentence|chunk|para|turn)[-_ .]?\d+",
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(r"(?P<group>.*\d)[-_][a-z]{0,3}\d+", re.IGNORECASE)
@@ -58,7 +58,7 @@ class GroupLeak(Check):
                     kind=self.name,
                     severity="warning",
                     files=tuple(survey.key(places[0]) for places in unsplit.values()),
-                    reason=f"{len(unsplit):,} groups ({how}), one example of each named: a drawn split tears them apart",
+                    reason=f"{len(unsplit):,} groups ({how}), one of each named: drawing splits tears them",
                     remedy="draw a split that keeps them together: --fix",
                 )
 

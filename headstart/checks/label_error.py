@@ -20,11 +20,11 @@ class LabelError(Check):
         """Yield a warning for each label that is all but ruled out, a note for others, the surest first."""
         for one in survey.suspects or ():
             sure = one.given <= _RULED_OUT and one.likely >= _ALL_BUT_SURE
+            given, likely = survey.examples[one.place].label, one.label
             yield Finding(
                 kind=self.name,
                 severity="warning" if sure else "note",
                 files=(survey.key(one.place),),
-                reason=f"labelled {survey.examples[one.place].label!r} ({one.given:.0%}), probably {one.label!r} "
-                f"({one.likely:.0%})",
+                reason=f"labelled {given!r} ({one.given:.0%}), probably {likely!r} ({one.likely:.0%})",
                 remedy="look at it: relabel it, or leave it",
             )

@@ -21,7 +21,7 @@ class LabelLeak(Check):
     needs = "listing"
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
-        """Yield an error for texts that say it, a warning for formats and sizes, a note for names and columns."""
+        """Yield an error for texts that say it, a warning for formats, a note for names and columns."""
         own = [
             place
             for place, role in enumerate(survey.roles)
@@ -41,8 +41,9 @@ class LabelLeak(Check):
             return
         saying = [place for place in own if survey.contents.named_N[place] == 1]
         if len(saying) >= _NEARLY_ALL * len(own):
-            yield self._told("error", survey, saying, f"{len(saying):,} of {len(own):,} texts name their own class and "
-                             "no other", "take the label out of the text: a model reads it there")  # fmt: skip
+            reason = f"{len(saying):,} of {len(own):,} texts name their own class and no other"
+            remedy = "take the label out of the text: a model reads it there"
+            yield self._told("error", survey, saying, reason, remedy)
 
     def _formats(self, survey: Survey, own: Sequence[int], labels: Sequence[str]) -> Iterator[Finding]:
         if survey.contents is None:
@@ -54,8 +55,9 @@ class LabelLeak(Check):
         for what, told in (("format", kinds), ("size", forms)):
             if _tells(told, labels) >= _NEARLY_ALL:
                 shown = "; ".join(f"{label!r}: {form}" for form, label in _commonest(told, labels))
-                yield self._told("warning", survey, [], f"the pictures' {what} tells the class ({shown})",
-                                 "save all alike: a model may learn the traces of it")  # fmt: skip
+                reason = f"the pictures' {what} tells the class ({shown})"
+                remedy = "save all alike: a model may learn the traces of it"
+                yield self._told("warning", survey, [], reason, remedy)
                 return
 
     def _names(self, survey: Survey, own: Sequence[int]) -> Iterator[Finding]:
@@ -77,8 +79,8 @@ class LabelLeak(Check):
             ]:
                 saying.append(place)
         if files and len(saying) >= _NEARLY_ALL * len(own):
-            yield self._told("note", survey, saying[:_SHOWN], "the files' names tell the class; no model is shown them",
-                             "nothing, unless something else reads the names")  # fmt: skip
+            reason = "the files' names tell the class; no model is shown them"
+            yield self._told("note", survey, saying[:_SHOWN], reason, "nothing, unless something reads names")
 
     def _columns(self, survey: Survey) -> Iterator[Finding]:
         values: dict[str, list[str]] = defaultdict(list)
@@ -90,8 +92,8 @@ class LabelLeak(Check):
         for column, found in values.items():
             few = 2 <= len(set(found)) <= len(found) / 3
             if few and found != labels[column] and _tells(found, labels[column]) >= _NEARLY_ALL:
-                yield self._told("note", survey, [], f"column {column!r} tells the label; no model is shown it",
-                                 "leave it out of anything that is to predict")  # fmt: skip
+                reason = f"column {column!r} tells the label; no model is shown it"
+                yield self._told("note", survey, [], reason, "leave it out of anything that is to predict")
 
     def _told(
         self, severity: str, survey: Survey, places: Iterable[int], reason: str, remedy: str

@@ -55,6 +55,6 @@ class Language(Check):
 
 
 def _without(text: str, other: str) -> str:
-    """Return a text without the words that stand on the other side too: names, code and markup are no language."""
+    """Return a text without the words that stand on the other side too: names, code and markup."""
     both = set(other.split())
     return " ".join(word for word in text.split() if word not in both)

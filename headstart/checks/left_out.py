@@ -18,11 +18,13 @@ class LeftOut(Check):
     needs = "listing"
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
-        """Yield a warning for each; a note for a file of another kind, and for what was left out on purpose."""
+        """Yield a warning for each; a note for files of another kind, and what was left out on purpose."""
         for one in survey.listing.dropped:
             other = one.reason.startswith(_OTHER_KINDS) and "looks like" not in one.reason
-            severity = "note" if other else "warning"
-            remedy = "nothing, if it is no example" if other else "mend or remove it"
             yield Finding(
-                kind=self.name, severity=severity, files=(one.file,), reason=one.reason, remedy=remedy
+                kind=self.name,
+                severity="note" if other else "warning",
+                files=(one.file,),
+                reason=one.reason,
+                remedy="nothing, if it is no example" if other else "mend or remove it",
             )

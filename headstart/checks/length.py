@@ -71,6 +71,6 @@ class Length(Check):
                 kind=self.name,
                 severity="warning",
                 files=survey.keys(ended),
-                reason=f"{counts[longest]:,} texts end at exactly {longest:,} characters: they were probably cut",
+                reason=f"{len(ended):,} texts end at exactly {longest:,} characters: probably cut",
                 remedy="take them whole from where they come",
             )

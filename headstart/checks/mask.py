@@ -38,10 +38,12 @@ class Masks(Check):
             return _counts(survey.examples[place], classes)
 
         with ThreadPoolExecutor(min(8, cores() + 1)) as pool:
-            found = [one for one in zip(places, pool.map(count, places), strict=True) if one[1] is not None]
+            found = zip(places, list(pool.map(count, places)), strict=True)
         total = np.zeros(len(classes) + 1, dtype=np.int64)
         single, ignored = list[int](), list[int]()
         for place, counts in found:
+            if counts is None:
+                continue
             total += counts
             if (counts[:-1] > 0).sum() == 1:
                 single.append(place)

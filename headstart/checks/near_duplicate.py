@@ -37,11 +37,12 @@ class NearDuplicates(Check):
             )
         for cluster in survey.contents.sides:
             places = own(cluster, survey)
-            if len(survey.splits_of(places)) > 1 and len({survey.examples[one].text for one in places}) > 1:
+            splits = survey.splits_of(places)
+            if len(splits) > 1 and len({survey.examples[one].text for one in places}) > 1:
                 yield Finding(
                     kind=self.name,
                     severity="note",
                     files=survey.keys(places),
-                    reason=f"the same target text in {' and '.join(survey.splits_of(places))}, from other sources",
+                    reason=f"the same target text in {' and '.join(splits)}, from other sources",
                     remedy="look whether the sources say the same: then keep them in one split",
                 )

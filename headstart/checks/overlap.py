@@ -26,13 +26,13 @@ class Overlap(Check):
                 ours = [place for place in cluster.places if survey.roles[place] != AGAINST]
                 if not theirs or not ours:
                     continue
-                trains = set(survey.splits_of(ours)) <= {"train"}
+                splits = survey.splits_of(ours)
+                trains = set(splits) <= {"train"}
+                remedy = "nothing: it is trained on" if trains else "hold out others: a model may know these"
                 yield Finding(
                     kind=self.name,
                     severity="note" if trains else "error",
                     files=survey.keys([*ours, *theirs]),
-                    reason=f"{what} in {' and '.join(survey.splits_of(ours))} and in the corpus compared with",
-                    remedy="nothing: it is trained on"
-                    if trains
-                    else "hold out other examples: a model may know these",
+                    reason=f"{what} in {' and '.join(splits)} and in the corpus compared with",
+                    remedy=remedy,
                 )

@@ -105,8 +105,9 @@ class Suspect:
 class Survey:
     """All that checks look at: examples [N] with their roles, and what reading them has shown.
 
-    ``roles`` are splits, or ``AGAINST``. ``cells`` yields an example's place with the cells of its row by column,
-    where the data are tables; each call begins anew. ``contents`` is None where nothing was read, ``suspects`` where no model was asked.
+    ``roles`` are splits, or ``AGAINST``. ``cells`` yields an example's place with the cells of its row by
+    column, where the data are tables; each call begins anew. ``contents`` is None where nothing was read,
+    ``suspects`` where no model was asked.
     """
 
     task: Task

@@ -162,8 +162,7 @@ class Finding:
 class Audited:
     """What ``audit`` returns: examples in all and by split, findings, the gravest first, what it wrote.
 
-    ``checks`` are the kinds of findings that were looked for; ``page`` and ``manifest`` are paths, empty where
-    none was asked for.
+    ``checks`` are those that were made; ``page`` and ``manifest`` are paths, empty where none was asked for.
     """
 
     data: str

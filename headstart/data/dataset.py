@@ -25,7 +25,7 @@ def read(path: Path, layouts: Sequence[str], wanted: Languages = ("", "")) -> Li
     if manifest.recognises(path):
         chosen = manifest.read(path)
         return manifest.apply(chosen, read(chosen.data, _named(chosen, path, layouts), wanted))
-    name = layout_of(path, layouts) or _of_tables(path, layouts)
+    name = meant(path, layouts)
     if name is None:
         raise _unrecognised(path, layouts)
     reader: Reader = plugins.load("layout", name)
@@ -40,6 +40,11 @@ def read(path: Path, layouts: Sequence[str], wanted: Languages = ("", "")) -> Li
     found = reader.read(path)
     _check_two_classes(path, found)
     return found
+
+
+def meant(path: Path, layouts: Sequence[str]) -> str | None:
+    """Return the layout that data are read with, certain or not; None where there is none."""
+    return layout_of(path, layouts) or _of_tables(path, layouts)
 
 
 def layout_of(path: Path, layouts: Sequence[str]) -> str | None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from headstart.contracts import Example
 from headstart.core.errors import UserError
-from headstart.data import columns, listing
-from headstart.data.rows import Rows, cell_text, read_rows
+from headstart.data import columns, listing, tables
+from headstart.data.rows import Rows, cell_text
 from headstart.data.text import read_text
 
 DOCUMENTS = (
@@ -27,8 +26,6 @@ SUMMARIES = (
 )
 HEADINGS = ("headline", "title", "subject")
 """Summaries only where the table has no labels: many a table of texts and labels has titles as well."""
-
-_LOOKED_BYTES, _LOOKED_ROWS = 1 << 18, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +55,11 @@ def roles(names: Sequence[str]) -> Roles | None:
 def certain(file: Path) -> bool:
     """Say whether a table certainly holds documents and summaries: by name, and the documents longer."""
     try:
-        table = read_rows(file, _LOOKED_BYTES)
+        table = tables.look(file)
         found = roles(table.columns)
         if found is None:
             return False
-        rows = [cells for _, cells in islice(table.rows, _LOOKED_ROWS)]
+        rows = tables.head(table)
     except (UserError, OSError):
         return False
     long, short = (

@@ -1,7 +1,7 @@
 """A table that says which examples of some data to use, and in which split: as ``audit --fix`` writes it.
 
-A row an example: the data's path, relative to the table's folder; the layout they are read with; the example's
-name; its split, empty where it is left out; and the reason for that. The data themselves stay as they are.
+A row an example: the data's path, relative to the table's folder; the layout they are read with; the
+example's name; its split, empty where it is left out; and the reason for that. The data stay as they are.
 """
 
 import csv

@@ -22,7 +22,7 @@ _DIGEST_BYTES = 16
 _FEW_SHINGLES = 3
 _SHOWN_CHARACTERS = 600
 _ODD = {
-    "the replacement character U+FFFD stands where a letter was lost: the text was decoded wrongly": re.compile(
+    "the replacement character U+FFFD where letters were lost: the text was decoded wrongly": re.compile(
         "\ufffd"
     ),
     "letters such as 'Ã©' or 'â€™': UTF-8 was read as another encoding": re.compile(

@@ -5,10 +5,13 @@ Shape letters: N items, m pairs.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from headstart.contracts import Array
+Array = NDArray[Any]
+
 
 MOST_IN_BUCKET = 64
 """An item is paired with at most so many of those that follow it in its bucket: a bucket of M items costs

@@ -1,16 +1,19 @@
 """Confident learning: which labels are probably wrong, from probabilities that a model gave out of sample.
 
-C. Northcutt, L. Jiang and I. Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 70, 2021
-(arXiv 1911.00068). Shape letters: N examples, K classes.
+C. Northcutt, L. Jiang and I. Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels",
+JAIR 70, 2021 (arXiv 1911.00068). Shape letters: N examples, K classes.
 """
 
-import numpy as np
+from typing import Any
 
-from headstart.contracts import Array
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
 
 
 def thresholds(probabilities_NK: Array, labels_N: Array) -> Array:
-    """Return each class's mean probability among the examples labelled so, equation 2; above 1 without any."""
+    """Return each class's mean probability among the examples labelled so, equation 2; 2 without any."""
     classes = probabilities_NK.shape[1]
     own_N = probabilities_NK[np.arange(len(labels_N)), labels_N]
     counts_K = np.bincount(labels_N, minlength=classes)

@@ -1,17 +1,20 @@
 """Pictures that look alike: a perceptual hash, its neighbours, and how alike two small grey pictures are.
 
-The hash is the signs of a picture's lowest frequencies (C. Zauner, "Implementation and benchmarking of perceptual
-image hash functions", 2010). Neighbours are found by multi-index hashing (M. Norouzi et al., CVPR 2012). Shape
-letters: N pictures, B bits.
+The hash is the signs of a picture's lowest frequencies (C. Zauner, "Implementation and benchmarking of
+perceptual image hash functions", 2010). Neighbours are found by multi-index hashing (M. Norouzi et al.,
+CVPR 2012). Shape letter: N pictures.
 """
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from headstart.contracts import Array
 from headstart.maths.buckets import pairs_of
+
+Array = NDArray[Any]
 
 SIDE, BITS, RADIUS = 32, 64, 5
 """Of 64 bits in three parts, at most 5 differ: then one part differs in one bit at most."""
@@ -21,8 +24,9 @@ _LEAST_CORRELATION, _MOST_CELL = 0.95, 16.0
 
 
 def grey_hash(grey: Array) -> int:
-    """Return the hash of a grey picture [32, 32]: a bit for each of the 8 x 8 lowest frequencies, the constant
-    one left out, that lies above their median.
+    """Return the hash of a grey picture [32, 32]: a bit for each of the 8 x 8 lowest frequencies.
+
+    It is set where the frequency lies above the median; the constant one is left out.
     """
     basis = _cosines()
     low = basis @ grey.astype(np.float64) @ basis.T

@@ -1,15 +1,18 @@
 """Which of two languages a text is in, learnt from the two sides of a corpus: no list of languages is needed.
 
-Letter triples and naive Bayes (W. Cavnar and J. Trenkle, "N-gram-based text categorization", 1994; T. Dunning,
-"Statistical identification of language", 1994).
+Letter triples and naive Bayes (W. Cavnar and J. Trenkle, "N-gram-based text categorization", 1994;
+T. Dunning, "Statistical identification of language", 1994).
 """
 
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from headstart.contracts import Array
+Array = NDArray[Any]
+
 
 _CELLS = 1 << 14
 _LEAST_TRIPLES, _LEAST_NATS = 16, 12.0

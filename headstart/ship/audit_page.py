@@ -30,13 +30,18 @@ _TITLES = {"error": "Errors", "warning": "Warnings", "note": "Notes"}
 
 def write_page(path: Path, audited: Audited, survey: Survey) -> None:
     """Write the page. Raises MachineError where the machine refuses."""
-    html = environment().get_template("audit.html").render(
-        audited=audited,
-        name=Path(audited.data).name or audited.data,
-        headline=_headline(audited),
-        splits="not split yet" if set(audited.splits) == {UNSPLIT} else
-        ", ".join(f"{count:,} in {name}" for name, count in audited.splits.items()),
-        sections_shown=[to_json(one) for one in _sections(audited.findings, survey)],
+    html = (
+        environment()
+        .get_template("audit.html")
+        .render(
+            audited=audited,
+            name=Path(audited.data).name or audited.data,
+            headline=_headline(audited),
+            splits="not split yet"
+            if set(audited.splits) == {UNSPLIT}
+            else ", ".join(f"{count:,} in {name}" for name, count in audited.splits.items()),
+            sections_shown=[to_json(one) for one in _sections(audited.findings, survey)],
+        )
     )
     write_bytes(path, html.encode(errors="backslashreplace"))
 
@@ -62,7 +67,8 @@ def _sections(findings: Sequence[Finding], survey: Survey) -> Iterator[Section]:
         if shown:
             more = f"; {len(shown)} of {len(some):,} are shown" if len(some) > len(shown) else ""
             note = f"What to do: {some[0].remedy}{more}."
-            yield Gallery(title=kind.replace("-", " ").capitalize(), note=note, items=shown, wide=True)
+            wide = any(len(one.files) > 1 for one in some)
+            yield Gallery(title=kind.replace("-", " ").capitalize(), note=note, items=shown, wide=wide)
     for severity, title in _TITLES.items():
         rows = [
             (one.kind, _named(one.files), one.reason, one.remedy)

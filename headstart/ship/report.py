@@ -38,7 +38,7 @@ def render(fitted: Json, evaluation: Json) -> str:
 
 
 def environment() -> Environment:
-    """Return what fills in the templates beside this file: all text is escaped, figures are as people write them."""
+    """Return what fills in the templates beside this file: text is escaped, figures written for people."""
     found = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

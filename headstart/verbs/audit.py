@@ -30,7 +30,7 @@ def audit(spec: AuditSpec) -> Audited:
     try:
         listing = dataset.read(path, task.layouts, wanted)
     except UserError as error:
-        if any(wanted) or dataset.layout_of(path, task.layouts) is None:
+        if any(wanted) or dataset.meant(path, task.layouts) is None:
             raise
         return _told(spec, task, None, (unlisted(error),), started)
     kind = next(one.kind for examples in listing.splits.values() for one in examples)

@@ -17,6 +17,7 @@ HEAVY = (
     *("pyarrow", "jinja2", "safetensors", "h5py", "sklearn", "matplotlib", "transformers"),
 )
 VERBS = {
+    "audit": specs.AuditSpec,
     "fit": specs.FitSpec,
     "evaluate": specs.EvaluateSpec,
     "predict": specs.PredictSpec,
@@ -63,6 +64,7 @@ def test_the_public_surface() -> None:
         "HeadstartError",
         "MachineError",
         "UserError",
+        "audit",
         "cache",
         "evaluate",
         "fit",

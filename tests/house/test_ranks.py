@@ -14,7 +14,9 @@ RANKS = {
     "model": 3,
     "data": 3,  # below the tasks, which decode with it
     "fitting": 4,
-    "audit": 5,
+    "fingerprints": 4,
+    "checks": 4,
+    "auditing": 5,
     "scoring": 5,
     "ship": 5,
     "tasks": 5,
