@@ -39,6 +39,8 @@ class Classes(Check):
             if number < _FEW:
                 reason = f"class {name!r} has only {number} to learn from"
                 yield self._told("warning", reason, "add examples, or remove the class")
+        if not learnt:
+            return
         names = max(learnt, key=learnt.__getitem__), min(learnt, key=learnt.__getitem__)
         most, least = (learnt[name] for name in names)
         if most >= _LOPSIDED * least:

@@ -26,6 +26,7 @@ _PART = re.compile(
 )
 _NUMBERED = re.compile(r"(?P<group>.*\d)[-_][a-z]{0,3}\d+", re.IGNORECASE)
 _LEAST_GROUPS = 3
+_SHOWN = 60
 
 
 @final
@@ -46,7 +47,7 @@ class GroupLeak(Check):
                     kind=self.name,
                     severity="note" if weak else "warning",
                     files=survey.keys(places),
-                    reason=f"group {name!r} ({how}) is in {' and '.join(survey.splits_of(places))}",
+                    reason=f"group {name[:_SHOWN]!r} ({how}) is in {' and '.join(survey.splits_of(places))}",
                     remedy="keep groups in one split: --fix",
                 )
             unsplit = {n: p for n, p in groups.items() if survey.splits_of(p) == (UNSPLIT,) and len(p) > 1}
@@ -66,8 +67,13 @@ class GroupLeak(Check):
 def groupings(survey: Survey) -> Iterator[tuple[str, Mapping[str, Sequence[int]]]]:
     """Yield ways to group the examples, each with its name; those by ``number`` may mean nothing."""
     own = [place for place, role in enumerate(survey.roles) if role != AGAINST]
-    named = {place: survey.examples[place].group for place in own}
-    given = _gather((place, name) for place, name in named.items() if name is not None)
+    # Pairs are grouped by their source: that it stands in two splits, the check of duplicates says.
+    examples = {place: survey.examples[place] for place in own}
+    given = _gather(
+        (place, one.group)
+        for place, one in examples.items()
+        if one.group is not None and one.group != one.text
+    )
     if any(len(places) > 1 for places in given.values()):
         yield "as the data has it", given
     for pattern, how, largest in ((_PART, "by file name", 0.5), (_NUMBERED, "by file name and number", 0.1)):

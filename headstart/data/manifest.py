@@ -4,6 +4,7 @@ A row an example: the data's path, relative to the table's folder; the layout th
 example's name; its split, empty where it is left out; and the reason for that. The data stay as they are.
 """
 
+import codecs
 import csv
 import os
 from collections.abc import Iterable, Mapping
@@ -46,7 +47,7 @@ def recognises(path: Path) -> bool:
         if path.suffix.lower() != SUFFIX or not path.is_file():
             return False
         with path.open("rb") as file:
-            return file.readline(200).strip() == ",".join(COLUMNS).encode()
+            return file.readline(200).removeprefix(codecs.BOM_UTF8).strip() == ",".join(COLUMNS).encode()
     except OSError:
         return False
 
@@ -71,7 +72,8 @@ def read(path: Path) -> Manifest:
     named: tuple[str, str] | None = None
     for number, cells in read_rows(path).rows:
         where = f"{path}, row {number}"
-        data, name, example, split, reason = (cell_text(cell, where) for cell in cells)
+        data, name, _, split, reason = (cell_text(cell, where) for cell in cells)
+        example = str(cells[2])  # a file's name may begin or end with a space
         if (data, name) != (named or (data, name)):
             raise UserError(f"{where}: other data than in the rows before", "one data set", "mend that row")
         if example in rows:

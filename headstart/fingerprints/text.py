@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import final
 
@@ -103,8 +104,15 @@ def _named(words: Sequence[str], label: str, classes: frozenset[str]) -> int:
     if not label or not classes:
         return 0
     there = set(words)
-    found = {name for name in classes if there.issuperset(minhash.words(name))}
+    found = {name for name, parts in _parts(classes) if parts <= there}
     return 0 if not found else 1 if found == {label} else -1
+
+
+@lru_cache(maxsize=1)
+def _parts(classes: frozenset[str]) -> list[tuple[str, frozenset[str]]]:
+    """Return the words of each class's name, of those that have any."""
+    named = [(name, frozenset(minhash.words(name))) for name in sorted(classes)]
+    return [(name, parts) for name, parts in named if parts]
 
 
 def _digest(text: str) -> bytes:

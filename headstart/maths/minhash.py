@@ -81,7 +81,7 @@ def jaccard(one: bytes, other: bytes) -> float:
 
 
 def candidates(signatures_NP: Array) -> Iterator[Array]:
-    """Yield pairs [m, 2] of texts that agree in a band and in 60% of all minima."""
+    """Yield pairs [m, 2] of texts that agree in a band and in 60% of all minima, some repeatedly."""
     for begin in range(0, PERMUTATIONS, ROWS):
         keys_N = np.zeros(len(signatures_NP), np.uint64)
         for row in range(begin, begin + ROWS):
@@ -89,8 +89,8 @@ def candidates(signatures_NP: Array) -> Iterator[Array]:
             keys_N ^= keys_N >> np.uint64(31)
         for pairs in pairs_of(keys_N):
             for part in np.array_split(pairs, -(-len(pairs) // 65_536) or 1):
-                agree = (signatures_NP[part[:, 0]] == signatures_NP[part[:, 1]]).mean(axis=1)
-                yield part[agree >= _AGREE]
+                agree_m = (signatures_NP[part[:, 0]] == signatures_NP[part[:, 1]]).mean(axis=1)
+                yield part[agree_m >= _AGREE]
 
 
 @lru_cache(maxsize=1 << 16)

@@ -37,19 +37,22 @@ def grey_hash(grey: Array) -> int:
 
 
 def candidates(hashes_N: Array) -> Iterator[Array]:
-    """Yield pairs [m, 2] of pictures whose hashes, uint64 [N], differ in at most 5 bits.
+    """Yield pairs [m, 2] of pictures whose hashes, uint64 [N], differ in at most 5 bits, some repeatedly.
 
     The parts are bits dealt in turn, so that a plain border makes no part the same for all.
     """
     for part in range(_PARTS):
         places = range(part, BITS, _PARTS)
-        mask = np.uint64(sum(1 << place for place in places))
-        keys_N = hashes_N & mask
+        keys_N = hashes_N & np.uint64(sum(1 << place for place in places))
         for probe in (0, *(1 << place for place in places)):
-            probes_N = None if not probe else keys_N ^ np.uint64(probe)
-            for pairs in pairs_of(keys_N, probes_N):
-                different = np.bitwise_count(hashes_N[pairs[:, 0]] ^ hashes_N[pairs[:, 1]])
-                yield pairs[different <= RADIUS]
+            for pairs in pairs_of(keys_N, _probes(keys_N, np.uint64(probe))):
+                differing = hashes_N[pairs[:, 0]] ^ hashes_N[pairs[:, 1]]
+                yield pairs[np.bitwise_count(differing) <= RADIUS]
+
+
+def _probes(keys_N: Array, bit: np.uint64) -> Array | None:
+    """Return the keys with a bit set where it is not; elsewhere what no key is, so that a pair comes once."""
+    return np.where(keys_N & bit, ~np.uint64(0), keys_N | bit) if bit else None
 
 
 def likeness(one: Array, other: Array) -> float:

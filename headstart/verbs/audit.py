@@ -35,16 +35,15 @@ def audit(spec: AuditSpec) -> Audited:
         return _told(spec, task, None, (unlisted(error),), started)
     kind = next(one.kind for examples in listing.splits.values() for one in examples)
     task = task.of_kind(kind)
-    looked = survey(task, listing, path, _corpus(task, spec.against))
+    source = manifest.read(path).data if manifest.recognises(path) else path
+    looked = survey(task, listing, source, _corpus(task, spec.against))
     if spec.deep:
         from headstart.auditing.suspects import suspects  # features need a framework
 
         looked = replace(looked, suspects=suspects(looked, spec.base, spec.seed, say_engine))
     found = findings(looked, checks(looked))
     if spec.fix is not None:
-        name = manifest.layout(path) if manifest.recognises(path) else listing.layout
-        source = manifest.read(path).data if manifest.recognises(path) else path
-        manifest.write(Path(spec.fix), source, name, fixed(looked, spec.seed))
+        manifest.write(Path(spec.fix), source, listing.layout, fixed(looked, spec.seed))
     audited = _told(spec, task, looked, found, started)
     if spec.html is not None:
         write_page(Path(spec.html), audited, looked)

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ from headstart.maths import minhash, perceptual
 from headstart.maths.buckets import Joined, pairs_of
 
 
-def collected(parts: object) -> set[tuple[int, int]]:
-    return {(int(a), int(b)) for part in parts for a, b in part}  # type: ignore[attr-defined]
+def collected(parts: Iterable[np.ndarray]) -> set[tuple[int, int]]:
+    return {(int(a), int(b)) for part in parts for a, b in part}
 
 
 def triples(text: str) -> set[tuple[str, ...]]:

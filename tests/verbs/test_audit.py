@@ -235,3 +235,18 @@ def test_fit_tells_of_torn_groups_and_doubtful_names_before_it_starts(
     assert "group 'video0'" in caplog.text
     clean = bad.folders(tmp_path / "clean")
     assert _read(FitSpec(data=str(clean)), plugins.load("task", "image-classification")).notes == ()
+
+
+def test_a_fixed_table_is_audited_by_its_own_columns(tmp_path: Path) -> None:
+    rows = [{**row, "author": f"a{number % 7}"} for number, row in enumerate(bad.text_rows(42))]
+    data = bad.write_csv(tmp_path / "data" / "texts.csv", rows)
+    table = tmp_path / "texts.csv"  # the same name, and its row numbers mean other things
+    headstart.audit(data, fix=str(table))
+    kept = {row["example"]: row["split"] for row in bad.rows_of(table)}
+    authors = {rows[int(key.partition(":")[2]) - 2]["author"]: split for key, split in kept.items()}
+    assert all(
+        authors[rows[int(key.partition(":")[2]) - 2]["author"]] == split for key, split in kept.items()
+    )
+    again = headstart.audit(table)
+    assert [one for one in again.findings if one.severity != "note"] == []
+    assert not any("'layout'" in one.reason for one in again.findings)
