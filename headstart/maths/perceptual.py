@@ -19,6 +19,8 @@ Array = NDArray[Any]
 SIDE, BITS, RADIUS = 32, 64, 5
 """Of 64 bits in three parts, at most 5 differ: then one part differs in one bit at most."""
 _LOW, _PARTS = 8, 3
+_MOST_IN_BUCKET = 1_000
+"""Comparing two hashes is cheap: pictures of one kind, such as clothes on black, share many parts of them."""
 _CELL = 4
 _LEAST_CORRELATION, _MOST_CELL = 0.95, 16.0
 
@@ -37,17 +39,21 @@ def grey_hash(grey: Array) -> int:
 
 
 def candidates(hashes_N: Array) -> Iterator[Array]:
-    """Yield pairs [m, 2] of pictures whose hashes, uint64 [N], differ in at most 5 bits, some repeatedly.
+    """Yield pairs [m, 2] of pictures whose hashes, uint64 [N], differ in at most 5 bits; each pair once.
 
     The parts are bits dealt in turn, so that a plain border makes no part the same for all.
     """
-    for part in range(_PARTS):
-        places = range(part, BITS, _PARTS)
-        keys_N = hashes_N & np.uint64(sum(1 << place for place in places))
+    parts = [range(part, BITS, _PARTS) for part in range(_PARTS)]
+    masks = [np.uint64(sum(1 << place for place in places)) for places in parts]
+    for part, places in enumerate(parts):
+        keys_N = hashes_N & masks[part]
         for probe in (0, *(1 << place for place in places)):
-            for pairs in pairs_of(keys_N, _probes(keys_N, np.uint64(probe))):
+            for pairs in pairs_of(keys_N, _probes(keys_N, np.uint64(probe)), _MOST_IN_BUCKET):
                 differing = hashes_N[pairs[:, 0]] ^ hashes_N[pairs[:, 1]]
-                yield pairs[np.bitwise_count(differing) <= RADIUS]
+                near = np.bitwise_count(differing) <= RADIUS
+                for mask in masks[:part]:  # what is near in an earlier part was met there
+                    near &= np.bitwise_count(differing & mask) > 1
+                yield pairs[near]
 
 
 def _probes(keys_N: Array, bit: np.uint64) -> Array | None:
