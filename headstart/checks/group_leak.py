@@ -3,7 +3,6 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import final
 
 from headstart.contracts import AGAINST, Check, Survey
@@ -95,11 +94,8 @@ def _by_name(survey: Survey, own: Sequence[int], pattern: re.Pattern[str]) -> It
     """Yield what stands before the number of a part in files' names, of examples that are files."""
     for place in own:
         one = survey.examples[place]
-        found = (
-            pattern.fullmatch(PurePosixPath(one.key).stem)
-            if one.text is None and one.pixels is None
-            else None
-        )
+        stem = one.key.rpartition("/")[2].rpartition(".")[0]
+        found = pattern.fullmatch(stem) if one.text is None and one.pixels is None else None
         if found:
             yield place, found["group"]
 
