@@ -1,5 +1,6 @@
 """Texts: their words, and which word triples they hold."""
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -21,7 +22,7 @@ from headstart.maths import minhash
 LEAST_ALIKE = 0.8
 _DIGEST_BYTES = 16
 _FEW_SHINGLES = 3
-_SHOWN_CHARACTERS = 600
+_ALONE_CHARACTERS, _SIDE_BY_SIDE_CHARACTERS, _BEFORE = 600, 150, 40
 _ODD = {
     "the replacement character U+FFFD where letters were lost: the text was decoded wrongly": re.compile(
         "\ufffd"
@@ -68,8 +69,17 @@ class TextPrint(Fingerprint):
         return found if found >= LEAST_ALIKE else 0.0
 
     def show(self, task: Task, examples: Sequence[Example]) -> Mapping[str, str]:
-        """Return the texts' beginnings, each under its name."""
-        return {"text": "\n\n".join(f"{one.key}:\n{_beginning(_text(task, one))}" for one in examples)}
+        """Return the texts from where they differ, each under its name, with what is right of it."""
+        texts = [_text(task, one) for one in examples]
+        alone = len(texts) == 1
+        start = 0 if alone else max(0, _common(texts) - _BEFORE)
+        most = _ALONE_CHARACTERS if alone else _SIDE_BY_SIDE_CHARACTERS
+        shown = (
+            f"{one.key}: {_part(text, start, most)}"
+            + (f" → {_part(one.target, 0, most)}" if one.target else "")
+            for one, text in zip(examples, texts, strict=True)
+        )
+        return {"text": "\n\n".join(shown)}
 
 
 def _text(task: Task, example: Example) -> str:
@@ -77,8 +87,15 @@ def _text(task: Task, example: Example) -> str:
     return task.content(units[0]).decode("utf-8", "surrogatepass")
 
 
-def _beginning(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."
+def _common(texts: Sequence[str]) -> int:
+    """Return how many characters texts have in common at the beginning."""
+    columns = zip(*texts, strict=False)  # up to the end of the shortest
+    return sum(1 for _ in itertools.takewhile(lambda characters: len(set(characters)) == 1, columns))
+
+
+def _part(text: str, start: int, most: int) -> str:
+    before, after = "... " if start else "", " ..." if len(text) > start + most else ""
+    return before + text[start : start + most] + after
 
 
 def _print(text: str, label: str, classes: frozenset[str]) -> Print:
