@@ -15,6 +15,7 @@ from headstart.contracts.data import (
     Reader,
     Truth,
     Unfit,
+    View,
 )
 from headstart.contracts.learning import (
     Above,
@@ -54,6 +55,7 @@ from headstart.contracts.model import (
     TextPreprocess,
     Trunk,
 )
+from headstart.contracts.penalty import Penalty, Seen, Weights
 
 __all__ = [
     "Above",
@@ -81,6 +83,7 @@ __all__ = [
     "PairReader",
     "Part",
     "Parts",
+    "Penalty",
     "PicturePreprocess",
     "Prepared",
     "Preprocess",
@@ -88,6 +91,7 @@ __all__ = [
     "Reader",
     "Reading",
     "Rows",
+    "Seen",
     "Solve",
     "Solved",
     "Source",
@@ -100,5 +104,7 @@ __all__ = [
     "Truth",
     "Unfit",
     "Units",
+    "View",
+    "Weights",
     "Written",
 ]
