@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from headstart import cli
-from tests.house.pages import TUTORIALS, blocks
+from tests.house.pages import TUTORIALS, Block, blocks
 from tests.house.tree import ROOT
 
 
@@ -58,7 +58,7 @@ def test_the_commands_run(page: str, shell: dict[str, str], capsys: pytest.Captu
                 check=False,
             )
             assert done.returncode == 0, (line, done.stderr[-2000:])
-        ran |= {words[1]} if words[0] == "headstart" else set()
+        ran |= {shown[1] for shown in Block(line, runs=True).commands() if shown[0] == "headstart"}
     assert {"fit", "predict", "evaluate"} <= ran
 
 
