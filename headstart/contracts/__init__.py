@@ -25,6 +25,7 @@ from headstart.contracts.data import (
     Reader,
     Truth,
     Unfit,
+    View,
 )
 from headstart.contracts.learning import (
     Above,
@@ -64,6 +65,7 @@ from headstart.contracts.model import (
     TextPreprocess,
     Trunk,
 )
+from headstart.contracts.penalty import Penalty, Seen, Weights
 
 __all__ = [
     "AGAINST",
@@ -96,6 +98,7 @@ __all__ = [
     "PairReader",
     "Part",
     "Parts",
+    "Penalty",
     "PicturePreprocess",
     "Prepared",
     "Preprocess",
@@ -104,6 +107,7 @@ __all__ = [
     "Reader",
     "Reading",
     "Rows",
+    "Seen",
     "Solve",
     "Solved",
     "Source",
@@ -118,5 +122,7 @@ __all__ = [
     "Truth",
     "Unfit",
     "Units",
+    "View",
+    "Weights",
     "Written",
 ]
