@@ -849,6 +849,14 @@ def test_the_catalogue_has_sixty_kinds() -> None:
     assert len({one.name for one in KINDS}) == len(KINDS) >= 60
 
 
+def test_a_stray_broken_table_stops_nothing(tmp_path: Path) -> None:
+    data = bad.split_folders(tmp_path / "data")
+    (data / "notes.csv").write_text("a,b\n1,2,3\n")
+    audited = headstart.audit(data)
+    assert audited.examples == 24
+    assert {one.files for one in audited.findings} == {("notes.csv",)}
+
+
 @pytest.mark.parametrize("name", bad.CLEAN)
 def test_nothing_is_said_of_clean_data(name: str, tmp_path: Path) -> None:
     audited = headstart.audit(bad.CLEAN[name](tmp_path / "data"))
