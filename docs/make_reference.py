@@ -57,6 +57,18 @@ KEYS = {
         "dropped": "each input left out: `{file, reason}`",
         "notes": "what was read in a way to know of: `{what, count, examples}`",
     },
+    "compare": {
+        "metric": "what the runs are ranked by",
+        "examples": "how many examples all runs were scored on",
+        "units": "how many independent units those are: examples of a group are one",
+        "runs": "the best first: `{run, task, base, strategy, metrics, examples}`, the metrics on the shared "
+        "examples, `examples` how many the run was scored on in all",
+        "differences": "every pair by every metric: `{first, second, metric, difference, p, p_holm, better}`; "
+        "`difference` is first minus second with its interval, `p` two-sided, `p_holm` corrected for all pairs "
+        "of the metric, `better` the better run or null where they cannot be told apart",
+        "notes": "examples that were left out, and why: `{what, count, examples}`",
+        "page": "the page that was written",
+    },
     "predict": {
         "input": "the file, as named",
         "prediction": "the most probable class, the classes in a mask, or the text that was written; null where "
@@ -165,7 +177,11 @@ def _invented(verb: str) -> Iterable[Any]:
         return [[good, bad]]
     if verb == "cache":
         return [[TableUsage(key="0", about={}, bytes=0, rows=0, last_used=0.0)]]
-    made = {"fit": records.Fitted, "evaluate": records.Evaluation}[verb]
+    made = {
+        "fit": records.Fitted,
+        "evaluate": records.Evaluation,
+        "compare": records.Comparison,
+    }[verb]
     kinds = inspect.get_annotations(made)
     values = {name: _empty(str(kind)) for name, kind in kinds.items()}
     return [made(**values | ({"seconds": {"total": 0.0}} if verb == "fit" else {}))]

@@ -6,7 +6,9 @@ from functools import partial
 import numpy as np
 
 from headstart.contracts import Array, Outputs, Task
+from headstart.core.files import digest_bytes
 from headstart.core.records import Evaluation, Note
+from headstart.core.tallies import Tallies, unit_digests, unit_numbers
 from headstart.model.features import Features
 from headstart.model.saved import Model
 
@@ -15,8 +17,10 @@ _CHUNK_BYTES = 64 << 20
 
 def evaluate(
     task: Task, model: Model, features: Features, indices_n: Array, look: tuple[str, int]
-) -> Evaluation:
+) -> tuple[Evaluation, Tallies]:
     """Score the model and its baselines on some of the examples; ``look`` is the split and its count.
+
+    Returns what was found, and what each example added to it.
 
     Outputs are made and compared with the truth in pieces, so that memory stays flat.
     """
@@ -36,11 +40,14 @@ def evaluate(
 
     compared_nM = compared(says)
     examples = [features.examples[index] for index in indices_n]
-    return Evaluation(
+    units_n = unit_numbers([example.group for example in examples])
+    evaluation = Evaluation(
         split=look[0],
-        metrics=task.score(compared_nM, model.classes),
+        metrics=task.score(compared_nM, model.classes, units_n),
         baselines={
-            name: task.score(compared(partial(baselines[name].outputs, learnt, features)), model.classes)
+            name: task.score(
+                compared(partial(baselines[name].outputs, learnt, features)), model.classes, units_n
+            )
             for name, learnt in model.baselines.items()
         },
         looks=look[1],
@@ -48,6 +55,16 @@ def evaluate(
         notes=count_notes(features.noted),
         sections=task.sections(compared_nM, model.classes, examples, lambda places: says(indices_n[places])),
     )
+    tallies = Tallies(
+        task=task.name,
+        kind=model.kind,
+        classes=model.classes,
+        statistics_NM=task.statistics(compared_nM, model.classes),
+        inputs=unit_digests([features.digests[index] for index in indices_n]),
+        truths=unit_digests([bytes.fromhex(digest_bytes(one.target_bytes())) for one in examples]),
+        units_N=units_n,
+    )
+    return evaluation, tallies
 
 
 def _pieces(features: Features, indices_n: Array) -> list[Array]:

@@ -170,6 +170,20 @@ class EvaluateSpec(Spec):
 
 
 @dataclass(frozen=True)
+class CompareSpec(Spec):
+    """Tell which of several runs is better, on the same examples, and how certain that is."""
+
+    runs: Sequence[str] = argument("two or more run folders", many=True)
+    metric: str | None = option("what the runs are ranked by (default: the task's leading metric)")
+    data: str | None = option("labelled data to score the runs on now (default: what each was tested on)")
+    split: str | None = option(
+        "with --data: train, val or test (default: test, else val, else all that is there)",
+        choices=("train", "val", "test"),
+    )
+    out: str | None = option("the page to write (default: comparison.html beside the first run)")
+
+
+@dataclass(frozen=True)
 class PredictSpec(Spec):
     """Predict with a finished run."""
 

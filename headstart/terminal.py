@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from headstart.core.records import Dropped, Metric, Note, Prediction, to_json
-from headstart.specs import CacheSpec, EvaluateSpec, FitSpec, PredictSpec
+from headstart.core.records import Comparison, Difference, Dropped, Metric, Note, Prediction, to_json
+from headstart.specs import CacheSpec, CompareSpec, EvaluateSpec, FitSpec, PredictSpec
 
 _FITTED = ("run", "task", "base", "strategy", "split", "metrics", "baselines", "dropped", "seconds")
 _WIDTH = 100
@@ -67,6 +67,46 @@ def evaluate(spec: EvaluateSpec, as_json: bool) -> int:
     times = "the first look" if found.looks == 1 else f"look number {found.looks}"
     console.print(f"This was {times} at these examples with this run.")
     return 0
+
+
+def compare(spec: CompareSpec, as_json: bool) -> int:
+    """Run ``compare`` and show the runs, the best first."""
+    from headstart.ship.leaderboard import short_names, verdict
+    from headstart.verbs.compare import compare as run
+
+    found = run(spec)
+    if as_json:
+        _print_json(to_json(found))
+        return 0
+    console = _console()
+    console.print(_leaderboard(found, short_names([one.run for one in found.runs])))
+    console.print(verdict(found), markup=False)
+    _tell_dropped(console, (), found.notes)
+    console.print(f"All metrics, all pairs: [bold]{found.page}[/]", soft_wrap=True)
+    return 0
+
+
+def _leaderboard(found: Comparison, names: Mapping[str, str]) -> Table:
+    shown = Table(title=f"On the same {found.examples:,} examples", title_justify="left")
+    shown.add_column("run", overflow="fold")
+    shown.add_column(found.metric, justify="right")
+    shown.add_column("95% interval", justify="right")
+    shown.add_column("from the first", justify="right")
+    shown.add_column("95% interval", justify="right")
+    shown.add_column("p (Holm)", justify="right")
+    first = found.runs[0].run
+    behind: dict[str, Difference] = {
+        one.second: one for one in found.differences if one.first == first and one.metric == found.metric
+    }
+    for one in found.runs:
+        metric, gap = one.metrics[found.metric], behind.get(one.run)
+        away = ("", "", "")
+        if gap is not None:
+            low, high = gap.difference.low, gap.difference.high
+            spread = "none" if low is None or high is None else f"{-high:+.3f}, {-low:+.3f}"
+            away = (f"{-gap.difference.value:+.3f}", spread, f"{gap.p_holm:.3f}")
+        shown.add_row(names[one.run], f"{metric.value:.3f}", _interval(metric), *away)
+    return shown
 
 
 def predict(spec: PredictSpec, as_json: bool) -> int:

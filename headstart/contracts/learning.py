@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from headstart.contracts.data import Array, Example, Floats, Inputs
 from headstart.contracts.model import Column, Frozen, Pretrained
 from headstart.core.records import Metric, Section
+from headstart.core.tallies import Measures, Statistics
 from headstart.specs import FitSpec
 
 
@@ -305,8 +306,19 @@ class Task(ABC):
         """Return what scoring needs to know of each example [n, M]: small, so that all are kept."""
 
     @abstractmethod
-    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
-        """Return every metric with its interval, from what ``compare`` gave."""
+    def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
+        """Return what each example adds to the sums that ``measures`` are functions of, [N, S]."""
+
+    @abstractmethod
+    def measures(self, classes: Sequence[str]) -> Measures:
+        """Return the metrics that are functions of sums over examples, the leading one first."""
+
+    @abstractmethod
+    def score(self, compared_NM: Array, classes: Sequence[str], units_N: Array) -> dict[str, Metric]:
+        """Return every metric with its interval, from what ``compare`` gave.
+
+        Examples that share a number in ``units_N`` are no independent evidence: they are drawn as one.
+        """
 
     @abstractmethod
     def sections(

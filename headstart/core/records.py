@@ -105,6 +105,48 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """One run among others, by one metric; ``examples`` is how many it was scored on by itself."""
+
+    run: str
+    task: str
+    base: str
+    strategy: str
+    metrics: Mapping[str, Metric]
+    examples: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """How far ``first`` is above ``second`` by one metric on the same examples.
+
+    ``p`` is two-sided; ``p_holm`` is corrected for all pairs that were compared by this metric. ``better``
+    names the run that is better; None where they cannot be told apart at ``p_holm`` of 0.05.
+    """
+
+    first: str
+    second: str
+    metric: str
+    difference: Metric
+    p: float
+    p_holm: float
+    better: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """Runs on the same examples, the best by ``metric`` first; ``page`` is the page that shows them."""
+
+    metric: str
+    examples: int
+    units: int
+    runs: tuple[Standing, ...]
+    differences: tuple[Difference, ...]
+    notes: tuple[Note, ...]
+    page: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
     """One input's answer in words and scores by name, or why there is none; ``file`` holds it if written.
 

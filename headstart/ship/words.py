@@ -23,7 +23,7 @@ _BASELINES = {
 }
 _CEILINGS = ("oracle", "oracle-cut")
 """What knows the answer: nothing to beat."""
-_OF_100 = ("bleu", "chrf")
+OF_100 = ("bleu", "chrf")
 """Figures of 0 to 100; the others are shares, or have no upper bound."""
 _LAYERS = {
     "last": "the last block only",
@@ -104,7 +104,7 @@ def percent_range(low: float | None, high: float | None) -> str:
 
 def figure(value: float | None, name: str = "") -> str:
     """Write a metric's value with three decimals, or one where it is of 100."""
-    return "–" if value is None else f"{value:.1f}" if name in _OF_100 else f"{value:.3f}"
+    return "–" if value is None else f"{value:.1f}" if name in OF_100 else f"{value:.3f}"
 
 
 def number(value: float) -> str:

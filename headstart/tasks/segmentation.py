@@ -23,6 +23,7 @@ from headstart.contracts import (
 )
 from headstart.core.errors import BadExample
 from headstart.core.records import Metric, Section
+from headstart.core.tallies import Measures, Statistics
 from headstart.data import picture, tiles
 from headstart.data.mask import Mask
 from headstart.data.tiles import Tile, Whole
@@ -97,9 +98,17 @@ class Segmentation(Task):
             rows.append(counts_KK.ravel())
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(classes) ** 2)
 
-    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
-        """Return miou, pixel_accuracy and dice_macro; their intervals resample pictures."""
-        return segmentation.scores(_square(compared_NM, classes))
+    def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
+        """Return each picture's right, true and predicted pixels by class."""
+        return segmentation.sums(_square(compared_NM, classes))
+
+    def measures(self, classes: Sequence[str]) -> Measures:
+        """Return miou, pixel_accuracy and dice_macro."""
+        return segmentation.measures()
+
+    def score(self, compared_NM: Array, classes: Sequence[str], units_N: Array) -> dict[str, Metric]:
+        """Return the measures; their intervals resample pictures."""
+        return segmentation.scores(_square(compared_NM, classes), units_N)
 
     def sections(
         self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example], again: Again

@@ -26,12 +26,13 @@ from headstart.contracts import (
 )
 from headstart.core.errors import BadExample, UserError
 from headstart.core.records import Metric, Section, Table
+from headstart.core.tallies import Measures, Statistics
 from headstart.data import documents, tokens
 from headstart.data.rows import SUFFIXES, cell_text, read_rows
 from headstart.data.sentences import sentences
 from headstart.fitting.sentences import oracle_of
 from headstart.maths import oracle, rouge
-from headstart.maths.intervals import bootstrap
+from headstart.maths.intervals import scored
 
 MOST_SENTENCES = 200
 """Of a longer document the first ones are read: 200 are about 4,000 words."""
@@ -176,14 +177,21 @@ class Summarization(Task):
             ]
         )
 
-    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
+    def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
+        """Return each document's ROUGE, and 1."""
+        return np.column_stack([compared_NM, np.ones(len(compared_NM))])
+
+    def measures(self, classes: Sequence[str]) -> Measures:
         """Return the mean of each F1 over documents."""
-        statistics_NM = np.column_stack([compared_NM, np.ones(len(compared_NM))])
 
         def mean(place: int) -> Callable[[Array], Array]:
             return lambda sums_BM: np.asarray(sums_BM[:, place] / sums_BM[:, -1])
 
-        return bootstrap(statistics_NM, {name: mean(place) for place, name in enumerate(rouge.NAMES)})
+        return Measures(values={name: mean(place) for place, name in enumerate(rouge.NAMES)})
+
+    def score(self, compared_NM: Array, classes: Sequence[str], units_N: Array) -> dict[str, Metric]:
+        """Return the measures; their intervals resample documents."""
+        return scored(self.statistics(compared_NM, classes), self.measures(classes), units_N)
 
     def sections(
         self,

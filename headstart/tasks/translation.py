@@ -24,11 +24,12 @@ from headstart.contracts import (
 )
 from headstart.core.errors import BadExample, UserError
 from headstart.core.records import Metric, Section, Table
+from headstart.core.tallies import Measure, Measures, Statistics
 from headstart.data import pair_columns, segments, tokens
 from headstart.data.rows import SUFFIXES
 from headstart.data.text import read_text
 from headstart.maths import bleu
-from headstart.maths.intervals import Measure, bootstrap, paired
+from headstart.maths.intervals import bootstrap, paired, scored
 from headstart.tasks._figures import with_interval
 
 _MEASURES: Mapping[str, Measure] = {"bleu": bleu.bleu, "chrf": bleu.chrf}
@@ -112,9 +113,17 @@ class Translation(Task):
         references = [example.target or "" for example in examples]
         return bleu.statistics(references, [one.text for one in outputs], _language(examples))
 
-    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
-        """Return BLEU and chrF of the whole, 0 to 100, with intervals by resampling sentences."""
-        return bootstrap(compared_NM, _MEASURES)
+    def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
+        """Return the counts as they are."""
+        return compared_NM
+
+    def measures(self, classes: Sequence[str]) -> Measures:
+        """Return BLEU and chrF of the whole, 0 to 100."""
+        return Measures(values=_MEASURES)
+
+    def score(self, compared_NM: Array, classes: Sequence[str], units_N: Array) -> dict[str, Metric]:
+        """Return the measures; their intervals resample sentences, all of one source as one."""
+        return scored(compared_NM, self.measures(classes), units_N)
 
     def sections(
         self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example], again: Again

@@ -11,6 +11,7 @@ from headstart.core.errors import UserError
 from headstart.core.records import Evaluation, Note
 from headstart.core.run import count_look, read_part, read_run
 from headstart.core.store import Store
+from headstart.core.tallies import Tallies
 from headstart.data import dataset
 from headstart.data.listing import UNSPLIT
 from headstart.model.features import Features, extract
@@ -21,7 +22,12 @@ from headstart.verbs.common import data_digest, say_engine
 
 
 def evaluate(spec: EvaluateSpec) -> Evaluation:
-    """Score a run on one split of labelled data; the look is recorded in the run.
+    """Score a run on one split of labelled data; the look is recorded in the run. Raises UserError."""
+    return look(spec)[0]
+
+
+def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
+    """Return what one look at labelled data showed, and what each example added to it.
 
     Unsplit data is scored whole, less what the run was trained or selected on. Raises UserError where
     the run or the data is not there, or the data has classes that the run does not know.
@@ -44,10 +50,11 @@ def evaluate(spec: EvaluateSpec) -> Evaluation:
                 "give other data",
             )
         looks = count_look(run, split, data_digest(features, indices))
-        found = score(task, model, features, indices, (split, looks))
-    return replace(
+        found, tallies = score(task, model, features, indices, (split, looks))
+    told = replace(
         found, dropped=(*listing.dropped, *found.dropped), notes=(*listing.notes, *found.notes, *notes)
     )
+    return told, tallies
 
 
 def _choose(listing: Listing, wanted: str | None) -> tuple[str, Sequence[Example]]:

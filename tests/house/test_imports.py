@@ -64,6 +64,7 @@ def test_the_public_surface() -> None:
         "MachineError",
         "UserError",
         "cache",
+        "compare",
         "evaluate",
         "fit",
         "predict",
