@@ -9,6 +9,7 @@ from headstart.contracts import Array, Outputs, Task
 from headstart.core.files import digest_bytes
 from headstart.core.records import Evaluation, Note
 from headstart.core.tallies import Tallies, unit_digests, unit_numbers
+from headstart.evaluation import slices
 from headstart.model.features import Features
 from headstart.model.saved import Model
 
@@ -41,6 +42,16 @@ def evaluate(
     compared_nM = compared(says)
     examples = [features.examples[index] for index in indices_n]
     units_n = unit_numbers([example.group for example in examples])
+    tallies = Tallies(
+        task=task.name,
+        kind=model.kind,
+        classes=model.classes,
+        statistics_NM=task.statistics(compared_nM, model.classes),
+        inputs=unit_digests([features.digests[index] for index in indices_n]),
+        truths=unit_digests([bytes.fromhex(digest_bytes(one.target_bytes())) for one in examples]),
+        units_N=units_n,
+    )
+    shown = task.sections(compared_nM, model.classes, examples, lambda places: says(indices_n[places]))
     evaluation = Evaluation(
         split=look[0],
         metrics=task.score(compared_nM, model.classes, units_n),
@@ -53,16 +64,7 @@ def evaluate(
         looks=look[1],
         dropped=tuple(features.dropped),
         notes=count_notes(features.noted),
-        sections=task.sections(compared_nM, model.classes, examples, lambda places: says(indices_n[places])),
-    )
-    tallies = Tallies(
-        task=task.name,
-        kind=model.kind,
-        classes=model.classes,
-        statistics_NM=task.statistics(compared_nM, model.classes),
-        inputs=unit_digests([features.digests[index] for index in indices_n]),
-        truths=unit_digests([bytes.fromhex(digest_bytes(one.target_bytes())) for one in examples]),
-        units_N=units_n,
+        sections=(*shown, slices.section(task, tallies, examples)),
     )
     return evaluation, tallies
 

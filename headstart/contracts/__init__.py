@@ -36,6 +36,7 @@ from headstart.contracts.learning import (
     Task,
     Trained,
     Training,
+    Trait,
     Units,
     Written,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "TextPreprocess",
     "Trained",
     "Training",
+    "Trait",
     "Trunk",
     "Truth",
     "Unfit",

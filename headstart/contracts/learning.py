@@ -240,6 +240,10 @@ class Baseline(ABC):
         """Return what the baseline says of some examples."""
 
 
+Trait = str | float
+"""What sets examples apart: a name, or a number that is cut into ranges."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """What a user is told of one input: a prediction in words, and scores by name.
@@ -300,6 +304,13 @@ class Task(ABC):
         self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]
     ) -> Sequence[Answer]:
         """Return each example's prediction, in the examples' order."""
+
+    @abstractmethod
+    def traits(self, example: Example) -> Mapping[str, Trait]:
+        """Return, by name, what a model may be worse for: the example's class, its length or size.
+
+        Raises BadExample.
+        """
 
     @abstractmethod
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:

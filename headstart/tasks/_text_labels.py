@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import final
 
-from headstart.contracts import Example, Prepared, Pretrained
+from headstart.contracts import Example, Prepared, Pretrained, Trait
 from headstart.tasks import _texts
 from headstart.tasks._labels import LabelClassification, LinearLabelsBaseline, Nothing
 
@@ -27,6 +27,10 @@ class TextLabels(LabelClassification):
     def content(self, example: Example) -> bytes:
         """Return the text in UTF-8."""
         return _texts.content(example)
+
+    def traits(self, example: Example) -> dict[str, Trait]:
+        """Return the text's length and how many labels it has. Raises BadExample."""
+        return {"words": _texts.words(example), "labels": len(example.names())}
 
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Cut the text into at most ``max_length`` tokens: ids and mask, int64 [T]."""

@@ -56,6 +56,11 @@ def inputs(names: Sequence[str]) -> Iterator[Example]:
             )
 
 
+def words(example: Example) -> int:
+    """Return how many words a text has. Raises BadExample."""
+    return len(_text(example).split())
+
+
 def content(example: Example) -> bytes:
     """Return a text in UTF-8. Raises BadExample."""
     return _text(example).encode("utf-8", "surrogatepass")

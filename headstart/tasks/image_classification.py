@@ -11,6 +11,7 @@ from headstart.contracts import (
     Prepared,
     Pretrained,
     Rows,
+    Trait,
 )
 from headstart.core.errors import BadExample
 from headstart.data import picture
@@ -55,6 +56,10 @@ class ImageClassification(Classification):
     def content(self, example: Example) -> bytes:
         """Return the file's bytes, or the pixels' where pictures share a file."""
         return _pictures.content(example)
+
+    def traits(self, example: Example) -> dict[str, Trait]:
+        """Return the picture's class and its shorter side. Raises BadExample."""
+        return {"class": example.label, "shorter side, px": min(_pictures.size(example))}
 
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Decode, turn upright, resize and crop: uint8 [size, size, 3]."""

@@ -20,6 +20,7 @@ from headstart.contracts import (
     Prepared,
     Pretrained,
     Task,
+    Trait,
 )
 from headstart.core.errors import BadExample
 from headstart.core.records import Metric, Section
@@ -68,6 +69,10 @@ class Segmentation(Task):
             for number, box in enumerate(boxes, start=1)
         ]
         return Parts(units, (f"cut into overlapping tiles of {preprocess.size} px",))
+
+    def traits(self, example: Example) -> dict[str, Trait]:
+        """Return the picture's shorter side. Raises BadExample."""
+        return {"shorter side, px": min(_pictures.size(example))}
 
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Decode, turn upright, squash to a square: uint8 [size, size, 3]."""

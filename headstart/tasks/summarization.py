@@ -22,6 +22,7 @@ from headstart.contracts import (
     Rows,
     Solve,
     Task,
+    Trait,
     Written,
 )
 from headstart.core.errors import BadExample, UserError
@@ -159,6 +160,11 @@ class Summarization(Task):
     def content(self, example: Example) -> bytes:
         """Return a sentence in UTF-8."""
         return (example.text or "").encode("utf-8", "surrogatepass")
+
+    def traits(self, example: Example) -> dict[str, Trait]:
+        """Return the lengths of document and reference. Raises BadExample."""
+        words = len(documents.text_of(example)[0].split())
+        return {"words in the document": words, "words in the reference": len((example.target or "").split())}
 
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Cut a sentence into tokens."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, final
 
-from headstart.contracts import Example, Prepared, Pretrained, Task
+from headstart.contracts import Example, Prepared, Pretrained, Task, Trait
 from headstart.data.labels import Labels
 from headstart.tasks import _texts
 from headstart.tasks._classes import Classification, LinearBaseline, MajorityBaseline
@@ -30,6 +30,10 @@ class TextClassification(Classification):
     def content(self, example: Example) -> bytes:
         """Return the text in UTF-8."""
         return _texts.content(example)
+
+    def traits(self, example: Example) -> dict[str, Trait]:
+        """Return the text's class and its length. Raises BadExample."""
+        return {"class": example.label, "words": _texts.words(example)}
 
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Cut the text into at most ``max_length`` tokens: ids and mask, int64 [T]."""

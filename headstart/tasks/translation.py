@@ -20,6 +20,7 @@ from headstart.contracts import (
     Rows,
     Solve,
     Task,
+    Trait,
     Written,
 )
 from headstart.core.errors import BadExample, UserError
@@ -95,6 +96,10 @@ class Translation(Task):
         if example.text is None:
             raise BadExample(_reason(example.path))
         return example.text.encode("utf-8", "surrogatepass")
+
+    def traits(self, example: Example) -> dict[str, Trait]:
+        """Return the source's length."""
+        return {"words in the source": len((example.text or "").split())}
 
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Cut the sentence into at most ``max_length`` tokens: ids and mask, int64 [T]."""
