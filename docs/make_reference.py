@@ -75,6 +75,9 @@ KEYS = {
         "the input could not be read",
         "scores": "each class's probability, each class's share of the pixels, or the probability of each sentence "
         "that was taken; empty where there is none",
+        "unlike": "how far the input is beyond where it is flagged as unlike the training data: above 0 it is; "
+        "only there where the model has a detector",
+        "set": "with `--coverage`, the classes that hold the right one with this probability, the likeliest first",
         "error": "why the input could not be read; only there where it could not",
     },
     "cache": {
@@ -137,6 +140,7 @@ def _argument(one: "Field[Any]") -> tuple[str, ...]:
     said = [f"`{choice}`" for choice in limits.get("choices", ())]
     said = [" ".join(said)] if said else []
     said += [f"above {limits['above']}"] if "above" in limits else []
+    said += [f"below {limits['below']}"] if "below" in limits else []
     said += [f"at least {limits['least']}"] if "least" in limits else []
     if limits.get("many"):
         kind, said = "str", ["one or more"]
@@ -172,7 +176,9 @@ def _value(one: "Field[Any]") -> Any:
 def _invented(verb: str) -> Iterable[Any]:
     """Return what a verb might return, once with everything right and once with an error."""
     if verb == "predict":
-        good = records.Prediction(input="x", prediction="a", scores={"a": 1.0}, error=None)
+        good = records.Prediction(
+            input="x", prediction="a", scores={"a": 1.0}, error=None, unlike=-1.0, set=("a",)
+        )
         bad = records.Prediction(input="x", prediction=None, scores={}, error="no picture")
         return [[good, bad]]
     if verb == "cache":

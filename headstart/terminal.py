@@ -120,13 +120,16 @@ def predict(spec: PredictSpec, as_json: bool) -> int:
             record = to_json(one)
             if one.error is None:
                 del record["error"]
-            if one.file is None:
-                del record["file"]
+            for name in ("file", "unlike", "set"):
+                if record[name] is None:
+                    del record[name]
             print(json.dumps(record, ensure_ascii=False), flush=True)
         elif one.prediction is None:
             print(f"{one.input}\tnot read: {one.error}", flush=True)
         else:
-            print(f"{one.input}\t{_told(one)}", flush=True)
+            within = "" if one.set is None else f"\t{{{', '.join(one.set)}}}"
+            flag = "\tunlike the training data" if (one.unlike or 0.0) > 0 else ""
+            print(f"{one.input}\t{_told(one)}{within}{flag}", flush=True)
     return 2 if failed else 0
 
 
@@ -179,7 +182,7 @@ def _figures(
     for name in baselines:
         shown.add_column(name, justify="right")
     for name, metric in metrics.items():
-        others = (f"{baseline[name].value:.3f}" for baseline in baselines.values())
+        others = (f"{one[name].value:.3f}" if name in one else "–" for one in baselines.values())
         shown.add_row(name, f"{metric.value:.3f}", _interval(metric), *others)
     return shown
 

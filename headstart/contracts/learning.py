@@ -140,14 +140,24 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HeldOut:
+    """What was said of examples by heads that had not trained on them."""
+
+    indices_n: Array
+    outputs: Outputs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
     """A head and the objective that was minimised, as JSON, with what was tried on the way.
 
-    ``moved`` are the pretrained model's own weights that were trained, by name; none where it stayed frozen.
+    ``held_out`` is there where the head trained on everything that the folds hold out: then it comes from
+    heads like it, one a fold. ``moved`` are the pretrained model's own weights that were trained, by name; none where it stayed frozen.
     """
 
     head: Head
     objective: Mapping[str, Any]
+    held_out: HeldOut | None = None
     moved: Mapping[str, Array] = field(default_factory=dict)
 
 
@@ -304,6 +314,10 @@ class Task(ABC):
         self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]
     ) -> Sequence[Answer]:
         """Return each example's prediction, in the examples' order."""
+
+    @abstractmethod
+    def chances(self, outputs: Outputs) -> Array | None:
+        """Return how likely each class is the right one [n, K]; None where not one class is right."""
 
     @abstractmethod
     def traits(self, example: Example) -> Mapping[str, Trait]:

@@ -150,7 +150,9 @@ class Comparison:
 class Prediction:
     """One input's answer in words and scores by name, or why there is none; ``file`` holds it if written.
 
-    A prediction of several names is a tuple, perhaps empty.
+    A prediction of several names is a tuple, perhaps empty. ``unlike`` is how far the input is beyond where
+    it is flagged as unlike the training data: above 0 it is; None where the model has no detector. ``set``
+    are the classes that hold the right one with the coverage that was asked for.
     """
 
     input: str
@@ -158,6 +160,8 @@ class Prediction:
     scores: Mapping[str, float]
     error: str | None
     file: str | None = None
+    unlike: float | None = None
+    set: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

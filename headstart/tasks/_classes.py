@@ -109,6 +109,10 @@ class Classification(Task):
             for p_K in outputs
         ]
 
+    def chances(self, outputs: Outputs) -> Array:
+        """Return the probabilities."""
+        return np.asarray(outputs)
+
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
         """Return the probabilities and the true class's place, float64 [n, K + 1]."""
         return np.column_stack([outputs, places(examples, classes)])

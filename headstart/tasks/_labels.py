@@ -13,6 +13,7 @@ from headstart.contracts import (
     Baseline,
     Example,
     Learnt,
+    Outputs,
     Parts,
     Pretrained,
     Rows,
@@ -92,6 +93,9 @@ class LabelClassification(Task):
                 )
             )
         return found
+
+    def chances(self, outputs: Outputs) -> None:
+        """Return nothing: not one class is right."""
 
     def compare(self, outputs: Labelled, examples: Sequence[Example], classes: Sequence[str]) -> Array:
         """Return the probabilities, whether each label is given, and whether it is right, [n, 3 K]."""

@@ -94,6 +94,9 @@ class Segmentation(Task):
             answers.append(Answer(prediction=", ".join(there), scores=shares, file=file))
         return answers
 
+    def chances(self, outputs: Outputs) -> None:
+        """Return nothing: not one class is right."""
+
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
         """Return each picture's counts of truth and prediction, at its own size, flat float64 [n, K * K]."""
         rows = []

@@ -174,6 +174,9 @@ class Summarization(Task):
         """Return each summary, and how likely each of its sentences belongs there."""
         return [Answer(prediction=one.text.replace("\n", " "), scores=one.scores) for one in outputs]
 
+    def chances(self, outputs: Outputs) -> None:
+        """Return nothing: not one class is right."""
+
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
         """Return ROUGE-1, -2, -L and -Lsum of each document, float64 [n, 4]."""
         return np.array(

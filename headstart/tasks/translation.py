@@ -14,6 +14,7 @@ from headstart.contracts import (
     Baseline,
     Example,
     Learnt,
+    Outputs,
     Parts,
     Prepared,
     Pretrained,
@@ -110,6 +111,9 @@ class Translation(Task):
     ) -> list[Answer]:
         """Return each translation with the scores that the model gives it."""
         return [Answer(prediction=one.text, scores=one.scores) for one in outputs]
+
+    def chances(self, outputs: Outputs) -> None:
+        """Return nothing: not one class is right."""
 
     def compare(
         self, outputs: Sequence[Written], examples: Sequence[Example], classes: Sequence[str]

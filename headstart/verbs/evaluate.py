@@ -1,6 +1,7 @@
 """``evaluate``: a finished run scored on labelled data."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from headstart.core.store import Store
 from headstart.core.tallies import Tallies
 from headstart.data import dataset
 from headstart.data.listing import UNSPLIT
+from headstart.evaluation import prediction_sets, unlike
 from headstart.model.features import Features, extract
 from headstart.model.saved import Model, load_model
+from headstart.scoring import Look
 from headstart.scoring import evaluate as score
 from headstart.specs import EvaluateSpec
 from headstart.verbs.common import data_digest, say_engine
@@ -35,6 +38,7 @@ def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
     run = Path(spec.run)
     languages = read_run(run)["split"].get("languages") or ("", "")
     model = load_model(run)
+    _check_beside(spec, model)
     task = model.task
     listing = dataset.read(Path(spec.data), task.layouts, (languages[0], languages[1]))
     split, examples = _choose(listing, spec.split)
@@ -49,12 +53,37 @@ def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
                 "usable examples that the run was not trained on",
                 "give other data",
             )
-        looks = count_look(run, split, data_digest(features, indices))
-        found, tallies = score(task, model, features, indices, (split, looks))
+        with ExitStack() as opened:
+            against = _against(spec, model, reading, opened)
+            looks = count_look(run, split, data_digest(features, indices))
+            asked = Look(split=split, count=looks, coverage=spec.coverage, against=against)
+            found, tallies = score(task, model, features, indices, asked)
     told = replace(
         found, dropped=(*listing.dropped, *found.dropped), notes=(*listing.notes, *found.notes, *notes)
     )
     return told, tallies
+
+
+def _check_beside(spec: EvaluateSpec, model: Model) -> None:
+    prediction_sets.check(model.beside.get(prediction_sets.NAME), spec.coverage)
+    if spec.against is not None and unlike.NAME not in model.beside:
+        raise UserError(
+            "--against for a model without a detector",
+            "a model that has learnt what is unlike its training data",
+            "leave --against out, or fit the model again with more examples to select on",
+        )
+
+
+def _against(spec: EvaluateSpec, model: Model, reading: Reading, opened: ExitStack) -> Features | None:
+    """Return the features of inputs of another kind. Raises UserError where none can be used."""
+    if spec.against is None:
+        return None
+    examples = list(model.task.inputs([spec.against]))
+    found = extract(reading, examples, model.frozen, Store.default(), spec.engine, say_engine)
+    opened.enter_context(found.table)
+    if not len(found.examples):
+        raise UserError(f"nothing in {spec.against} can be used", model.task.unit, "name other inputs")
+    return found
 
 
 def _choose(listing: Listing, wanted: str | None) -> tuple[str, Sequence[Example]]:

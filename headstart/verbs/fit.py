@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -22,12 +23,13 @@ from headstart.data import dataset
 from headstart.data.listing import in_order
 from headstart.data.prompts import prompted
 from headstart.data.split import Dataset, arrange, folds_of
+from headstart.evaluation import beside
 from headstart.fitting.linear import train_baseline
 from headstart.fitting.tuning import tune
 from headstart.model.features import Features, extract
 from headstart.model.saved import Model, save_model
 from headstart.model.trunk import FrozenModel, find, find_model
-from headstart.scoring import count_notes, evaluate
+from headstart.scoring import Look, evaluate
 from headstart.ship.report import write_report
 from headstart.specs import FitSpec, command
 from headstart.verbs.common import data_digest, engine_record, say_engine, split_record, versions
@@ -78,18 +80,18 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
             checkpoints = checkpoint_folder(
                 run, spec, data_digest(features, np.arange(len(features.examples)))
             )
-            trained, fitted = _train((spec, task, learner), data, model, features, roles, checkpoints)
+            training = _training(spec, data, model, features, roles, checkpoints)
+            trained, fitted = _train(task, learner, data, training)
         if spec.strategy != "head":  # the trunk is another function now
             with stages.timed("features of the trained model"):
                 usable = features.examples
                 features = extract(reading, usable, fitted.frozen, store, spec.engine, say_engine)
                 opened.enter_context(features.table)
         with stages.timed("evaluate"):
-            save_model(staging / "model", fitted)
-            write_json(staging / "split.json", split_record(features, roles))
-            looks = count_look(staging, data.reported, data_digest(features, roles["test"]))
-            evaluation, tallies = evaluate(task, fitted, features, roles["test"], (data.reported, looks))
-            tallies.save(staging)
+            learnt, unlearnt = beside.learn(training, task, fitted.frozen.modality, trained, features)
+            fitted = replace(fitted, beside=learnt)
+            evaluation = _evaluate(staging, data, fitted, features, roles)
+            evaluation = replace(evaluation, notes=(*evaluation.notes, *unlearnt))
             write_json(staging / "evaluation.json", to_json(evaluation))
     record = _record(spec, run, (data, features, roles), trained, fitted, evaluation, stages)
     write_json(staging / "run.json", to_json(record))
@@ -175,16 +177,15 @@ def _folds(spec: FitSpec, roles: dict[str, Array], examples: Sequence[Example]) 
     return [(train[fit], train[validate]) for fit, validate in used]
 
 
-def _train(
-    asked: tuple[FitSpec, Task, Learner],
+def _training(
+    spec: FitSpec,
     data: Dataset,
     model: FrozenModel,
     features: Features,
     roles: dict[str, Array],
     checkpoints: Path,
-) -> tuple[Trained, Model]:
-    spec, task, learner = asked
-    training = Training(
+) -> Training:
+    return Training(
         spec=spec,
         reading=features.reading,
         frozen=model,
@@ -194,7 +195,11 @@ def _train(
         folds=_folds(spec, roles, features.examples),
         checkpoints=checkpoints,
     )
-    sets = model.modality.layer_sets(features.columns)
+
+
+def _train(task: Task, learner: Learner, data: Dataset, training: Training) -> tuple[Trained, Model]:
+    spec, model = training.spec, cast(FrozenModel, training.frozen)
+    sets = model.modality.layer_sets(training.rows.columns)
     trained = None if spec.strategy == "full" else learner.train(training, sets)
     if trained is None or spec.strategy == "head-then-full":
         trained = tune(training, learner, sets["last"], None if trained is None else trained.head)
@@ -208,6 +213,19 @@ def _train(
         head=trained.head,
         baselines={name: learnt for name, learnt in learnt_by_name.items() if learnt is not None},
     )
+
+
+def _evaluate(
+    staging: Path, data: Dataset, model: Model, features: Features, roles: dict[str, Array]
+) -> Evaluation:
+    """Write the model, and what its one look at the split that is reported on showed."""
+    save_model(staging / "model", model)
+    write_json(staging / "split.json", split_record(features, roles))
+    looks = count_look(staging, data.reported, data_digest(features, roles["test"]))
+    look = Look(split=data.reported, count=looks)
+    evaluation, tallies = evaluate(model.task, model, features, roles["test"], look)
+    tallies.save(staging)
+    return evaluation
 
 
 def _record(
@@ -240,7 +258,7 @@ def _record(
         metrics=evaluation.metrics,
         baselines=evaluation.baselines,
         dropped=(*data.dropped, *features.dropped),
-        notes=(*data.notes, *repeats(features, roles), *count_notes(features.noted)),
+        notes=(*data.notes, *repeats(features, roles), *evaluation.notes),
         looks=evaluation.looks,
         seconds=stages.seconds(),
         versions=versions(),

@@ -1,0 +1,36 @@
+"""How well scores tell one kind of input from another.
+
+AUROC with the interval of E. DeLong, D. DeLong and D. Clarke-Pearson, Biometrics 44 (1988), doi:10.2307/2531595:
+the variance comes from how each input compares with all of the other kind, without resampling.
+
+Shape letters: N inputs of the usual kind, M of the other.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from headstart.core.records import Metric
+
+Array = NDArray[Any]
+
+
+def auroc(usual_N: Array, other_M: Array) -> Metric:
+    """Return how likely an input of the other kind scores higher than a usual one, ties counting half.
+
+    No interval where either kind has a single input, or where all compare alike.
+    """
+    count, others = len(usual_N), len(other_M)
+    ranks = rankdata(np.concatenate([usual_N, other_M]))
+    above_N = 1.0 - (ranks[:count] - rankdata(usual_N)) / others
+    below_M = (ranks[count:] - rankdata(other_M)) / count
+    value = float(below_M.mean())
+    if count < 2 or others < 2:
+        return Metric(value=value, low=None, high=None, n=count + others)
+    deviation = float(np.sqrt(above_N.var(ddof=1) / count + below_M.var(ddof=1) / others))
+    if deviation <= 1e-12:
+        return Metric(value=value, low=None, high=None, n=count + others)
+    low, high = max(value - 1.96 * deviation, 0.0), min(value + 1.96 * deviation, 1.0)
+    return Metric(value=value, low=low, high=high, n=count + others)
