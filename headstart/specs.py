@@ -14,7 +14,7 @@ from headstart.core.errors import UserError
 
 
 def option(help_text: str, default: Any = None, **limits: Any) -> Any:
-    """Declare an option: one line of help, a default, and ``choices``, ``above``, ``below`` or ``least`` as limits."""
+    """Declare an option: help, a default, and ``choices``, ``above``, ``below`` or ``least`` as limits."""
     return field(default=default, metadata={"help": help_text, **limits})
 
 
@@ -143,8 +143,9 @@ class FitSpec(Spec):
     )
     beams: int | None = option("for heads that write: how many texts are followed at once", least=1)
     target_length: int | None = option("for heads that write: longest target in tokens", least=2)
-    detector: str = option(
-        "what flags inputs unlike the training data", "neighbours", choices=("neighbours", "mahalanobis")
+    detector: str | None = option(
+        "what flags inputs unlike the training data (default: mahalanobis; neighbours without classes)",
+        choices=("mahalanobis", "neighbours"),
     )
     budget: str | None = option("time for the gradient steps, such as 90s, 10m or 2h")
     engine: str | None = option(

@@ -151,8 +151,8 @@ class HeldOut:
 class Trained:
     """A head and the objective that was minimised, as JSON, with what was tried on the way.
 
-    ``held_out`` is there where the head trained on everything that the folds hold out: then it comes from
-    heads like it, one a fold. ``moved`` are the pretrained model's own weights that were trained, by name; none where it stayed frozen.
+    ``held_out`` is there where the head trained on all that the folds hold out: it is from heads like it.
+    ``moved`` are the pretrained model's own weights that were trained, by name; none where it stayed frozen.
     """
 
     head: Head

@@ -16,7 +16,7 @@ def learn(
 ) -> tuple[dict[str, Learnt], tuple[Note, ...]]:
     """Learn from examples that the head did not train on; ``rows`` are of the model as it trained.
 
-    Returns what was learnt, and notes on what could not be. Raises UserError for a detector that needs classes.
+    Returns what was learnt, and notes on what was not. Raises UserError for a detector that needs classes.
     """
     found: dict[str, Learnt] = {}
     labels_N = np.array([example.label for example in rows.examples])
@@ -30,7 +30,7 @@ def learn(
         found[prediction_sets.NAME] = prediction_sets.learn(chances_mK, places(examples, training.classes))
     if not modality.pooled or len(rows.starts_N1) - 1 != int(rows.starts_N1[-1]):
         return found, ()
-    detector = training.spec.detector
+    detector = training.spec.detector or ("mahalanobis" if one_each else "neighbours")
     if detector == "mahalanobis" and not one_each:
         raise UserError(
             "--detector mahalanobis for examples without a class each",

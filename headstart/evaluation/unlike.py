@@ -1,4 +1,4 @@
-"""What says that an input is unlike the training data: learnt on features of every block, saved with the model.
+"""What says that an input is unlike the training data: learnt on features of every block, saved in the run.
 
 Early blocks see style, late ones meaning: a detector reads each block by itself, sums the early half and the
 late half, and takes the more alarmed of the two. Above the 95% point of held-out examples that are like the
@@ -42,7 +42,7 @@ DETECTORS: Mapping[str, Detector] = {
 def learn(
     rows: Rows, columns: Sequence[Column], fold: Fold, labels_N: Array, detector: str, seed: int
 ) -> Learnt | None:
-    """Learn on what a fold fits on, and set the threshold on what it holds out; None where that is too little.
+    """Learn on what a fold fits on, set the threshold on what it holds out; None where that is too little.
 
     ``columns`` are one for each block, in order.
     """

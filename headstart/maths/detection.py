@@ -1,7 +1,8 @@
 """How well scores tell one kind of input from another.
 
-AUROC with the interval of E. DeLong, D. DeLong and D. Clarke-Pearson, Biometrics 44 (1988), doi:10.2307/2531595:
-the variance comes from how each input compares with all of the other kind, without resampling.
+AUROC; its interval is that of E. DeLong, D. DeLong and D. Clarke-Pearson, Biometrics 44 (1988),
+doi:10.2307/2531595: the variance comes from how each input compares with all of the other kind, without
+resampling.
 
 Shape letters: N inputs of the usual kind, M of the other.
 """

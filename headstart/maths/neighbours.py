@@ -4,7 +4,8 @@
 
 over training examples: Y. Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors", ICML 2022,
 arXiv 2204.06507, section 3; here on whitened features. k is 5: the paper's choice grows with the data,
-and a few hundred examples have few neighbours.
+and a few hundred examples have few neighbours. Only directions count: what lies far out in one that is
+common is not seen.
 
 Shape letters: N examples, n kept training examples, R directions.
 """

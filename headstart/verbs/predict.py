@@ -51,7 +51,7 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
 def _beside(
     spec: PredictSpec, model: Model, outputs: Outputs, features_MD: Floats
 ) -> list[tuple[float | None, tuple[str, ...] | None]]:
-    """Return, for each input, how far it is beyond where it is flagged, and its prediction set if asked for."""
+    """Return how far each input is beyond where it is flagged, and its prediction set if asked for."""
     sets, detector = model.beside.get(prediction_sets.NAME), model.beside.get(unlike.NAME)
     count = len(outputs)
     beyond: list[float | None] = [None] * count
