@@ -89,8 +89,8 @@ def section(learnt: Learnt, observed_NL: Array, units_N: Array, levels: Sequence
     return Table(
         title="Prediction sets",
         note="Instead of one class, all that the model cannot rule out. How many that are was learnt on "
-        f"{count} examples it did not train on (split conformal, LAC). A set holds the right class as often as "
-        "wanted, on average over inputs like these; the test split checks it.",
+        f"{count} examples it did not train on (split conformal, LAC). A set holds the right class as often "
+        "as wanted, on average over inputs like these; the test split checks it.",
         header=("wanted", "holds the right class", "classes in a set", "sets of one class"),
         rows=tuple(rows),
     )

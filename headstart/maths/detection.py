@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from headstart.core.records import Metric
 
@@ -24,9 +23,7 @@ def auroc(usual_N: Array, other_M: Array) -> Metric:
     No interval where either kind has a single input, or where all compare alike.
     """
     count, others = len(usual_N), len(other_M)
-    ranks = rankdata(np.concatenate([usual_N, other_M]))
-    above_N = 1.0 - (ranks[:count] - rankdata(usual_N)) / others
-    below_M = (ranks[count:] - rankdata(other_M)) / count
+    above_N, below_M = 1.0 - _exceeded(usual_N, other_M), _exceeded(other_M, usual_N)
     value = float(below_M.mean())
     if count < 2 or others < 2:
         return Metric(value=value, low=None, high=None, n=count + others)
@@ -35,3 +32,10 @@ def auroc(usual_N: Array, other_M: Array) -> Metric:
         return Metric(value=value, low=None, high=None, n=count + others)
     low, high = max(value - 1.96 * deviation, 0.0), min(value + 1.96 * deviation, 1.0)
     return Metric(value=value, low=low, high=high, n=count + others)
+
+
+def _exceeded(scores: Array, others: Array) -> Array:
+    """Return the share of ``others`` that each score is above, ties counting half."""
+    ordered = np.sort(others)
+    below, not_above = np.searchsorted(ordered, scores, "left"), np.searchsorted(ordered, scores, "right")
+    return np.asarray((below + not_above) / 2 / len(others))

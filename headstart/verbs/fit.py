@@ -15,15 +15,16 @@ from headstart.contracts import Array, Example, Fold, Learner, Reading, Task, Tr
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.files import write_json
-from headstart.core.records import Evaluation, Fitted, to_json
+from headstart.core.records import Evaluation, Fitted, Table, to_json
 from headstart.core.run import claim, count_look
 from headstart.core.store import Store
+from headstart.core.tallies import Tallies
 from headstart.core.timing import Stages
 from headstart.data import dataset
 from headstart.data.listing import in_order
 from headstart.data.prompts import prompted
 from headstart.data.split import Dataset, arrange, folds_of
-from headstart.evaluation import beside
+from headstart.evaluation import beside, generalisation
 from headstart.fitting.linear import train_baseline
 from headstart.fitting.tuning import tune
 from headstart.model.features import Features, extract
@@ -90,8 +91,13 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
         with stages.timed("evaluate"):
             learnt, unlearnt = beside.learn(training, task, fitted.frozen.modality, trained, features)
             fitted = replace(fitted, beside=learnt)
-            evaluation = _evaluate(staging, data, fitted, features, roles)
-            evaluation = replace(evaluation, notes=(*evaluation.notes, *unlearnt))
+            evaluation, tallies = _evaluate(staging, data, fitted, features, roles)
+            shown = _generalises((training, learner, trained), fitted, features, tallies)
+            evaluation = replace(
+                evaluation,
+                notes=(*evaluation.notes, *unlearnt),
+                sections=(*evaluation.sections, *shown),
+            )
             write_json(staging / "evaluation.json", to_json(evaluation))
     record = _record(spec, run, (data, features, roles), trained, fitted, evaluation, stages)
     write_json(staging / "run.json", to_json(record))
@@ -217,7 +223,7 @@ def _train(task: Task, learner: Learner, data: Dataset, training: Training) -> t
 
 def _evaluate(
     staging: Path, data: Dataset, model: Model, features: Features, roles: dict[str, Array]
-) -> Evaluation:
+) -> tuple[Evaluation, Tallies]:
     """Write the model, and what its one look at the split that is reported on showed."""
     save_model(staging / "model", model)
     write_json(staging / "split.json", split_record(features, roles))
@@ -225,7 +231,18 @@ def _evaluate(
     look = Look(split=data.reported, count=looks)
     evaluation, tallies = evaluate(model.task, model, features, roles["test"], look)
     tallies.save(staging)
-    return evaluation
+    return evaluation, tallies
+
+
+def _generalises(
+    used: tuple[Training, Learner, Trained], model: Model, features: Features, tallies: Tallies
+) -> list[Table]:
+    """Return how the model does on what it trained on, and how that grew with the examples."""
+    training, learner, trained = used
+    seen = generalisation.gap(model.task, model.head, features, training.folds[0][0], tallies)
+    sets = model.frozen.modality.layer_sets(features.columns)
+    grown = generalisation.curve(model.task, learner, training, trained, sets)
+    return [seen] if grown is None else [seen, grown]
 
 
 def _record(

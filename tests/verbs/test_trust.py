@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import headstart
-from tests.verbs.conftest import NOTO, SMALL, Call, copy_pictures
+from tests.verbs.conftest import NOTO, Call, copy_pictures
 
 FLUENT = NOTO.parent / "fluent"
 KINDS = ("animals", "clothing", "objects", "vehicles")
@@ -24,7 +24,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trusted(pictures: Path, headstart_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "trusted"
-    headstart.fit(str(pictures), out=str(out), image_size=64, layers="last")
+    headstart.fit(str(pictures), out=str(out), image_size=72, layers="last")
     return out
 
 
@@ -78,7 +78,17 @@ def test_noise_is_flagged(trusted: Path, tmp_path: Path, call: Call) -> None:
 def test_neighbours_may_be_asked_for(pictures: Path, tmp_path: Path, call: Call) -> None:
     run = tmp_path / "run"
     done = call(
-        "fit", pictures, "--out", run, *SMALL, "--layers", "last", "--detector", "neighbours", "--json"
+        "fit",
+        pictures,
+        "--out",
+        run,
+        "--image-size",
+        72,
+        "--layers",
+        "last",
+        "--detector",
+        "neighbours",
+        "--json",
     )
     assert 0 <= done.json["metrics"]["ood_rate"]["value"] <= 0.3
     kept = json.loads((run / "model" / "headstart.json").read_text())["beside"]
@@ -115,7 +125,7 @@ def test_without_a_validation_split_sets_come_from_the_folds(
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, folder)
     run = tmp_path / "run"
-    done = call("fit", tmp_path / "data", "--out", run, *SMALL, "--layers", "last", "--json").json
+    done = call("fit", tmp_path / "data", "--out", run, "--image-size", 72, "--layers", "last", "--json").json
     assert done["split"]["val"] == 0
     said = call("evaluate", run, tmp_path / "data", "--coverage", 0.9, "--json").json["metrics"]
     assert 0.75 <= said["coverage"]["value"] <= 1
