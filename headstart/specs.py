@@ -173,6 +173,7 @@ class EvaluateSpec(Spec):
     coverage: float | None = option(
         "score prediction sets too, which hold the right class with this probability", above=0, below=1
     )
+    corrupt: bool = option("score spoilt inputs too: noise, blur, JPEG ...; typos, texts cut in half", False)
     against: str | None = option("inputs of another kind: how well they are told from these (AUROC)")
     engine: str | None = option(
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"

@@ -272,8 +272,8 @@ class Task(ABC):
 
     ``takes`` is the kind of input: picture or text. ``unit`` is what an example is called in the plural,
     ``row`` what has a row of features; ``learners`` are the heads that can learn it, the first one that
-    suits a model is its default. ``kinds`` are tasks of the same name for other kinds of truth
-    (``Truth.kind``).
+    suits a model is its default. ``corruptions`` are ways in which inputs are spoilt.
+    ``kinds`` are tasks of the same name for other kinds of truth (``Truth.kind``).
     """
 
     name: ClassVar[str]
@@ -284,6 +284,7 @@ class Task(ABC):
     default_base: ClassVar[str]
     learners: ClassVar[tuple[str, ...]]
     baselines: ClassVar[tuple[Baseline, ...]]
+    corruptions: ClassVar[tuple[str, ...]]
     kinds: ClassVar[Mapping[str, "Task"]] = {}
 
     def of_kind(self, kind: str) -> "Task":
@@ -324,6 +325,13 @@ class Task(ABC):
         """Return, by name, what a model may be worse for: the example's class, its length or size.
 
         Raises BadExample.
+        """
+
+    @abstractmethod
+    def corrupted(self, example: Example, how: str, seed: int, folder: Path) -> Example:
+        """Return the example with its input spoilt in one of ``corruptions``, its truth as it was.
+
+        What is too large to be held is written into ``folder``. Raises BadExample.
         """
 
     @abstractmethod

@@ -27,7 +27,7 @@ def gap(task: Task, head: Head, rows: Rows, train_n: Array, tallies: Tallies) ->
     classes, measures = tallies.classes, task.measures(tallies.classes)
     name = next(iter(measures.values))
     some = train_n[:: -(-len(train_n) // _MOST_TRAINED)]
-    trained_nM, units_n = _statistics(task, head, rows, some, classes)
+    trained_nM, units_n = statistics(task, head, rows, some, classes)
     rows_2 = [sparse.csr_array(one) for one in (trained_nM, tallies.statistics_NM)]
     both = sparse.vstack(rows_2, format="csr")
     units_N = np.concatenate([units_n, tallies.units_N + units_n.max() + 1])
@@ -39,7 +39,7 @@ def gap(task: Task, head: Head, rows: Rows, train_n: Array, tallies: Tallies) ->
     note = (
         f"On {len(some)} {task.unit} that it trained on the model is {away.value:+.3f} from what it is on "
         f"held-out ones ({spread}). A gap is usual, and no fault while the held-out figure is good; a wide "
-        "one means that the model remembers its examples, and that more of them, or a stronger penalty, may help."
+        "one means that the model remembers examples, and that more of them, or a stronger penalty, may help."
     )
     rows_ = (("trained on", f"{len(some):,}", _told(seen.metric)), ("held out", f"{held.n:,}", _told(held)))
     return Table(
@@ -73,7 +73,7 @@ def curve(
             some = np.sort(random.choice(fit, size, replace=False))
             part = replace(training, spec=spec, indices_n=some, folds=[(some, held)])
             head = learner.train(part, sets).head
-            repeats.append(_statistics(task, head, training.rows, held, training.classes)[0])
+            repeats.append(statistics(task, head, training.rows, held, training.classes)[0])
         points.append((size, sum(repeats[1:], start=repeats[0]) / len(repeats)))
     if len(points) < 2:
         return None
@@ -104,7 +104,7 @@ def _curve_table(
     )
 
 
-def _statistics(
+def statistics(
     task: Task, head: Head, rows: Rows, indices_n: Array, classes: Sequence[str]
 ) -> tuple[Statistics, Array]:
     """Return what some examples add to the metrics, and which of them are drawn as one."""

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import cast, final
 
 import numpy as np
@@ -26,6 +27,7 @@ from headstart.core.errors import BadExample
 from headstart.core.records import Metric, Section
 from headstart.core.tallies import Measures, Statistics
 from headstart.data import picture, tiles
+from headstart.data.corruption import PICTURES
 from headstart.data.mask import Mask
 from headstart.data.tiles import Tile, Whole
 from headstart.maths import segmentation, stitching
@@ -48,6 +50,7 @@ class Segmentation(Task):
     baselines = (CommonestBaseline(), ColourBaseline())
     layouts = ("voc", "cityscapes", "ade20k", "mask-folders")
     unit = row = "pictures"
+    corruptions = tuple(PICTURES)
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:
         """Yield pictures: files, every picture below a folder, or paths on standard input, one a line."""
@@ -69,6 +72,10 @@ class Segmentation(Task):
             for number, box in enumerate(boxes, start=1)
         ]
         return Parts(units, (f"cut into overlapping tiles of {preprocess.size} px",))
+
+    def corrupted(self, example: Example, how: str, seed: int, folder: Path) -> Example:
+        """Return the picture spoilt, as a file. Raises BadExample."""
+        return _pictures.corrupted(example, how, seed, folder)
 
     def traits(self, example: Example) -> dict[str, Trait]:
         """Return the picture's shorter side. Raises BadExample."""

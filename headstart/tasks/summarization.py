@@ -29,6 +29,7 @@ from headstart.core.errors import BadExample, UserError
 from headstart.core.records import Metric, Section, Table
 from headstart.core.tallies import Measures, Statistics
 from headstart.data import documents, tokens
+from headstart.data.corruption import TEXTS, spoilt
 from headstart.data.rows import SUFFIXES, cell_text, read_rows
 from headstart.data.sentences import sentences
 from headstart.fitting.sentences import oracle_of
@@ -118,6 +119,7 @@ class Summarization(Task):
     name = "summarization"
     layouts = ("hf-summaries", "bbc-summary", "story-files", "summary-table")
     unit = "documents"
+    corruptions = tuple(TEXTS)
     row = "sentences"
     default_base = "pack:minilm-l6"
     takes = "text"
@@ -160,6 +162,10 @@ class Summarization(Task):
     def content(self, example: Example) -> bytes:
         """Return a sentence in UTF-8."""
         return (example.text or "").encode("utf-8", "surrogatepass")
+
+    def corrupted(self, example: Example, how: str, seed: int, folder: Path) -> Example:
+        """Return the text spoilt. Raises BadExample."""
+        return spoilt(example, documents.text_of(example)[0], how, seed)
 
     def traits(self, example: Example) -> dict[str, Trait]:
         """Return the lengths of document and reference. Raises BadExample."""

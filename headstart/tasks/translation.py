@@ -28,6 +28,7 @@ from headstart.core.errors import BadExample, UserError
 from headstart.core.records import Metric, Section, Table
 from headstart.core.tallies import Measure, Measures, Statistics
 from headstart.data import pair_columns, segments, tokens
+from headstart.data.corruption import TEXTS, spoilt
 from headstart.data.rows import SUFFIXES
 from headstart.data.text import read_text
 from headstart.maths import bleu
@@ -63,6 +64,7 @@ class Translation(Task):
     name = "translation"
     layouts = ("hf-translations", "wmt14", "iwslt15", "parallel-lines", "po-files", "pair-table")
     unit = "sentences"
+    corruptions = tuple(TEXTS)
     row = "sentences"
     default_base = "pack:minilm-l6"
     takes = "text"
@@ -97,6 +99,10 @@ class Translation(Task):
         if example.text is None:
             raise BadExample(_reason(example.path))
         return example.text.encode("utf-8", "surrogatepass")
+
+    def corrupted(self, example: Example, how: str, seed: int, folder: Path) -> Example:
+        """Return the text spoilt. Raises BadExample."""
+        return spoilt(example, example.text or "", how, seed)
 
     def traits(self, example: Example) -> dict[str, Trait]:
         """Return the source's length."""

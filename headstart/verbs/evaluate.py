@@ -1,27 +1,34 @@
 """``evaluate``: a finished run scored on labelled data."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from headstart.contracts import Array, Example, Listing, Reading
 from headstart.core.errors import UserError
-from headstart.core.records import Evaluation, Note
+from headstart.core.records import Evaluation, Metric, Note
 from headstart.core.run import count_look, read_part, read_run
 from headstart.core.store import Store
 from headstart.core.tallies import Tallies
 from headstart.data import dataset
 from headstart.data.listing import UNSPLIT
-from headstart.evaluation import prediction_sets, unlike
+from headstart.evaluation import generalisation, prediction_sets, unlike
+from headstart.maths.intervals import scored
 from headstart.model.features import Features, extract
 from headstart.model.saved import Model, load_model
 from headstart.scoring import Look
 from headstart.scoring import evaluate as score
 from headstart.specs import EvaluateSpec
 from headstart.verbs.common import data_digest, say_engine
+
+_MOST_SPOILT = 1_000
+
+log = logging.getLogger(__name__)
 
 
 def evaluate(spec: EvaluateSpec) -> Evaluation:
@@ -58,8 +65,12 @@ def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
             looks = count_look(run, split, data_digest(features, indices))
             asked = Look(split=split, count=looks, coverage=spec.coverage, against=against)
             found, tallies = score(task, model, features, indices, asked)
+        spoilt = _spoilt(spec, model, features, indices) if spec.corrupt else {}
     told = replace(
-        found, dropped=(*listing.dropped, *found.dropped), notes=(*listing.notes, *found.notes, *notes)
+        found,
+        metrics={**found.metrics, **spoilt},
+        dropped=(*listing.dropped, *found.dropped),
+        notes=(*listing.notes, *found.notes, *notes),
     )
     return told, tallies
 
@@ -83,6 +94,27 @@ def _against(spec: EvaluateSpec, model: Model, reading: Reading, opened: ExitSta
     opened.enter_context(found.table)
     if not len(found.examples):
         raise UserError(f"nothing in {spec.against} can be used", model.task.unit, "name other inputs")
+    return found
+
+
+def _spoilt(spec: EvaluateSpec, model: Model, features: Features, indices_n: Array) -> dict[str, Metric]:
+    """Return the leading metric on examples spoilt in every way, as ``accuracy@noise``; on 1,000 at most."""
+    task, measures = model.task, model.task.measures(model.classes)
+    name = next(iter(measures.values))
+    some = indices_n[:: -(-len(indices_n) // _MOST_SPOILT)]
+    found = {}
+    for how in task.corruptions:
+        log.info("scoring under %s", how)
+        with TemporaryDirectory() as folder, ExitStack() as opened:
+            spoilt = [
+                task.corrupted(features.examples[index], how, int(index), Path(folder)) for index in some
+            ]
+            store, engine = Store.default(), spec.engine
+            own = extract(features.reading, spoilt, model.frozen, store, engine)
+            opened.enter_context(own.table)
+            every = np.arange(len(own.examples))
+            added, units_n = generalisation.statistics(task, model.head, own, every, model.classes)
+            found[f"{name}@{how}"] = scored(added, measures, units_n)[name]
     return found
 
 

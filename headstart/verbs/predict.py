@@ -35,7 +35,7 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
         units = [reading.parts(decoded.example).units for decoded in batch]
         outputs = model.head.outputs(seen(model.head.columns, features_MD), units)
         answers = task.answers(outputs, [decoded.example for decoded in batch], model.classes)
-        beside = _beside(spec, model, outputs, features_MD)
+        beside = _beside(spec, model, len(batch), outputs, features_MD)
         for decoded, answer, (beyond, classes) in zip(batch, answers, beside, strict=True):
             yield Prediction(
                 input=decoded.example.key,
@@ -49,11 +49,10 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
 
 
 def _beside(
-    spec: PredictSpec, model: Model, outputs: Outputs, features_MD: Floats
+    spec: PredictSpec, model: Model, count: int, outputs: Outputs, features_MD: Floats
 ) -> list[tuple[float | None, tuple[str, ...] | None]]:
     """Return how far each input is beyond where it is flagged, and its prediction set if asked for."""
     sets, detector = model.beside.get(prediction_sets.NAME), model.beside.get(unlike.NAME)
-    count = len(outputs)
     beyond: list[float | None] = [None] * count
     classes: list[tuple[str, ...] | None] = [None] * count
     if detector is not None:

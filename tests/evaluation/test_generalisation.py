@@ -109,13 +109,13 @@ def test_the_gap_between_memory_and_what_holds() -> None:
     one = training(60, 300, noise=8.0)
     head = LEARNER.train(one, {"last": COLUMNS}).head
     held = one.folds[0][1]
-    statistics, units = generalisation._statistics(TASK, head, one.rows, held, CLASSES)
+    added, units = generalisation.statistics(TASK, head, one.rows, held, CLASSES)
     digests = np.zeros((len(held), 32), np.uint8)
     tallies = Tallies(
         task=TASK.name,
         kind="",
         classes=CLASSES,
-        statistics_NM=statistics,
+        statistics_NM=added,
         inputs=digests,
         truths=digests,
         units_N=units,

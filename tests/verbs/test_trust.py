@@ -130,3 +130,13 @@ def test_without_a_validation_split_sets_come_from_the_folds(
     said = call("evaluate", run, tmp_path / "data", "--coverage", 0.9, "--json").json["metrics"]
     assert 0.75 <= said["coverage"]["value"] <= 1
     assert said["set_size"]["value"] < 4
+
+
+def test_spoilt_pictures_are_scored_beside_the_clean_ones(trusted: Path, pictures: Path, call: Call) -> None:
+    said = call("evaluate", trusted, pictures, "--corrupt", "--json").json["metrics"]
+    spoilt = {name: metric for name, metric in said.items() if name.startswith("accuracy@")}
+    assert set(spoilt) == {
+        f"accuracy@{how}" for how in ("noise", "blur", "contrast", "brightness", "jpeg", "pixelate")
+    }
+    assert {metric["n"] for metric in spoilt.values()} == {said["accuracy"]["n"]}
+    assert np.mean([metric["value"] for metric in spoilt.values()]) < said["accuracy"]["value"]
