@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from headstart.contracts.data import Array, Example, Floats, Inputs
+from headstart.contracts.data import Array, Example, Floats, Inputs, View
 from headstart.contracts.model import Column, Frozen, Pretrained
 from headstart.core.records import Metric, Section
 from headstart.core.tallies import Measures, Statistics
@@ -153,12 +153,14 @@ class Trained:
 
     ``held_out`` is there where the head trained on all that the folds hold out: it is from heads like it.
     ``moved`` are the pretrained model's own weights that were trained, by name; none where it stayed frozen.
+    ``files`` are saved beside the model, by name: what else came out of training.
     """
 
     head: Head
     objective: Mapping[str, Any]
     held_out: HeldOut | None = None
     moved: Mapping[str, Array] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Above(ABC):
@@ -170,8 +172,17 @@ class Above(ABC):
     module: Any
 
     @abstractmethod
-    def loss(self, seen: Mapping[str, Any], inputs: Mapping[str, Any], places_n: Array) -> tuple[Any, float]:
-        """Return the sum of the losses over what some examples teach, and how much that is."""
+    def losses(
+        self,
+        seen: Mapping[str, Any],
+        inputs: Mapping[str, Any],
+        places_n: Array,
+        views: Sequence[View] | None,
+    ) -> tuple[Any, Array]:
+        """Return the losses of some examples [n], summed over what each teaches, and how much that is [n].
+
+        ``views`` are what of each example the trunk was shown, None where that was all of it as it is.
+        """
 
     @abstractmethod
     def head(self) -> Head:
@@ -182,12 +193,14 @@ class Learner(ABC):
     """A kind of head: which features it reads, how it is trained on them and restored from disk.
 
     ``modalities`` are what can make those features; a task has the first that takes its kind of input.
-    ``whole`` says that the head reads each example as one unit, whatever parts it has.
+    ``whole`` says that the head reads each example as one unit, whatever parts it has; ``stands`` that it
+    stands on a frozen model where it trains alone, instead of training that too.
     """
 
     name: ClassVar[str]
     modalities: ClassVar[tuple[str, ...]]
     whole: ClassVar[bool]
+    stands: ClassVar[bool]
 
     @abstractmethod
     def suits(self, pretrained: Pretrained) -> bool:

@@ -21,6 +21,7 @@ class Classes(Learner):
 
     name = "classes"
     modalities = ("picture", "text")
+    stands = True
     whole = False
 
     def suits(self, pretrained: Pretrained) -> bool:

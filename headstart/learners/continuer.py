@@ -41,6 +41,7 @@ class Continuer(Learner):
 
     name = "continuer"
     modalities = ("text-tokens",)
+    stands = False
     whole = True
 
     def suits(self, pretrained: Pretrained) -> bool:

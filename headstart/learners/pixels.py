@@ -38,6 +38,7 @@ class Pixels(Learner):
 
     name = "pixels"
     modalities = ("picture-maps",)
+    stands = True
     whole = False
 
     def suits(self, pretrained: Pretrained) -> bool:

@@ -14,7 +14,7 @@ from headstart.audit import repeats
 from headstart.contracts import Array, Example, Fold, Learner, Reading, Task, Trained, Training
 from headstart.core import plugins
 from headstart.core.errors import UserError
-from headstart.core.files import write_json
+from headstart.core.files import write_bytes, write_json
 from headstart.core.records import Evaluation, Fitted, Table, to_json
 from headstart.core.run import claim, count_look
 from headstart.core.store import Store
@@ -25,8 +25,8 @@ from headstart.data.listing import in_order
 from headstart.data.prompts import prompted
 from headstart.data.split import Dataset, arrange, folds_of
 from headstart.evaluation import beside, generalisation
+from headstart.fitting.climbing import train
 from headstart.fitting.linear import train_baseline
-from headstart.fitting.tuning import tune
 from headstart.model.features import Features, extract
 from headstart.model.saved import Model, save_model
 from headstart.model.trunk import FrozenModel, find, find_model
@@ -83,7 +83,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
             )
             training = _training(spec, data, model, features, roles, checkpoints)
             trained, fitted = _train(task, learner, data, training)
-        if spec.strategy != "head":  # the trunk is another function now
+        if fitted.frozen is not model:  # the trunk is another function now
             with stages.timed("features of the trained model"):
                 usable = features.examples
                 features = extract(reading, usable, fitted.frozen, store, spec.engine, say_engine)
@@ -92,6 +92,8 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
             learnt, unlearnt = beside.learn(training, task, fitted.frozen.modality, trained, features)
             fitted = replace(fitted, beside=learnt)
             evaluation, tallies = _evaluate(staging, data, fitted, features, roles)
+            for name, content in trained.files.items():
+                write_bytes(staging / "model" / name, content)
             shown = _generalises((training, learner, trained), fitted, features, tallies)
             evaluation = replace(
                 evaluation,
@@ -204,11 +206,9 @@ def _training(
 
 
 def _train(task: Task, learner: Learner, data: Dataset, training: Training) -> tuple[Trained, Model]:
-    spec, model = training.spec, cast(FrozenModel, training.frozen)
+    model = cast(FrozenModel, training.frozen)
     sets = model.modality.layer_sets(training.rows.columns)
-    trained = None if spec.strategy == "full" else learner.train(training, sets)
-    if trained is None or spec.strategy == "head-then-full":
-        trained = tune(training, learner, sets["last"], None if trained is None else trained.head)
+    trained = train(training, learner, sets)
     learnt_by_name = {one.name: train_baseline(training, one) for one in task.baselines}
     return trained, Model(
         task=task,
@@ -260,7 +260,7 @@ def _record(
         run=str(run),
         task=model.task.name,
         base=pretrained.base,
-        strategy=spec.strategy,
+        strategy=trained.objective.get("strategy", spec.strategy),
         classes=data.classes,
         split={
             "made": data.made,

@@ -23,6 +23,7 @@ RANKS = {
     "engines": 5,
     "modalities": 5,
     "learners": 5,
+    "penalties": 5,
     "verbs": 6,
     "api": 7,
     "terminal": 7,
