@@ -16,6 +16,7 @@ from headstart.core.version import VERSION
 VERBS = {
     "fit": specs.FitSpec,
     "evaluate": specs.EvaluateSpec,
+    "compare": specs.CompareSpec,
     "predict": specs.PredictSpec,
     "cache": specs.CacheSpec,
 }

@@ -19,6 +19,7 @@ HEAVY = (
 VERBS = {
     "fit": specs.FitSpec,
     "evaluate": specs.EvaluateSpec,
+    "compare": specs.CompareSpec,
     "predict": specs.PredictSpec,
     "cache": specs.CacheSpec,
 }
@@ -64,6 +65,7 @@ def test_the_public_surface() -> None:
         "MachineError",
         "UserError",
         "cache",
+        "compare",
         "evaluate",
         "fit",
         "predict",
