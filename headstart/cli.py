@@ -17,6 +17,7 @@ VERBS = {
     "audit": specs.AuditSpec,
     "fit": specs.FitSpec,
     "evaluate": specs.EvaluateSpec,
+    "compare": specs.CompareSpec,
     "predict": specs.PredictSpec,
     "cache": specs.CacheSpec,
 }

@@ -84,7 +84,7 @@ def _out_of_sample(features: Features, classes: list[str], views: Mapping[str, V
     few = [probe.subsample(folds[0], seed)]
     best = probe.select(problem, views, few, probe.L2_GRID)[0]
     view = views[best.layers]
-    factor, _ = probe.settle(problem, view, few, best.l2)
+    factor = probe.settle(problem, view, few, best.l2).factor
     logits_NK = np.zeros((len(features.examples), len(classes)))
     for fit, held_out in folds:
         layer = probe.solve(problem, view, fit, best.l2).times(factor)

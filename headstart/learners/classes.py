@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast, final
 
-from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
+import numpy as np
+
+from headstart.contracts import Above, Column, Head, HeldOut, Kept, Learner, Pretrained, Trained, Training
 from headstart.fitting import dense
 from headstart.fitting.linear import choose_and_solve, problem_of
 from headstart.fitting.probe import View, chosen_sets
 from headstart.fitting.recipe import Recipe, refuse_gradient_options
 from headstart.learners._options import refuse_mask_options
+from headstart.maths import softmax
 from headstart.model.head import DenseHead
 
 
@@ -36,9 +39,13 @@ class Classes(Learner):
             training.spec, "without --head-hidden", "add --head-hidden 1024 or leave it out"
         )
         views = {name: View.of_columns(training.rows, columns) for name, columns in used.items()}
-        layer, objective = choose_and_solve(training, problem_of(training), views)
+        layer, objective, settled = choose_and_solve(training, problem_of(training), views)
         head = DenseHead.of(used[objective["layers"]], [layer])
-        return Trained(head=head, objective={**objective, "parameters": head.parameters()})
+        held_out = None
+        if np.isin(settled.indices_m, training.indices_n).any():
+            held_out = HeldOut(indices_n=settled.indices_m, outputs=softmax.probabilities(settled.logits_mK))
+        objective = {**objective, "parameters": head.parameters()}
+        return Trained(head=head, objective=objective, held_out=held_out)
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Return the dense layers, from the solved ones or new."""

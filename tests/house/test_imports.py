@@ -20,6 +20,7 @@ VERBS = {
     "audit": specs.AuditSpec,
     "fit": specs.FitSpec,
     "evaluate": specs.EvaluateSpec,
+    "compare": specs.CompareSpec,
     "predict": specs.PredictSpec,
     "cache": specs.CacheSpec,
 }
@@ -66,6 +67,7 @@ def test_the_public_surface() -> None:
         "UserError",
         "audit",
         "cache",
+        "compare",
         "evaluate",
         "fit",
         "predict",

@@ -17,6 +17,7 @@ RANKS = {
     "fingerprints": 4,
     "checks": 4,
     "auditing": 5,
+    "evaluation": 4,
     "scoring": 5,
     "ship": 5,
     "tasks": 5,
