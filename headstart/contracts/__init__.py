@@ -3,6 +3,7 @@
 Each of them is one file; ``core.plugins`` finds it by name; one conformance suite tests every one.
 """
 
+from headstart.contracts.choosing import Estimator, Evidence
 from headstart.contracts.data import (
     Array,
     Example,
@@ -64,6 +65,8 @@ __all__ = [
     "Column",
     "Compiled",
     "Engine",
+    "Estimator",
+    "Evidence",
     "Example",
     "Floats",
     "Fold",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from headstart.contracts.choosing import Evidence
 from headstart.contracts.data import Array, Example, Floats, Inputs
 from headstart.contracts.model import Column, Frozen, Pretrained
 from headstart.core.records import Metric, Section
@@ -185,6 +186,13 @@ class Learner(ABC):
     @abstractmethod
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose among the layer sets and train. Raises UserError for options without meaning here."""
+
+    @abstractmethod
+    def evidence(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
+        """Return what the features tell of the examples before this head is trained on them.
+
+        Raises UserError where the features below this kind of head tell nothing.
+        """
 
     @abstractmethod
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:

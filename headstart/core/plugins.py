@@ -21,6 +21,7 @@ PACKAGES = {
     "modality": "headstart.modalities",
     "learner": "headstart.learners",
     "layout": "headstart.data.read",
+    "estimator": "headstart.estimators",
 }
 
 

@@ -1,15 +1,17 @@
 """Heads that sort into classes: the convex one, and a dense one trained by gradient steps."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast, final
 
-from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
-from headstart.fitting import dense
+from headstart.contracts import Above, Column, Evidence, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.fitting import dense, evidence
 from headstart.fitting.linear import choose_and_solve, problem_of
 from headstart.fitting.probe import View, chosen_sets
 from headstart.fitting.recipe import Recipe, refuse_gradient_options
 from headstart.learners._options import refuse_mask_options
 from headstart.model.head import DenseHead
+from headstart.model.source_labels import source_probabilities
 
 
 @final
@@ -38,6 +40,12 @@ class Classes(Learner):
         layer, objective = choose_and_solve(training, problem_of(training), views)
         head = DenseHead.of(used[objective["layers"]], [layer])
         return Trained(head=head, objective={**objective, "parameters": head.parameters()})
+
+    def evidence(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
+        """Return each example's features beside its class, with the model's own labels where it has any."""
+        targets_n = problem_of(training).targets[training.indices_n]
+        found = evidence.of_examples(training, sets, targets_n, "accuracy")
+        return replace(found, source_MZ=source_probabilities(training.frozen, found.views["last"]))
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Return the dense layers, from the solved ones or new."""

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import Above, Column, Evidence, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
+from headstart.fitting import evidence
 from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.fpn import Decoding
 from headstart.fitting.loop import minimise
@@ -59,6 +60,10 @@ class Fpn(Learner):
                 "epochs": history,
             },
         )
+
+    def evidence(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
+        """Return the features of some cells of each picture beside the class that covers most of them."""
+        return evidence.of_cells(training, sets)
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Refuse: this head is taught on what the model says once and for all."""

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import Above, Column, Evidence, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.data.labels import indicators
+from headstart.fitting import evidence
 from headstart.fitting.linear import choose_and_solve
 from headstart.fitting.probe import Problem, View, chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
@@ -39,6 +40,11 @@ class Labels(Learner):
         columns = tuple(used[objective["layers"]])
         head = LabelHead(columns, layer.as_float32(), objective["threshold"])
         return Trained(head=head, objective={**objective, "parameters": head.parameters()})
+
+    def evidence(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
+        """Return each example's features beside its labels."""
+        targets_nK = indicators(training.rows.examples, training.classes)[training.indices_n]
+        return evidence.of_examples(training, sets, targets_nK, "f1_micro")
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Refuse: this head is solved on what the model says once and for all."""

@@ -1,0 +1,83 @@
+"""What training is expected to reach, for each of several models: several estimates brought to one scale.
+
+Each estimate e is standardised over the models and brought to the mean and the spread of the ``ANCHOR``, which is
+a figure of the very kind that is forecast; the forecast is their weighted mean:
+
+    f_b = sum_e w_e ( mean_A + sd_A z_eb ) / sum_e w_e
+
+The interval is f_b -/+ 1.96 sqrt( f_b (1 - f_b) / n + SPREAD^2 ): what n examples leave open, and how far forecasts
+lay from what ``fit`` then reached beyond that. Weights and spread were measured by ``python -m benchmarks.choose``;
+no single estimate deserves trust (see docs/how-to.md).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+ANCHOR = "probe"
+PRIOR = "prior"
+WEIGHTS: Mapping[str, float] = {ANCHOR: 0.7, "knn": 0.15, PRIOR: 0.15}
+"""How much each estimate counts; one that is not named counts nothing, and is shown all the same."""
+SPREAD = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """A figure between 0 and 1 with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def forecasts(
+    estimates: Mapping[str, Sequence[float | None]],
+    examples: int,
+    weights: Mapping[str, float] = WEIGHTS,
+) -> list[Forecast]:
+    """Return a forecast for each model from its estimates by name, the anchor's among them.
+
+    An estimate that some model lacks, or that is the same for all, cannot tell them apart and is left out.
+    Raises ValueError where a model lacks the anchor's.
+    """
+    if any(value is None for value in estimates[ANCHOR]):
+        raise ValueError(f"found a model without {ANCHOR}; expected one for each")
+    anchor_B = np.array(estimates[ANCHOR], dtype=np.float64)
+    total_B, total = np.zeros(len(anchor_B)), 0.0
+    for name, weight in weights.items():
+        z_B = standardised(estimates.get(name, ()))
+        if z_B is not None:
+            total_B += weight * (anchor_B.mean() + anchor_B.std() * z_B)
+            total += weight
+    values_B = np.clip(total_B / total if total else anchor_B, 0.0, 1.0)
+    half_B = 1.96 * np.sqrt(values_B * (1 - values_B) / max(examples, 1) + SPREAD**2)
+    return [
+        Forecast(float(value), float(max(value - half, 0.0)), float(min(value + half, 1.0)))
+        for value, half in zip(values_B, half_B, strict=True)
+    ]
+
+
+def standardised(values: Sequence[float | None]) -> "np.ndarray[tuple[int], np.dtype[np.float64]] | None":
+    """Return values less their mean over their standard deviation; None where one is missing, or none differ."""
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values) or not np.ptp(known) > 0:
+        return None
+    found = np.array(known, dtype=np.float64)
+    return np.asarray((found - found.mean()) / found.std())
+
+
+def pareto(scores: Sequence[float], costs: Sequence[float | None]) -> list[bool]:
+    """Say of each model whether none is both at least as good and at most as costly, and better in one of them.
+
+    A model whose cost is not known is on the front only where none has a higher score.
+    """
+
+    def beats(a: int, b: int) -> bool:
+        mine, other = costs[a], costs[b]
+        cheaper = other is None or (mine is not None and mine <= other)
+        strictly = scores[a] > scores[b] or (mine is not None and (other is None or mine < other))
+        return scores[a] >= scores[b] and cheaper and strictly
+
+    everyone = range(len(scores))
+    return [not any(beats(a, b) for a in everyone if a != b) for b in everyone]
