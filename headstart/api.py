@@ -8,10 +8,10 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from headstart.specs import CacheSpec, EvaluateSpec, FitSpec, PredictSpec
+from headstart.specs import CacheSpec, ChooseSpec, EvaluateSpec, FitSpec, PredictSpec
 
 if TYPE_CHECKING:
-    from headstart.core.records import Evaluation, Fitted, Prediction
+    from headstart.core.records import Chosen, Evaluation, Fitted, Prediction
     from headstart.core.store import TableUsage
 
 P = ParamSpec("P")
@@ -32,6 +32,17 @@ def _taking(spec: Callable[P, S]) -> Callable[[Callable[[S], R]], Callable[P, R]
         return call
 
     return decorate
+
+
+@_taking(ChooseSpec)
+def choose(spec: ChooseSpec) -> "Chosen":
+    """Rank pretrained models on data before any training; fit then finds their features computed.
+
+    Raises UserError for what the user can mend, and where no model can be compared.
+    """
+    from headstart.verbs.choose import choose
+
+    return choose(spec)
 
 
 @_taking(FitSpec)

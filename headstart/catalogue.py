@@ -1,8 +1,9 @@
 """What is known beforehand of pretrained models: how well they did where they come from, and their size.
 
-Scores are compared only where they are of one kind. ImageNet-1k: top-1 accuracy in per cent at the model's own size,
-from timm's results/results-imagenet.csv and torchvision's own weights' metadata. Sentence embeddings: the mean over
-14 data sets in Sentence-Transformers' table of pretrained models. Parameters are those of the whole model.
+Scores are compared only where they are of one kind. ImageNet-1k: top-1 accuracy in per cent at the model's
+own size, from timm's results/results-imagenet.csv and torchvision's own weights' metadata. Sentence
+embeddings: the mean over 14 data sets in Sentence-Transformers' table of pretrained models. Parameters are
+those of the whole model.
 """
 
 from collections.abc import Mapping

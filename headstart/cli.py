@@ -14,6 +14,7 @@ from headstart.core.errors import HeadstartError, machine_error
 from headstart.core.version import VERSION
 
 VERBS = {
+    "choose": specs.ChooseSpec,
     "fit": specs.FitSpec,
     "evaluate": specs.EvaluateSpec,
     "predict": specs.PredictSpec,

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from headstart.core.records import Dropped, Metric, Note, Prediction, to_json
-from headstart.specs import CacheSpec, EvaluateSpec, FitSpec, PredictSpec
+from headstart.core.records import Chosen, Dropped, Metric, Note, Prediction, to_json
+from headstart.specs import CacheSpec, ChooseSpec, EvaluateSpec, FitSpec, PredictSpec
 
 _FITTED = ("run", "task", "base", "strategy", "split", "metrics", "baselines", "dropped", "seconds")
 _WIDTH = 100
@@ -48,6 +49,50 @@ def _trained(objective: Mapping[str, Any]) -> str:
     if objective.get("lambda"):
         words.append(f"λ = {objective['lambda']:.1e}")
     return ", ".join([*words, f"on {objective['examples']:,} examples by {objective['solver']}."])
+
+
+def choose(spec: ChooseSpec, as_json: bool) -> int:
+    """Run ``choose`` and show the ranking, best first, with what each model costs."""
+    from headstart.verbs.choose import choose as run
+
+    chosen = run(spec)
+    if as_json:
+        _print_json(to_json(chosen))
+        return 0
+    console = _console()
+    console.print(_ranking(chosen))
+    console.print("* no other model here is both better and quicker: ms an example, fastest engine")
+    if chosen.weak:
+        console.print(f"Weak evidence: {chosen.weak}.", markup=False)
+    for one in chosen.left_out:
+        console.print(f"left out: {one.base}: {one.reason}", markup=False, soft_wrap=True)
+    _tell_dropped(console, chosen.dropped, chosen.notes)
+    written = f" Page: [bold]{chosen.page}[/]" if chosen.page else ""
+    console.print(
+        f"{chosen.seconds:.1f} s. Start from [bold]{chosen.chosen}[/]: "
+        f"headstart fit {spec.data} --base {chosen.chosen}{written}",
+        soft_wrap=True,
+    )
+    return 0
+
+
+def _ranking(chosen: Chosen) -> Table:
+    title = f"Expected {chosen.measure.replace('_', ' ')}, from {chosen.examples:,} training examples"
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.add_column("model", overflow="fold")
+    trained = (chosen.confirmed_by.replace("_", " "),) if chosen.confirmed_by else ()
+    for name in ("expected", "95% interval", *trained, "ms", "weights", "MiB", "input"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("licence", overflow="fold")
+    for one in chosen.ranking:
+        reached = () if not trained else ("" if one.confirmed is None else f"{one.confirmed.value:.3f}",)
+        shown.add_row(
+            f"{one.base}{' *' if one.front else ''}",
+            f"{one.score:.3f}", f"{one.low:.3f}-{one.high:.3f}", *reached,
+            "?" if one.milliseconds is None else f"{one.milliseconds:.1f}", f"{one.parameters / 1e6:.1f} M",
+            f"{one.mib:.0f}", one.input_size, one.licence,
+        )  # fmt: skip
+    return shown
 
 
 def evaluate(spec: EvaluateSpec, as_json: bool) -> int:

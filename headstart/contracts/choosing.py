@@ -37,7 +37,7 @@ class Evidence:
         """The targets as 0 and 1, float64 [M, K]."""
         if self.targets.ndim == 2:
             return self.targets.astype(np.float64)
-        return (self.targets[:, None] == np.arange(self.num_classes)).astype(np.float64)
+        return np.eye(self.num_classes)[self.targets]
 
 
 class Estimator(ABC):

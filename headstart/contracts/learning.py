@@ -172,12 +172,14 @@ class Learner(ABC):
     """A kind of head: which features it reads, how it is trained on them and restored from disk.
 
     ``modalities`` are what can make those features; a task has the first that takes its kind of input.
-    ``whole`` says that the head reads each example as one unit, whatever parts it has.
+    ``whole`` says that the head reads each example as one unit, whatever parts it has; ``stepped`` that it is
+    trained by gradient steps unless told otherwise, so that a time can be set for it.
     """
 
     name: ClassVar[str]
     modalities: ClassVar[tuple[str, ...]]
     whole: ClassVar[bool]
+    stepped: ClassVar[bool]
 
     @abstractmethod
     def suits(self, pretrained: Pretrained) -> bool:

@@ -3,9 +3,9 @@
     H = (1 - s) trace( S^-1 B ),   S = (1 - s) C + s (tr C / D) I
 
 C is the features' covariance, B that of the class means, s the Ledoit-Wolf shrinkage. Bao et al., "An
-information-theoretic approach to transferability in task transfer learning" (ICIP 2019), with the shrinkage of
-Ibrahim, Ponomareva and Mazumder, "Newer is not always better" (arXiv 2110.06893), section 4. Where a row may have
-several labels, it is the mean over labels, each against the rest.
+information-theoretic approach to transferability in task transfer learning" (ICIP 2019), with the shrinkage
+of Ibrahim, Ponomareva and Mazumder, "Newer is not always better" (arXiv 2110.06893), section 4. Where a row
+may have several labels, it is the mean over labels, each against the rest.
 """
 
 from typing import final

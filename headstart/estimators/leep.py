@@ -2,8 +2,8 @@
 
     LEEP = 1/M sum_i log sum_z p(y_i | z) q_i(z),   p(y | z) = sum_i [y_i = y] q_i(z) / sum_i q_i(z)
 
-q are the model's probabilities of its source labels. Nguyen, Hassner, Seeger and Archambeau, "LEEP: a new measure
-to evaluate transferability of learned representations" (ICML 2020, arXiv 2002.12462), equation 2.
+q are the model's probabilities of its source labels. Nguyen, Hassner, Seeger and Archambeau, "LEEP: a new
+measure to evaluate transferability of learned representations" (ICML 2020, arXiv 2002.12462), equation 2.
 """
 
 from typing import final

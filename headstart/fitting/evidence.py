@@ -1,7 +1,7 @@
 """What features tell before a head is trained: rows of them beside the data's answers, parted into folds.
 
-Shape letters: n examples, M rows of them, m rows held out, D features, K classes, C channels, G the finest side,
-S states of a text.
+Shape letters: n examples, M rows of them, m rows held out, D features, K classes, C channels, G the finest
+side, S states of a text.
 """
 
 from collections import Counter
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from headstart.contracts import Array, Column, Evidence, Floats, Fold, Rows, Training, Units
+from headstart.core.threads import one_blas_thread
 from headstart.fitting import probe, sentences
 from headstart.fitting.maps import Samples
 from headstart.fitting.probe import Problem, View, chosen_sets
@@ -21,8 +22,8 @@ _CELLS, _CELLS_A_PICTURE = 2_000, 64
 _WORDS, _LEAST_TEXTS = 200, 3
 _AT_ONCE = 32
 WEAK = (
-    "which of the target's words can be told from the source's states says little about how well a decoder will "
-    "write; confirm the first few by training them"
+    "which of the target's words can be told from the source's states says little about how well a "
+    "decoder will write; confirm the first few by training them"
 )
 
 
@@ -41,7 +42,8 @@ def of_examples(
 
 
 def of_cells(training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
-    """Return some cells of every picture at the finest map's grid, each with the class that covers most of it.
+    """Return some cells of every picture at the finest map's grid, each with the class that covers most of
+    it.
 
     Coarser maps are resized to that grid. Cells where more is ignored than not are left out.
     """
@@ -67,7 +69,10 @@ def of_cells(training: Training, sets: Mapping[str, Sequence[Column]]) -> Eviden
         owners += [int(owner)] * len(taken)
     x_MD = np.concatenate(found)
     stops = np.cumsum([(column.stop - column.start) // side_of(column) ** 2 for column in columns])
-    at = {column.name: slice(stop - _channels(column), stop) for column, stop in zip(columns, stops, strict=True)}
+    at = {
+        column.name: slice(stop - _channels(column), stop)
+        for column, stop in zip(columns, stops, strict=True)
+    }
     return Evidence(
         views={name: np.hstack([x_MD[:, at[one.name]] for one in some]) for name, some in used.items()},
         targets=np.concatenate(targets),
@@ -78,7 +83,7 @@ def of_cells(training: Training, sets: Mapping[str, Sequence[Column]]) -> Eviden
 
 
 def of_sentences(training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
-    """Return every sentence with the figures about its place and form [M, D], and whether the oracle takes it."""
+    """Return every sentence with figures about its place and form [M, D], and whether the oracle takes it."""
     used, owner_n = _plain(sets), training.indices_n
     labelled = sentences.label(training, next(iter(used.values()))[-1])
     places_m = training.rows.places(owner_n)
@@ -93,7 +98,8 @@ def of_sentences(training: Training, sets: Mapping[str, Sequence[Column]]) -> Ev
 
 
 def of_words(training: Training, columns: Sequence[Column]) -> Evidence:
-    """Return the mean of each text's states, and which of the targets' commonest words its target holds [n, K].
+    """Return the mean of each text's states, and which of the targets' commonest words its target holds [n,
+    K].
 
     Words in more than half of the targets tell nothing of one; those in one or two cannot be learnt.
     """
@@ -101,7 +107,9 @@ def of_words(training: Training, columns: Sequence[Column]) -> Evidence:
     targets = [set((rows.examples[index].target or "").lower().split()) for index in indices_n]
     counts = Counter(word for words in targets for word in words)
     common = [
-        word for word, count in counts.most_common() if _LEAST_TEXTS <= count <= max(len(targets) // 2, _LEAST_TEXTS)
+        word
+        for word, count in counts.most_common()
+        if _LEAST_TEXTS <= count <= max(len(targets) // 2, _LEAST_TEXTS)
     ]
     kept = sorted(common[:_WORDS])
     return Evidence(
@@ -136,27 +144,29 @@ def held_out(evidence: Evidence) -> tuple[Array, Array]:
 
     Layers and lambda are those with the least log loss over the folds.
     """
-    problem = Problem(
-        rows=_Nothing(), targets=evidence.targets, num_classes=evidence.num_classes
-    )
+    problem = Problem(rows=_Nothing(), targets=evidence.targets, num_classes=evidence.num_classes)
     views = {name: View.of(x_MD.__getitem__, np.arange(1)) for name, x_MD in evidence.views.items()}
     folds = [probe.subsample(fold, 0) for fold in evidence.folds]
     best = probe.select(problem, views, folds, probe.L2_GRID)[0]
     x_MD = evidence.views[best.layers]
-    logits = []
-    for fit, validate in folds:
-        scaling = softmax.scaling([x_MD[fit]])
-        reduced = softmax.reduce(scaling.apply(x_MD[fit]))
-        y, shape = evidence.targets[fit], (len(fit), reduced.z_NR.shape[1], evidence.num_classes)
-        layer = softmax.solve(
-            lambda z_NR=reduced.z_NR, y=y: [(z_NR, y)], shape, best.l2, None, 1e-6, problem.loss
-        )
-        logits.append(layer.logits(reduced.project(scaling.apply(x_MD[validate]))))
+    logits = [_fold_logits(problem, x_MD, fold, best.l2) for fold in folds]
     return np.concatenate(logits), np.concatenate([validate for _, validate in folds])
 
 
+def _fold_logits(problem: Problem, x_MD: Floats, fold: Fold, l2: float) -> Array:
+    """Return what the head that is solved on one part of a fold says of the other [m, K]."""
+    fit, validate = fold
+    scaling = softmax.scaling([x_MD[fit]])
+    reduced = softmax.reduce(scaling.apply(x_MD[fit]))
+    shape = (len(fit), reduced.z_NR.shape[1], problem.num_classes)
+    chunks = [(reduced.z_NR, problem.targets[fit])]
+    with one_blas_thread():
+        layer = softmax.solve(lambda: chunks, shape, l2, None, 1e-6, problem.loss)
+    return layer.logits(reduced.project(scaling.apply(x_MD[validate])))
+
+
 def _plain(sets: Mapping[str, Sequence[Column]]) -> dict[str, Sequence[Column]]:
-    """Return the layer sets there are, but those whose columns have weights: they repeat another's columns."""
+    """Return the layer sets there are, less those whose columns have weights: they repeat others."""
     used = chosen_sets("auto", sets)
     return {name: columns for name, columns in used.items() if all(one.weight == 1.0 for one in columns)}
 

@@ -21,6 +21,7 @@ class Classes(Learner):
     name = "classes"
     modalities = ("picture", "text")
     whole = False
+    stepped = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""

@@ -43,6 +43,7 @@ class Continuer(Learner):
     name = "continuer"
     modalities = ("text-tokens",)
     whole = True
+    stepped = True
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that it suits a model that goes on from what it has read."""

@@ -28,6 +28,7 @@ class Fpn(Learner):
     name = "fpn"
     modalities = ("picture-maps",)
     whole = False
+    stepped = True
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""

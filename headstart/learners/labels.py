@@ -20,6 +20,7 @@ class Labels(Learner):
     name = "labels"
     modalities = ("text", "picture")
     whole = False
+    stepped = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""

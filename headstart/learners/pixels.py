@@ -40,6 +40,7 @@ class Pixels(Learner):
     name = "pixels"
     modalities = ("picture-maps",)
     whole = False
+    stepped = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""

@@ -23,6 +23,7 @@ class Sentences(Learner):
     name = "sentences"
     modalities = ("text",)
     whole = False
+    stepped = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that it does for a model that cannot write."""

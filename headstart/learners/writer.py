@@ -30,6 +30,7 @@ class Writer(Learner):
     name = "writer"
     modalities = ("text-states",)
     whole = True
+    stepped = True
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that it suits a model with a decoder above its encoder, and an encoder alone."""

@@ -1,13 +1,13 @@
 """What training is expected to reach, for each of several models: several estimates brought to one scale.
 
-Each estimate e is standardised over the models and brought to the mean and the spread of the ``ANCHOR``, which is
-a figure of the very kind that is forecast; the forecast is their weighted mean:
+Each estimate e is standardised over the models and brought to the mean and the spread of the ``ANCHOR``,
+which is a figure of the very kind that is forecast; the forecast is their weighted mean:
 
     f_b = sum_e w_e ( mean_A + sd_A z_eb ) / sum_e w_e
 
-The interval is f_b -/+ 1.96 sqrt( f_b (1 - f_b) / n + SPREAD^2 ): what n examples leave open, and how far forecasts
-lay from what ``fit`` then reached beyond that. Weights and spread were measured by ``python -m benchmarks.choose``;
-no single estimate deserves trust (see docs/how-to.md).
+The interval is f_b -/+ 1.96 sqrt( f_b (1 - f_b) / n + SPREAD^2 ): what n examples leave open, and how far
+forecasts lay from what ``fit`` then reached beyond that. Weights and spread were measured by ``python -m
+benchmarks.choose``; no single estimate deserves trust (see docs/how-to.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def forecasts(
 
 
 def standardised(values: Sequence[float | None]) -> "np.ndarray[tuple[int], np.dtype[np.float64]] | None":
-    """Return values less their mean over their standard deviation; None where one is missing, or none differ."""
+    """Return values less their mean over their deviation; None where one is missing, or none differ."""
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values) or not np.ptp(known) > 0:
         return None
@@ -68,7 +68,7 @@ def standardised(values: Sequence[float | None]) -> "np.ndarray[tuple[int], np.d
 
 
 def pareto(scores: Sequence[float], costs: Sequence[float | None]) -> list[bool]:
-    """Say of each model whether none is both at least as good and at most as costly, and better in one of them.
+    """Say of each model whether no other is at least as good and as cheap, and better in one of them.
 
     A model whose cost is not known is on the front only where none has a higher score.
     """

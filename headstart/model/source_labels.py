@@ -18,8 +18,8 @@ _TOLERANCE = 1e-3
 def source_probabilities(frozen: Frozen, last_MD: Floats) -> Array | None:
     """Return what the model's own classifier says of its last features, float64 [M, Z]; None without one.
 
-    A classifier is a matrix [Z, D] with a bias among the weights. It is believed only where, on the mean of the
-    last block's map, it gives what the model itself gives for the same pictures.
+    A classifier is a matrix [Z, D] with a bias among the weights. It is believed only where, on the mean of
+    the last block's map, it gives what the model itself gives for the same pictures.
     """
     if not isinstance(frozen.pretrained.preprocess, PicturePreprocess):
         return None
@@ -34,7 +34,12 @@ def _classifier(frozen: Frozen, width: int) -> tuple[Array, Array] | None:
     state = frozen.state
     for name, weight_ZD in state.items():
         bias_Z = state.get(name.removesuffix("weight") + "bias")
-        if name.endswith("weight") and weight_ZD.ndim == 2 and weight_ZD.shape[1] == width and bias_Z is not None:
+        if (
+            name.endswith("weight")
+            and weight_ZD.ndim == 2
+            and weight_ZD.shape[1] == width
+            and bias_Z is not None
+        ):
             return weight_ZD, bias_Z
     return None
 

@@ -61,10 +61,10 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
     with stages.timed("read"):
         if spec.engine is not None:
             plugins.load("engine", spec.engine)  # a wrong name is told before any work
-        named: Task = plugins.load("task", spec.task or _guess_task(Path(spec.data)))
-        data = _read(spec, named)
+        named: Task = plugins.load("task", spec.task or guess_task(Path(spec.data)))
+        data = read(spec, named)
         task = named.of_kind(data.kind)
-        model, learner = _model(spec, task)
+        model, learner = find_for(spec, task)
         told = prompted(model.pretrained, task.name, spec.prefix, data.languages)
         model = replace(model, pretrained=told)
     with stages.timed("features"):
@@ -97,7 +97,8 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
     return record
 
 
-def _read(spec: FitSpec, task: Task) -> Dataset:
+def read(spec: FitSpec, task: Task) -> Dataset:
+    """Read the data and give every example its role, saying what was found. Raises UserError."""
     wanted = spec.source_language or "", spec.target_language or ""
     data = arrange(dataset.read(Path(spec.data), task.layouts, wanted), spec.seed)
     for note in data.notes:
@@ -108,7 +109,7 @@ def _read(spec: FitSpec, task: Task) -> Dataset:
     return data
 
 
-def _guess_task(path: Path) -> str:
+def guess_task(path: Path) -> str:
     """Return the one task whose layouts recognise the data. Raises UserError where that is not certain."""
     dataset.check_path(path)
     able = [
@@ -121,7 +122,7 @@ def _guess_task(path: Path) -> str:
     return able[0] if able else plugins.names("task")[0]  # whose reader then says what is missing
 
 
-def _model(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
+def find_for(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
     """Find the pretrained model, and the kind of head: as asked, else the first that suits the model."""
     if spec.head is not None and spec.head not in task.learners:
         raise UserError(

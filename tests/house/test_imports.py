@@ -17,6 +17,7 @@ HEAVY = (
     *("pyarrow", "jinja2", "safetensors", "h5py", "sklearn", "matplotlib", "transformers"),
 )
 VERBS = {
+    "choose": specs.ChooseSpec,
     "fit": specs.FitSpec,
     "evaluate": specs.EvaluateSpec,
     "predict": specs.PredictSpec,
@@ -64,6 +65,7 @@ def test_the_public_surface() -> None:
         "MachineError",
         "UserError",
         "cache",
+        "choose",
         "evaluate",
         "fit",
         "predict",
