@@ -12,8 +12,12 @@ benchmarks.choose``; no single estimate deserves trust (see docs/how-to.md).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
 
 ANCHOR = "probe"
 PRIOR = "prior"
@@ -38,7 +42,8 @@ def forecasts(
 ) -> list[Forecast]:
     """Return a forecast for each model from its estimates by name, the anchor's among them.
 
-    An estimate that some model lacks, or that is the same for all, cannot tell them apart and is left out.
+    A model without one of the others counts as average there. An estimate that is the same for all cannot
+    tell them apart and is left out.
     Raises ValueError where a model lacks the anchor's.
     """
     if any(value is None for value in estimates[ANCHOR]):
@@ -58,13 +63,13 @@ def forecasts(
     ]
 
 
-def standardised(values: Sequence[float | None]) -> "np.ndarray[tuple[int], np.dtype[np.float64]] | None":
-    """Return values less their mean over their deviation; None where one is missing, or none differ."""
+def standardised(values: Sequence[float | None]) -> Array | None:
+    """Return values less their mean over their deviation, 0 for what is missing; None where none differ."""
     known = [value for value in values if value is not None]
-    if not known or len(known) < len(values) or not np.ptp(known) > 0:
+    if not known or not np.ptp(known) > 0:
         return None
-    found = np.array(known, dtype=np.float64)
-    return np.asarray((found - found.mean()) / found.std())
+    mean, deviation = np.mean(known), np.std(known)
+    return np.array([0.0 if value is None else (value - mean) / deviation for value in values])
 
 
 def pareto(scores: Sequence[float], costs: Sequence[float | None]) -> list[bool]:
