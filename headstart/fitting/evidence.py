@@ -42,8 +42,7 @@ def of_examples(
 
 
 def of_cells(training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
-    """Return some cells of every picture at the finest map's grid, each with the class that covers most of
-    it.
+    """Return some cells of every picture on the finest map's grid, each with the class that covers most.
 
     Coarser maps are resized to that grid. Cells where more is ignored than not are left out.
     """
@@ -98,8 +97,7 @@ def of_sentences(training: Training, sets: Mapping[str, Sequence[Column]]) -> Ev
 
 
 def of_words(training: Training, columns: Sequence[Column]) -> Evidence:
-    """Return the mean of each text's states, and which of the targets' commonest words its target holds [n,
-    K].
+    """Return the mean of each text's states, and which of common words [n, K] its target holds.
 
     Words in more than half of the targets tell nothing of one; those in one or two cannot be learnt.
     """
