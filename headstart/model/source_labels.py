@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts import Array, Floats, Frozen, PicturePreprocess
-from headstart.core.errors import HeadstartError
 from headstart.core.frameworks import prepare_torch
 from headstart.maths import softmax
 
@@ -21,43 +20,40 @@ def source_probabilities(frozen: Frozen, last_MD: Floats) -> Array | None:
     A classifier is a matrix [Z, D] with a bias among the weights. It is believed only where, on the mean of
     the last block's map, it gives what the model itself gives for the same pictures.
     """
-    if not isinstance(frozen.pretrained.preprocess, PicturePreprocess):
+    matrices = _matrices(frozen, last_MD.shape[1])
+    if not matrices or not isinstance(frozen.pretrained.preprocess, PicturePreprocess):
         return None
-    found = _classifier(frozen, last_MD.shape[1])
-    if found is None or not _is_the_models(frozen, *found):
+    said = _says(frozen, frozen.pretrained.preprocess.size)
+    if said is None:
         return None
-    weight_ZD, bias_Z = found
-    return softmax.probabilities(last_MD @ weight_ZD.T + bias_Z)
-
-
-def _classifier(frozen: Frozen, width: int) -> tuple[Array, Array] | None:
-    state = frozen.state
-    for name, weight_ZD in state.items():
-        bias_Z = state.get(name.removesuffix("weight") + "bias")
-        if (
-            name.endswith("weight")
-            and weight_ZD.ndim == 2
-            and weight_ZD.shape[1] == width
-            and bias_Z is not None
-        ):
-            return weight_ZD, bias_Z
+    last_ND, own_NZ = said
+    for weight_ZD, bias_Z in matrices:
+        if own_NZ.shape[1:] == bias_Z.shape and last_ND.shape[1:] == weight_ZD.shape[1:]:
+            apart = np.abs(last_ND @ weight_ZD.T + bias_Z - own_NZ).max()
+            if apart <= _TOLERANCE * max(float(np.abs(own_NZ).max()), 1e-12):
+                return softmax.probabilities(last_MD @ weight_ZD.T + bias_Z)
     return None
 
 
-def _is_the_models(frozen: Frozen, weight_ZD: Array, bias_Z: Array) -> bool:
-    """Say whether the model gives the same logits as the matrix does on the mean of its last map."""
+def _matrices(frozen: Frozen, width: int) -> list[tuple[Array, Array]]:
+    """Return the matrices [Z, D] among the weights, each with its bias [Z]."""
+    state = frozen.state
+    named = [name for name, one in state.items() if name.endswith("weight") and one.shape[1:] == (width,)]
+    biased = [(name, name.removesuffix("weight") + "bias") for name in named]
+    return [(state[name], state[bias]) for name, bias in biased if bias in state]
+
+
+def _says(frozen: Frozen, size: int) -> tuple[Array, Array] | None:
+    """Return the last features [N, D] of two random pictures and the model's own answers [N, Z]."""
     torch = prepare_torch()
-    size = frozen.pretrained.preprocess.size  # type: ignore[attr-defined]
     pixels_NCHW = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     network: Any = frozen.network()
     with torch.inference_mode():
-        try:
-            own_NZ = network.module(pixels_NCHW).numpy()
-        except (HeadstartError, RuntimeError, TypeError, AttributeError):  # it ends below its classifier
-            return False
         last = network.outputs(pixels_NCHW)[-1]
-        last_ND = (last.mean((2, 3)) if last.ndim == 4 else last).numpy()
-    if own_NZ.shape != (2, len(bias_Z)):
-        return False
-    apart = np.abs(last_ND @ weight_ZD.T + bias_Z - own_NZ).max()
-    return bool(apart <= _TOLERANCE * max(float(np.abs(own_NZ).max()), 1e-12))
+        try:
+            own_NZ = network.module(pixels_NCHW)
+        except (RuntimeError, TypeError, AttributeError):  # it ends below its classifier
+            return None
+    if not isinstance(own_NZ, torch.Tensor):
+        return None
+    return (last.mean((2, 3)) if last.ndim == 4 else last).numpy(), own_NZ.numpy()

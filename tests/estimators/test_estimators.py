@@ -20,7 +20,7 @@ CLASSES = 3
 def evidence(
     num: int = 60, width: int = 8, apart: float = 1.0, seed: int = 0, source: bool = True
 ) -> Evidence:
-    """Return rows of three classes whose means lie ``apart``, and a model that knows five labels of its own."""
+    """Return rows of three classes whose means lie ``apart``, and a model with five labels of its own."""
     random = np.random.default_rng(seed)
     targets = np.arange(num) % CLASSES
     x_MD = random.normal(size=(num, width)) + apart * random.normal(size=(CLASSES, width))[targets]
