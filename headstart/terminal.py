@@ -1,6 +1,7 @@
 """What the commands print: tables for people, one JSON object for programs."""
 
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headstart.core.records import Chosen, Dropped, Metric, Note, Prediction, to_json
-from headstart.specs import CacheSpec, ChooseSpec, EvaluateSpec, FitSpec, PredictSpec
+from headstart.specs import CacheSpec, ChooseSpec, EvaluateSpec, FitSpec, PredictSpec, command, options
 
 _FITTED = ("run", "task", "base", "strategy", "split", "metrics", "baselines", "dropped", "seconds")
 _WIDTH = 100
@@ -62,18 +63,27 @@ def choose(spec: ChooseSpec, as_json: bool) -> int:
     console = _console()
     console.print(_ranking(chosen))
     console.print("* no other model here is both better and quicker: ms an example, fastest engine")
+    if chosen.as_good:
+        lie = "other lies" if chosen.as_good == 1 else "others lie"
+        console.print(f"{chosen.as_good} {lie} within the first one's interval and may do as well.")
     if chosen.weak:
         console.print(f"Weak evidence: {chosen.weak}.", markup=False)
     for one in chosen.left_out:
-        console.print(f"left out: {one.base}: {one.reason}", markup=False, soft_wrap=True)
+        named = one.reason if one.reason.startswith(one.base) else f"{one.base}: {one.reason}"
+        console.print(f"left out: {named}", markup=False, soft_wrap=True)
     _tell_dropped(console, chosen.dropped, chosen.notes)
-    written = f" Page: [bold]{chosen.page}[/]" if chosen.page else ""
-    console.print(
-        f"{chosen.seconds:.1f} s. Start from [bold]{chosen.chosen}[/]: "
-        f"headstart fit {spec.data} --base {chosen.chosen}{written}",
-        soft_wrap=True,
-    )
+    if chosen.page:
+        console.print(f"Page: {chosen.page}", markup=False, soft_wrap=True)
+    console.print(f"{chosen.seconds:.1f} s. Start from {chosen.chosen}:", markup=False, soft_wrap=True)
+    console.print(f"  {_fit_command(spec, chosen.chosen)}", markup=False, soft_wrap=True)
     return 0
+
+
+def _fit_command(spec: ChooseSpec, base: str) -> str:
+    """Return the ``fit`` that goes on from here, with what both verbs are told."""
+    both = {one.name for one in options(ChooseSpec)} & {one.name for one in options(FitSpec)}
+    given = {name: getattr(spec, name) for name in both - {"out", "budget"}}
+    return shlex.join(command("fit", FitSpec(**given, base=base)))
 
 
 def _ranking(chosen: Chosen) -> Table:

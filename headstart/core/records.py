@@ -200,6 +200,12 @@ class Chosen:
     seconds: float
     page: str | None = None
 
+    @property
+    def as_good(self) -> int:
+        """How many others are expected to reach what lies within the first one's interval."""
+        first, *others = self.ranking
+        return sum(one.score >= first.low for one in others)
+
 
 def to_json(value: Any) -> Any:
     """Turn records, mappings and sequences into plain JSON values, in field order."""

@@ -75,3 +75,4 @@ def test_names_are_escaped_and_nothing_is_loaded(tmp_path: Path) -> None:
     assert "<data>" not in html
     assert not re.search(r"<script|https?://|<img", html)
     assert html.count("<circle") == 3
+    assert "1 of the others lies within its interval" in html  # 0.8, and the first reaches down to 0.8

@@ -75,6 +75,7 @@ def test_a_ranking_is_a_table_of_a_hundred_columns_or_one_object(emoji: Path, ca
     assert shown.code == 0
     assert max(len(line) for line in shown.out.splitlines() if "headstart fit" not in line) <= 100
     assert f"Start from {LITE}" in shown.out
+    assert f"headstart fit {emoji} --base {LITE} --image-size 64" in shown.out
     told = call(*words, "--json").json
     assert {"base", "score", "low", "high", "seconds", "parameters"} <= told["ranking"][0].keys()
     assert told["chosen"] == told["ranking"][0]["base"]
