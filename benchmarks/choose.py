@@ -25,6 +25,7 @@ from scipy.stats import weightedtau
 
 import headstart
 from benchmarks import choosing_data, measure
+from headstart.data.split import FOLDS
 from headstart.maths.forecast import ANCHOR, PRIOR, WEIGHTS, forecasts
 
 NAME = "choose"
@@ -62,6 +63,7 @@ def measured(name: str, folder: Path, tuned: Path, given: argparse.Namespace) ->
     estimates = {key: [ranked[one].estimates[key] for one in bases] for key in chosen.ranking[0].estimates}
     return {
         "examples": chosen.examples,
+        "growth": round(run.split["train"] / (chosen.examples * (1 - 1 / FOLDS)), 3),
         "bases": bases,
         "estimates": {**estimates, PRIOR: [ranked[one].source_score for one in bases]},
         "milliseconds": [ranked[one].milliseconds for one in bases],
@@ -88,7 +90,7 @@ def scored(scores: Sequence[float | None], one: Pairs) -> dict[str, float]:
 
 def forecast_of(one: Pairs, weights: Mapping[str, float]) -> list[float]:
     """Return each base's forecast with some weights."""
-    return [found.value for found in forecasts(one["estimates"], one["examples"], weights)]
+    return [found.value for found in forecasts(one["estimates"], one["examples"], one["growth"], weights)]
 
 
 def fitted_weights(sets: Sequence[Pairs]) -> dict[str, float]:
@@ -111,12 +113,39 @@ def _errors(one: Pairs, weights: Mapping[str, float]) -> np.ndarray:
     return np.array([accuracy["value"] for accuracy in one["accuracy"]]) - forecast_of(one, weights)
 
 
+def fitted_gain(sets: Sequence[Pairs]) -> float:
+    """Return the power by which what is missing to 1 shrank from the forecast's examples to fit's."""
+    grid = np.arange(0.0, 1.01, 0.05)
+
+    def error(gain: float) -> float:
+        off = []
+        for one in sets:
+            at_first = [f.value for f in forecasts(one["estimates"], one["examples"])]
+            reached = np.array([accuracy["value"] for accuracy in one["accuracy"]])
+            off.append(reached - (1 - (1 - np.array(at_first)) * one["growth"] ** -gain))
+        return float(np.mean(np.concatenate(off) ** 2))
+
+    return round(float(min(grid, key=error)), 2)
+
+
+def spread_of(sets: Sequence[Pairs]) -> float:
+    """Return how far forecasts lay off beyond what counting so many examples explains, on both sides."""
+    beyond = []
+    for one in sets:
+        found = forecasts(one["estimates"], one["examples"], one["growth"])
+        for f, a in zip(found, one["accuracy"], strict=True):
+            beyond.append(
+                (a["value"] - f.value) ** 2 - f.value * (1 - f.value) * (1 / one["examples"] + 1 / a["n"])
+            )
+    return round(float(np.sqrt(max(np.mean(beyond), 0.0))), 4)
+
+
 def evaluated(sets: Mapping[str, Pairs]) -> dict[str, Any]:
     """Return what every way to rank reaches on average, how far forecasts lay off, and the times."""
     ways: dict[str, list[dict[str, float]]] = {}
     left_out, covered, off = [], [], []
     for name, one in sets.items():
-        others = fitted_weights([other for key, other in sets.items() if key != name])
+        others = fitted_weights([other for key, other in sets.items() if key != name] or [one])
         left_out.append({name: others})
         rankings = {
             key: scores for key, scores in one["estimates"].items() if any(s is not None for s in scores)
@@ -124,7 +153,7 @@ def evaluated(sets: Mapping[str, Pairs]) -> dict[str, Any]:
         rankings |= {"forecast": forecast_of(one, WEIGHTS), "forecast, left out": forecast_of(one, others)}
         for way, scores in rankings.items():
             ways.setdefault(way, []).append(scored(scores, one))
-        found = forecasts(one["estimates"], one["examples"])
+        found = forecasts(one["estimates"], one["examples"], one["growth"])
         covered += [f.low <= a["value"] <= f.high for f, a in zip(found, one["accuracy"], strict=True)]
         off += [a["value"] - f.value for f, a in zip(found, one["accuracy"], strict=True)]
     means = {
@@ -139,6 +168,8 @@ def evaluated(sets: Mapping[str, Pairs]) -> dict[str, Any]:
         "reached_less_forecast": {"mean": round(float(np.mean(off)), 4), "sd": round(float(np.std(off)), 4)},
         "weights_fitted_on_all": fitted_weights(list(sets.values())),
         "weights_left_out": left_out,
+        "gain_fitted_on_all": fitted_gain(list(sets.values())),
+        "spread": spread_of(list(sets.values())),
         "choose_s": round(choose_s, 1),
         "fit_all_s": round(fit_s, 1),
         "share_of_time": round(choose_s / fit_s, 3),
@@ -168,8 +199,8 @@ def told(record: Mapping[str, Any]) -> int:
 def main() -> int:
     """Measure every pair, evaluate, print and record."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--train", type=int, default=700)
-    parser.add_argument("--test", type=int, default=600)
+    parser.add_argument("--train", type=int, default=600)
+    parser.add_argument("--test", type=int, default=500)
     parser.add_argument("--examples", type=int, default=150)
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--only", default=",".join(choosing_data.DATA))
@@ -189,6 +220,7 @@ def main() -> int:
             for name in given.only.split(","):
                 record["sets"][name] = measured(name, where, where / "tuned" / "model", given)
                 print(name, json.dumps(record["sets"][name]), flush=True)
+                measure.write_result(NAME, record)  # what is measured is kept, whatever comes
     record["evaluated"] = evaluated(record["sets"])
     measure.write_result(NAME, record)
     return told(record)

@@ -1,13 +1,14 @@
 """What training is expected to reach, for each of several models: several estimates brought to one scale.
 
 Each estimate e is standardised over the models and brought to the mean and the spread of the ``ANCHOR``,
-which is a figure of the very kind that is forecast; the forecast is their weighted mean:
+which is a figure of the very kind that is forecast. Their weighted mean is what a head reaches on as many
+examples as the anchor's had; with g times as many, what is missing to 1 shrinks by a power law:
 
-    f_b = sum_e w_e ( mean_A + sd_A z_eb ) / sum_e w_e
+    m_b = sum_e w_e ( mean_A + sd_A z_eb ) / sum_e w_e,   f_b = 1 - ( 1 - m_b ) g^-GAIN
 
 The interval is f_b -/+ 1.96 sqrt( f_b (1 - f_b) / n + SPREAD^2 ): what n examples leave open, and how far
-forecasts lay from what ``fit`` then reached beyond that. Weights and spread were measured by ``python -m
-benchmarks.choose``; no single estimate deserves trust (see docs/how-to.md).
+forecasts lay from what ``fit`` then reached beyond that. Weights, gain and spread were measured by ``python
+-m benchmarks.choose``; no single estimate deserves trust (see docs/how-to.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ ANCHOR = "probe"
 PRIOR = "prior"
 WEIGHTS: Mapping[str, float] = {ANCHOR: 0.7, "knn": 0.15, PRIOR: 0.15}
 """How much each estimate counts; one that is not named counts nothing, and is shown all the same."""
+GAIN = 0.3
 SPREAD = 0.03
 
 
@@ -38,13 +40,15 @@ class Forecast:
 def forecasts(
     estimates: Mapping[str, Sequence[float | None]],
     examples: int,
+    growth: float = 1.0,
     weights: Mapping[str, float] = WEIGHTS,
 ) -> list[Forecast]:
     """Return a forecast for each model from its estimates by name, the anchor's among them.
 
+    ``examples`` were looked at; training is to have ``growth`` times as many as the anchor's had.
+
     A model without one of the others counts as average there. An estimate that is the same for all cannot
-    tell them apart and is left out.
-    Raises ValueError where a model lacks the anchor's.
+    tell them apart and is left out. Raises ValueError where a model lacks the anchor's.
     """
     if any(value is None for value in estimates[ANCHOR]):
         raise ValueError(f"found a model without {ANCHOR}; expected one for each")
@@ -55,7 +59,8 @@ def forecasts(
         if z_B is not None:
             total_B += weight * (anchor_B.mean() + anchor_B.std() * z_B)
             total += weight
-    values_B = np.clip(total_B / total if total else anchor_B, 0.0, 1.0)
+    means_B = np.clip(total_B / total if total else anchor_B, 0.0, 1.0)
+    values_B = np.clip(1 - (1 - means_B) * growth**-GAIN, 0.0, 1.0)
     half_B = 1.96 * np.sqrt(values_B * (1 - values_B) / max(examples, 1) + SPREAD**2)
     return [
         Forecast(float(value), float(max(value - half, 0.0)), float(min(value + half, 1.0)))

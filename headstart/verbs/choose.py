@@ -16,6 +16,7 @@ from headstart.core.errors import HeadstartError, MachineError, UserError
 from headstart.core.records import Chosen, LeftOut, Metric, Ranked
 from headstart.core.store import Store
 from headstart.data.sample import sample
+from headstart.data.split import FOLDS
 from headstart.maths.forecast import PRIOR, Forecast, forecasts, pareto
 from headstart.model.features import extract
 from headstart.ship.choice import write_page
@@ -51,7 +52,8 @@ def choose(spec: ChooseSpec) -> Chosen:
             log.info("%s left out: %s", one.base, error)
     if not found:
         raise _none_left(task, left_out, refusals)
-    expected = _forecasts(found, len(examples))
+    growth = len(data.train) / (len(examples) * (1 - 1 / FOLDS))  # a head of a fold sees all but one part
+    expected = _forecasts(found, len(examples), growth)
     first = sorted(zip(found, expected, strict=True), key=lambda pair: -pair[1].value)
     settled_by, settled = confirm(spec, [one for one, _ in first[: spec.confirm]], data)
     ranking = _ranked(first, settled)
@@ -133,10 +135,10 @@ def _prior(bases: Sequence[str]) -> list[float | None]:
     return [None if one is None or one.kind != common else one.score for one in known]
 
 
-def _forecasts(found: Sequence[Candidate], examples: int) -> list[Forecast]:
+def _forecasts(found: Sequence[Candidate], examples: int, growth: float) -> list[Forecast]:
     estimates = {name: [one.estimates[name] for one in found] for name in found[0].estimates}
     prior = _prior([one.spec.base or "" for one in found])
-    return forecasts({**estimates, PRIOR: prior}, examples)
+    return forecasts({**estimates, PRIOR: prior}, examples, growth)
 
 
 def _ranked(first: Sequence[tuple[Candidate, Forecast]], settled: Mapping[str, Metric]) -> tuple[Ranked, ...]:

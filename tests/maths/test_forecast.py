@@ -4,25 +4,25 @@ import numpy as np
 import pytest
 
 from headstart.maths import agreement
-from headstart.maths.forecast import forecasts, pareto, standardised
+from headstart.maths.forecast import GAIN, forecasts, pareto, standardised
 
 
 def test_one_estimate_alone_is_its_own_forecast() -> None:
-    found = forecasts({"probe": [0.5, 0.8]}, 100, {"probe": 1.0})
+    found = forecasts({"probe": [0.5, 0.8]}, 100, weights={"probe": 1.0})
     assert [one.value for one in found] == pytest.approx([0.5, 0.8])
 
 
 def test_another_estimate_counts_by_its_weight_on_the_anchors_scale() -> None:
     # The other one has the same spread in other units, and the contrary opinion.
-    found = forecasts({"probe": [0.6, 0.8], "logme": [7.0, 5.0]}, 100, {"probe": 3.0, "logme": 1.0})
+    found = forecasts({"probe": [0.6, 0.8], "logme": [7.0, 5.0]}, 100, weights={"probe": 3.0, "logme": 1.0})
     assert [one.value for one in found] == pytest.approx([0.65, 0.75])
 
 
 def test_a_missing_estimate_counts_as_average_and_a_constant_one_not_at_all() -> None:
     weights = {"probe": 1.0, "prior": 1.0}
-    missing = forecasts({"probe": [0.5, 0.6, 0.7], "prior": [70.0, None, 80.0]}, 100, weights)
+    missing = forecasts({"probe": [0.5, 0.6, 0.7], "prior": [70.0, None, 80.0]}, 100, weights=weights)
     assert missing[1].value == pytest.approx(0.6)
-    constant = forecasts({"probe": [0.5, 0.7], "prior": [70.0, 70.0]}, 100, weights)
+    constant = forecasts({"probe": [0.5, 0.7], "prior": [70.0, 70.0]}, 100, weights=weights)
     assert [one.value for one in constant] == pytest.approx([0.5, 0.7])
     assert standardised([None, None]) is None
 
@@ -32,6 +32,12 @@ def test_one_model_has_its_anchor_as_forecast() -> None:
     assert only.value == pytest.approx(0.7)
     assert only.low < 0.6
     assert only.high > 0.8
+
+
+def test_more_examples_to_train_on_shrink_what_is_missing() -> None:
+    same, more = (forecasts({"probe": [0.6, 0.8]}, 100, growth) for growth in (1.0, 4.0))
+    missing = [(1 - b.value) / (1 - a.value) for a, b in zip(same, more, strict=True)]
+    assert missing == pytest.approx([4**-GAIN, 4**-GAIN])
 
 
 def test_the_interval_narrows_with_examples_and_stays_a_share() -> None:
