@@ -89,19 +89,25 @@ def _fit_command(spec: ChooseSpec, base: str) -> str:
 def _ranking(chosen: Chosen) -> Table:
     title = f"Expected {chosen.measure.replace('_', ' ')}, from {chosen.examples:,} training examples"
     shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.add_column("", no_wrap=True)
     shown.add_column("model", overflow="fold")
     trained = (chosen.confirmed_by.replace("_", " "),) if chosen.confirmed_by else ()
-    for name in ("expected", "95% interval", *trained, "ms", "weights", "MiB", "input"):
+    for name in ("expected", "95% interval", *trained, "ms", "MiB", "input"):
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("licence", overflow="fold")
     for one in chosen.ranking:
         reached = () if not trained else ("" if one.confirmed is None else f"{one.confirmed.value:.3f}",)
         shown.add_row(
-            f"{one.base}{' *' if one.front else ''}",
-            f"{one.score:.3f}", f"{one.low:.3f}-{one.high:.3f}", *reached,
-            "?" if one.milliseconds is None else f"{one.milliseconds:.1f}", f"{one.parameters / 1e6:.1f} M",
-            f"{one.mib:.0f}", one.input_size, one.licence,
-        )  # fmt: skip
+            "*" if one.front else "",
+            one.base,
+            f"{one.score:.3f}",
+            f"{one.low:.3f}-{one.high:.3f}",
+            *reached,
+            "?" if one.milliseconds is None else f"{one.milliseconds:.1f}",
+            f"{one.mib:.0f}",
+            one.input_size,
+            one.licence,
+        )
     return shown
 
 

@@ -6,9 +6,10 @@ examples as the anchor's had; with g times as many, what is missing to 1 shrinks
 
     m_b = sum_e w_e ( mean_A + sd_A z_eb ) / sum_e w_e,   f_b = 1 - ( 1 - m_b ) g^-GAIN
 
-The interval is f_b -/+ 1.96 sqrt( f_b (1 - f_b) / n + SPREAD^2 ): what n examples leave open, and how far
-forecasts lay from what ``fit`` then reached beyond that. Weights, gain and spread were measured by ``python
--m benchmarks.choose``; no single estimate deserves trust (see docs/how-to.md).
+The interval is f_b -/+ 1.96 sqrt( f_b (1 - f_b) / n + SPREAD^2 + (f_b - m_b)^2 / 4 ): what n examples leave
+open, how far forecasts lay from what ``fit`` then reached beyond that, and that the gain may be half as much
+or half as much again. Weights, gain and spread were measured by ``python -m benchmarks.choose`` on small
+sets of pictures; no single estimate deserves trust (see docs/how-to.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,7 +62,8 @@ def forecasts(
             total += weight
     means_B = np.clip(total_B / total if total else anchor_B, 0.0, 1.0)
     values_B = np.clip(1 - (1 - means_B) * growth**-GAIN, 0.0, 1.0)
-    half_B = 1.96 * np.sqrt(values_B * (1 - values_B) / max(examples, 1) + SPREAD**2)
+    variance_B = values_B * (1 - values_B) / max(examples, 1) + SPREAD**2 + (values_B - means_B) ** 2 / 4
+    half_B = 1.96 * np.sqrt(variance_B)
     return [
         Forecast(float(value), float(max(value - half, 0.0)), float(min(value + half, 1.0)))
         for value, half in zip(values_B, half_B, strict=True)

@@ -52,8 +52,7 @@ def choose(spec: ChooseSpec) -> Chosen:
             log.info("%s left out: %s", one.base, error)
     if not found:
         raise _none_left(task, left_out, refusals)
-    growth = len(data.train) / (len(examples) * (1 - 1 / FOLDS))  # a head of a fold sees all but one part
-    expected = _forecasts(found, len(examples), growth)
+    expected = _forecasts(found, len(examples), len(data.train))
     first = sorted(zip(found, expected, strict=True), key=lambda pair: -pair[1].value)
     settled_by, settled = confirm(spec, [one for one, _ in first[: spec.confirm]], data)
     ranking = _ranked(first, settled)
@@ -135,7 +134,10 @@ def _prior(bases: Sequence[str]) -> list[float | None]:
     return [None if one is None or one.kind != common else one.score for one in known]
 
 
-def _forecasts(found: Sequence[Candidate], examples: int, growth: float) -> list[Forecast]:
+def _forecasts(found: Sequence[Candidate], examples: int, to_train: int) -> list[Forecast]:
+    """Return the candidates' forecasts from so many examples for so many to train on."""
+    # A fold's head sees all but one part. What training does not reach by itself is not said to grow with it.
+    growth = 1.0 if found[0].weak else to_train / (examples * (1 - 1 / FOLDS))
     estimates = {name: [one.estimates[name] for one in found] for name in found[0].estimates}
     prior = _prior([one.spec.base or "" for one in found])
     return forecasts({**estimates, PRIOR: prior}, examples, growth)
