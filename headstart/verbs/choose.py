@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headstart.catalogue import CATALOGUE, Known
+from headstart.catalogue import CATALOGUE
 from headstart.contracts import Source, Task
 from headstart.core import plugins
 from headstart.core.errors import HeadstartError, MachineError, UserError
@@ -121,14 +121,9 @@ def _none_left(task: Task, left_out: Sequence[LeftOut], refusals: Sequence[Heads
     )
 
 
-def known_of(base: str) -> Known | None:
-    """Return what the catalogue says of a model."""
-    return CATALOGUE.get(base)
-
-
 def _prior(bases: Sequence[str]) -> list[float | None]:
     """Return the models' scores where they come from; None where there is none of the kind that most have."""
-    known = [known_of(base) for base in bases]
+    known = [CATALOGUE.get(base) for base in bases]
     kinds = [one.kind for one in known if one is not None]
     common = max(kinds, key=kinds.count, default="")
     return [None if one is None or one.kind != common else one.score for one in known]
