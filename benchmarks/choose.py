@@ -199,8 +199,8 @@ def told(record: Mapping[str, Any]) -> int:
 def main() -> int:
     """Measure every pair, evaluate, print and record."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--train", type=int, default=600)
-    parser.add_argument("--test", type=int, default=500)
+    parser.add_argument("--train", type=int, default=450)
+    parser.add_argument("--test", type=int, default=450)
     parser.add_argument("--examples", type=int, default=150)
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--only", default=",".join(choosing_data.DATA))
