@@ -13,7 +13,10 @@ DATA_summarization := examples/docstrings/pairs.jsonl
 DATA_translation := examples/translation/pairs.jsonl
 MAKE_segmentation := examples/segmentation/make.py
 
-.PHONY: setup demo test lint clean
+# make torture KILLS=500: fits killed at random instants; the suite itself does 3 of each kind.
+KILLS ?= 25
+
+.PHONY: setup demo test torture lint clean
 
 setup: $(STAMP)
 
@@ -35,6 +38,9 @@ demo: setup
 
 test: setup lint
 	$(BIN)/python -m pytest -q
+
+torture: setup
+	$(BIN)/python -m benchmarks.torture --kills $(KILLS)
 
 lint: setup
 	$(BIN)/ruff check headstart tests benchmarks examples

@@ -93,10 +93,14 @@ class FitSpec(Spec):
     base: str | None = option("the pretrained model, SOURCE:NAME (default: the task's own)")
     head: str | None = option("the kind of head, where the task has several (default: what suits the model)")
     strategy: str = option(
-        "what trains: the head on the frozen model, the full model, or first the one and then the other",
+        "what trains: head (on the frozen model), last-1 (its last block), last-2 ..., lora, full, "
+        "head-then-full; auto climbs from the first as long as it helps",
         "head",
-        choices=("head", "full", "head-then-full"),
     )
+    penalty: str | None = option(
+        "R, added to the loss of what is stepped: l2, l1, l2-sp, delta or bss (default: none)"
+    )
+    alpha: float | None = option("how much of the penalty is added (default: the penalty's own)", above=0)
     seed: int = option("seeds the split and everything else that is drawn", 0, least=0)
     layers: str = option(
         "which blocks the head sees; auto chooses on validation data",
@@ -130,8 +134,20 @@ class FitSpec(Spec):
     )
     warmup: int | None = option("steps until the learning rate is at its largest", least=0)
     weight_decay: float | None = option("decay of weights, norms and biases spared", least=0)
+    layer_decay: float | None = option(
+        "factor of the learning rate from each block to the one below", above=0
+    )
     clip: float | None = option("largest norm of the gradient", above=0)
     accumulate: int | None = option("parts that a step is taken in, to save memory", least=1)
+    recompute: bool = option("save memory: let blocks compute again on the way down", False)
+    augment: str | None = option(
+        "show pictures mirrored (flip), cut too (crop), or recoloured too (standard)",
+        choices=("flip", "crop", "standard"),
+    )
+    mixup: float | None = option("mix pictures, by shares drawn from Beta(MIXUP, MIXUP)", above=0)
+    cutmix: float | None = option(
+        "paste pictures into others, areas drawn from Beta(CUTMIX, CUTMIX)", above=0
+    )
     label_smoothing: float | None = option("share of the truth that is spread over all classes", least=0)
     patience: int | None = option("epochs without a better one before training stops", least=1)
     average: int | None = option("average the weights of so many best epochs, where that helps", least=1)

@@ -33,6 +33,8 @@ def fit(spec: FitSpec, as_json: bool) -> int:
     start = " from random weights" if fitted.model["random_init"] else ""
     title = f"{fitted.base}{start} on {fitted.split['test']:,} {fitted.split['reported']} examples"
     console.print(_figures(title, fitted.metrics, fitted.baselines))
+    if "climb" in fitted.objective:
+        console.print(_climb(fitted.objective["climb"]))
     console.print(_trained(fitted.objective))
     _tell_dropped(console, fitted.dropped, fitted.notes)
     console.print(
@@ -44,7 +46,8 @@ def fit(spec: FitSpec, as_json: bool) -> int:
 
 def _trained(objective: Mapping[str, Any]) -> str:
     """Say on one line what was trained, on what and how."""
-    words = [f"A head of {objective['parameters']:,} weights"]
+    what = "The model's and its head's" if "blocks" in objective else "A head of"
+    words = [f"{what} {objective['parameters']:,} weights"]
     if "layers" in objective:
         words.append(f"on layers [bold]{objective['layers']}[/] ({objective['features']:,} features)")
     if objective.get("lambda"):
@@ -109,6 +112,22 @@ def _ranking(chosen: Chosen) -> Table:
             one.licence,
         )
     return shown
+
+
+def _climb(rungs: Sequence[Mapping[str, Any]]) -> Table:
+    """Lay out what ``--strategy auto`` tried: the loss with its interval, what it cost, why it was kept."""
+    table = Table(title="strategies, by loss on held-out training data", title_justify="left")
+    table.add_column("strategy")
+    for name in ("loss", "95% interval", "seconds", "weights"):
+        table.add_column(name, justify="right")
+    table.add_column("why")
+    for rung in rungs:
+        tried = "log_loss" in rung
+        loss = f"{rung['log_loss']:.3f}" if tried else ""
+        interval = f"{rung['low']:.3f} - {rung['high']:.3f}" if tried else ""
+        cost = (f"{rung['seconds']:.0f}", f"{rung['parameters']:,}") if tried else ("", "")
+        table.add_row(rung["strategy"], loss, interval, *cost, rung["why"])
+    return table
 
 
 def evaluate(spec: EvaluateSpec, as_json: bool) -> int:

@@ -8,6 +8,10 @@ import pytest
 
 from headstart.core.frameworks import prepare_torch
 
+# Read when torch is loaded, which nothing above does. Threads that spin while they wait made two processes
+# on two cores four times slower, measured: a test run beside another job, or a test with a child of its own.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def headstart_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from headstart.contracts.data import (
     Reader,
     Truth,
     Unfit,
+    View,
 )
 from headstart.contracts.learning import (
     Above,
@@ -55,6 +56,7 @@ from headstart.contracts.model import (
     TextPreprocess,
     Trunk,
 )
+from headstart.contracts.penalty import Penalty, Seen, Weights
 
 __all__ = [
     "Above",
@@ -84,6 +86,7 @@ __all__ = [
     "PairReader",
     "Part",
     "Parts",
+    "Penalty",
     "PicturePreprocess",
     "Prepared",
     "Preprocess",
@@ -91,6 +94,7 @@ __all__ = [
     "Reader",
     "Reading",
     "Rows",
+    "Seen",
     "Solve",
     "Solved",
     "Source",
@@ -103,5 +107,7 @@ __all__ = [
     "Truth",
     "Unfit",
     "Units",
+    "View",
+    "Weights",
     "Written",
 ]

@@ -143,3 +143,17 @@ class PairReader(Reader):
     def read(self, path: Path) -> Listing:
         """List the pairs in the direction that the data itself gives."""
         return self.read_pairs(path, ("", ""))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """A cut of a picture in fractions of its sides, whether it is mirrored, factors of its colours."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    mirrored: bool
+    brightness: float
+    contrast: float
+    saturation: float

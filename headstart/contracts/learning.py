@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from headstart.contracts.choosing import Evidence
-from headstart.contracts.data import Array, Example, Floats, Inputs
+from headstart.contracts.data import Array, Example, Floats, Inputs, View
 from headstart.contracts.model import Column, Frozen, Pretrained
 from headstart.core.records import Metric, Section
 from headstart.specs import FitSpec
@@ -144,11 +144,13 @@ class Trained:
     """A head and the objective that was minimised, as JSON, with what was tried on the way.
 
     ``moved`` are the pretrained model's own weights that were trained, by name; none where it stayed frozen.
+    ``files`` are saved beside the model, by name: what else came out of training.
     """
 
     head: Head
     objective: Mapping[str, Any]
     moved: Mapping[str, Array] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Above(ABC):
@@ -160,8 +162,17 @@ class Above(ABC):
     module: Any
 
     @abstractmethod
-    def loss(self, seen: Mapping[str, Any], inputs: Mapping[str, Any], places_n: Array) -> tuple[Any, float]:
-        """Return the sum of the losses over what some examples teach, and how much that is."""
+    def losses(
+        self,
+        seen: Mapping[str, Any],
+        inputs: Mapping[str, Any],
+        places_n: Array,
+        views: Sequence[View] | None,
+    ) -> tuple[Any, Array]:
+        """Return the losses of some examples [n], summed over what each teaches, and how much that is [n].
+
+        ``views`` are what of each example the trunk was shown, None where that was all of it as it is.
+        """
 
     @abstractmethod
     def head(self) -> Head:
@@ -172,13 +183,15 @@ class Learner(ABC):
     """A kind of head: which features it reads, how it is trained on them and restored from disk.
 
     ``modalities`` are what can make those features; a task has the first that takes its kind of input.
-    ``whole`` says that the head reads each example as one unit, whatever parts it has; ``stepped`` that it is
+    ``whole`` says that the head reads each example as one unit, whatever parts it has; ``stands`` that it
+    stands on a frozen model where it trains alone, instead of training that too; ``stepped`` that it is
     trained by gradient steps unless told otherwise, so that a time can be set for it.
     """
 
     name: ClassVar[str]
     modalities: ClassVar[tuple[str, ...]]
     whole: ClassVar[bool]
+    stands: ClassVar[bool]
     stepped: ClassVar[bool]
 
     @abstractmethod

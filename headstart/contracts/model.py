@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from headstart.contracts.data import Array, Floats, Inputs
+from headstart.contracts.data import Array, Floats, Inputs, View
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -240,6 +240,10 @@ class Modality(ABC):
     @abstractmethod
     def rows_column(self, columns: Sequence[Column]) -> Column | None:
         """Return the column that tells how many rows an example has, None where each has one."""
+
+    @abstractmethod
+    def seen(self, inputs: Inputs, view: View) -> Inputs:
+        """Return what a view shows of one example's inputs. Raises UserError where there are no views."""
 
     @abstractmethod
     def sample(self, preprocess: Preprocess) -> Inputs:

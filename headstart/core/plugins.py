@@ -22,6 +22,7 @@ PACKAGES = {
     "learner": "headstart.learners",
     "layout": "headstart.data.read",
     "estimator": "headstart.estimators",
+    "penalty": "headstart.penalties",
 }
 
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart.contracts import Above, Array, Column, Fold, Training
+from headstart import contracts
+from headstart.contracts import Above, Array, Column, Training
 from headstart.core.frameworks import prepare_torch
 from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.linear import problem_of
 from headstart.fitting.loop import Objective, minimise, shuffled
+from headstart.fitting.penalised import of_head
 from headstart.fitting.probe import Problem, View
 from headstart.fitting.recipe import Recipe
 from headstart.maths import softmax
@@ -29,7 +31,7 @@ def train(
     Returns the head and the history: loss and validation figures by epoch. Raises UserError where
     the learning rate makes the loss diverge.
     """
-    objective = _Dense(problem_of(training), columns, training.folds[0], hidden, l2, recipe)
+    objective = _Dense(training, columns, (hidden, l2), recipe)
     history = minimise(objective, recipe, "Training the head", Checkpoints(training.checkpoints / "head"))
     return objective.head(), history
 
@@ -39,18 +41,19 @@ class _Dense(Objective):
     """Cross-entropy of two dense layers on standardised features, plus l2 / 2 ||W||^2."""
 
     def __init__(
-        self, problem: Problem, columns: Sequence[Column], fold: Fold, hidden: int, l2: float, recipe: Recipe
+        self, training: Training, columns: Sequence[Column], shape: tuple[int, float], recipe: Recipe
     ) -> None:
         torch = prepare_torch()
-        self.problem, self.columns, self.l2, self.recipe = problem, columns, l2, recipe
-        self.fit, self.held_out = fold
-        self.view = View.of_columns(problem.rows, columns)
+        (hidden, self.l2), self.spec = shape, training.spec
+        self.problem, self.columns, self.recipe = problem_of(training), columns, recipe
+        self.fit, self.held_out = training.folds[0]
+        self.view = View.of_columns(training.rows, columns)
         self.scaling = _unit_variance(
             softmax.scaling(self.view.read(part) for part in self.view.pieces(self.fit))
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            self.module = _network(len(self.scaling.mean_D), hidden, problem.num_classes)
+            self.module = _network(len(self.scaling.mean_D), hidden, self.problem.num_classes)
 
     def batches(self, epoch: int) -> Sequence[Array]:
         """Return the examples, shuffled anew each epoch."""
@@ -71,6 +74,10 @@ class _Dense(Objective):
         # The penalty is in the loss, so that the objective is the one that is reported.
         squares = sum((one**2).sum() for one in self.module.parameters() if one.ndim > 1)
         return loss + len(places_n) * self.l2 / 2 * squares, float(len(places_n))
+
+    def penalty(self) -> "Tensor | None":
+        """Return what was asked for beside ``l2``."""
+        return of_head(self.spec, self.module)
 
     def validate(self) -> Mapping[str, float]:
         """Return log loss and accuracy on the held-out examples."""
@@ -112,17 +119,21 @@ class DenseAbove(Above):
                 for parameter, array in zip(self.module.parameters(), solved, strict=True):
                     parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
 
-    def loss(
-        self, seen: Mapping[str, Any], inputs: Mapping[str, Any], places_n: Array
-    ) -> "tuple[Tensor, float]":
-        """Return the cross-entropy summed over examples, and how many there are."""
+    def losses(
+        self,
+        seen: Mapping[str, Any],
+        inputs: Mapping[str, Any],
+        places_n: Array,
+        views: Sequence[contracts.View] | None,
+    ) -> "tuple[Tensor, Array]":
+        """Return each example's cross-entropy, and ones."""
         torch = prepare_torch()
         logits_nK = self.module(torch.cat([seen[column.name] for column in self.columns], dim=1))
         y_n = torch.from_numpy(self.problem.targets[places_n])
-        loss = torch.nn.functional.cross_entropy(
-            logits_nK, y_n, reduction="sum", label_smoothing=self.smoothing
+        losses_n = torch.nn.functional.cross_entropy(
+            logits_nK, y_n, reduction="none", label_smoothing=self.smoothing if self.module.training else 0.0
         )
-        return loss, float(len(places_n))
+        return losses_n, np.ones(len(places_n))
 
     def head(self) -> DenseHead:
         """Return the layers as they stand."""

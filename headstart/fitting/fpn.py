@@ -10,15 +10,16 @@ Shape letters: m units (pictures or tiles), K classes, G the grid's side.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Training
+from headstart.contracts import Above, Array, Column, Training, View
 from headstart.core.frameworks import prepare_torch
 from headstart.fitting import maps
 from headstart.fitting.loop import Objective, shuffled
 from headstart.fitting.maps import Samples
+from headstart.fitting.penalised import of_head
 from headstart.fitting.recipe import Recipe
 from headstart.maths import mask_losses
 from headstart.model.fpn import FpnHead
@@ -42,7 +43,8 @@ class Decoding(Objective):
 
     def __init__(self, training: Training, columns: Sequence[Column], loss: str, recipe: Recipe) -> None:
         rows, (fit_n, held_out_n) = training.rows, training.folds[0]
-        self.columns, self.recipe, self.losses = tuple(columns), recipe, mask_losses.LOSSES[loss]
+        self.columns, self.recipe, self.kinds = tuple(columns), recipe, mask_losses.LOSSES[loss]
+        self.spec = training.spec
         self.side = FINER * max(map(side_of, columns))
         used_n = np.concatenate([fit_n, held_out_n])
         self.samples = Samples(rows, used_n, training.classes, self.side, _PER_CELL)
@@ -61,15 +63,26 @@ class Decoding(Objective):
     def loss(self, places_n: Array, epoch: int) -> "tuple[Tensor, float]":
         """Return the sum over units of the losses times the area that is taught, and that area."""
         torch = prepare_torch()
-        shares_mKGG = torch.from_numpy(self.samples.shares(places_n))
-        area, smoothing = float(shares_mKGG.sum()), self.recipe.label_smoothing
-        if smoothing:
+        maps_mChw = [torch.from_numpy(one) for one in self.read(places_n)]
+        losses_m, areas_m = self.losses(maps_mChw, places_n, None)
+        return losses_m.sum(), float(areas_m.sum())
+
+    def losses(
+        self, maps_mChw: "Sequence[Tensor]", places_m: Array, shown: Sequence[View] | None
+    ) -> "tuple[Tensor, Array]":
+        """Return each unit's losses times the area of it that is taught, and those areas, both [m]."""
+        torch = prepare_torch()
+        shares_mKGG = torch.from_numpy(self.samples.shares(places_m, shown))
+        areas_m, smoothing = shares_mKGG.sum(dim=(1, 2, 3)).double().numpy(), self.recipe.label_smoothing
+        if smoothing and self.module.training:
             taught_m1GG = shares_mKGG.sum(dim=1, keepdim=True)
             shares_mKGG = (1 - smoothing) * shares_mKGG + smoothing / shares_mKGG.shape[1] * taught_m1GG
-        logits_mKGG = self.module([torch.from_numpy(one) for one in self.read(places_n)])
-        weights_K = torch.from_numpy(self.weights_K)
-        each = [one(logits_mKGG, shares_mKGG, weights_K) for one in self.losses]
-        return torch.stack(each).sum(), area
+        logits_mKGG, weights_K = self.module(maps_mChw), torch.from_numpy(self.weights_K)
+        return torch.stack([one(logits_mKGG, shares_mKGG, weights_K) for one in self.kinds]).sum(0), areas_m
+
+    def penalty(self) -> "Tensor | None":
+        """Return the decoder's penalty."""
+        return of_head(self.spec, self.module)
 
     def validate(self) -> Mapping[str, float]:
         """Return one less the mean IoU of held-out cells, and the log loss of what is taught of them."""
@@ -112,6 +125,36 @@ class Decoding(Objective):
         both = (scaled.means, scaled.gains)
         module.scale(*([torch.from_numpy(one).float() for one in kind] for kind in both))
         return module
+
+
+@final
+class MapsAbove(Above):
+    """A decoder of maps together with the trunk that gives them; a picture is one unit."""
+
+    def __init__(
+        self, training: Training, columns: Sequence[Column], head: FpnHead | None, loss: str
+    ) -> None:
+        self.rows, seen = training.rows, tuple(columns) if head is None else head.columns
+        self.decoding = Decoding(training, seen, loss, Recipe.from_spec(training.spec))
+        self.module = self.decoding.module
+        if head is not None:
+            self.module.load_state_dict(head.module.state_dict())
+
+    def losses(
+        self,
+        seen: Mapping[str, Any],
+        inputs: Mapping[str, Any],
+        places_n: Array,
+        views: Sequence[View] | None,
+    ) -> "tuple[Tensor, Array]":
+        """Return each picture's losses times the area of it that is taught, and those areas."""
+        columns = self.decoding.columns
+        maps_nChw = [seen[one.name].reshape(len(places_n), -1, side_of(one), side_of(one)) for one in columns]
+        return self.decoding.losses(maps_nChw, self.rows.places(places_n), views)
+
+    def head(self) -> FpnHead:
+        """Return the decoder as it stands."""
+        return self.decoding.head()
 
 
 def _overlaps(said_mGG: Array, shares_mKGG: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The one training loop: min over theta of L(theta; D), by gradient steps, read from top to bottom.
+"""The one training loop: min over theta of L(theta; D) + alpha R(theta), by gradient steps, top to bottom.
 
 The order of the examples and whatever is drawn (dropout, augmentation) are pure functions of (seed,
 epoch, step), never of a global random state. The loss of a step is a sum over what its examples teach
@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class Objective(ABC):
     """What is minimised: a module, the batches that teach it, their loss, and figures on held-out data."""
 
     module: "nn.Module"
+    scales: Mapping[str, float] = MappingProxyType({})
+    """Factors of the learning rate by weight, 1 where none is given."""
 
     @abstractmethod
     def batches(self, epoch: int) -> Sequence[Array]:
@@ -42,6 +45,10 @@ class Objective(ABC):
     @abstractmethod
     def loss(self, places_n: Array, epoch: int) -> "tuple[Tensor, float]":
         """Return the sum of the losses over what some examples teach, and how much that is."""
+
+    @abstractmethod
+    def penalty(self) -> "Tensor | None":
+        """Return what is added to the mean of the losses, of the weights alone; None where nothing is."""
 
     @abstractmethod
     def validate(self) -> Mapping[str, float]:
@@ -57,7 +64,7 @@ def minimise(
     where the loss diverges before any epoch was finished, MachineError where a single example does not fit
     into memory, KeyboardInterrupt where it was told to stop: the step at hand is finished and saved first.
     """
-    optimizer, state = recipe.build(objective.module), State(parts=recipe.accumulate)
+    optimizer, state = recipe.build(objective.module, objective.scales), State(parts=recipe.accumulate)
     keep = Keeper(objective.module, optimizer, state, checkpoints)
     keep.restore()
     begun_s, steps = time.monotonic() - state.elapsed_s, recipe.epochs * len(objective.batches(0))
@@ -119,7 +126,7 @@ def _step(
             log.warning("out of memory: each step is taken in %d parts from here on", state.parts)
     state.losses.append(total / weight)
     if math.isfinite(total):
-        _apply(objective.module, optimizer, weight, clip)
+        _apply(objective, optimizer, weight, clip)
     state.taught, state.weight = state.taught + total, state.weight + weight
     state.step, state.place = state.step + 1, state.place + 1
 
@@ -138,15 +145,18 @@ def _accumulate(objective: Objective, parts: Sequence[Array], epoch: int) -> tup
     return total, weight
 
 
-def _apply(module: "nn.Module", optimizer: "optim.Optimizer", weight: float, clip: float | None) -> None:
-    """Step along the mean's gradient, cut to the norm ``clip``."""
+def _apply(objective: Objective, optimizer: "optim.Optimizer", weight: float, clip: float | None) -> None:
+    """Step along the gradient of the mean and the penalty, cut to the norm ``clip``."""
     from torch import nn
 
-    gradients = [one.grad for one in module.parameters() if one.grad is not None]
+    gradients = [one.grad for one in objective.module.parameters() if one.grad is not None]
     for gradient in gradients:
         gradient.div_(weight)
+    penalty = objective.penalty()
+    if penalty is not None:
+        penalty.backward()  # type: ignore[no-untyped-call]
     if clip is not None:
-        nn.utils.clip_grad_norm_(module.parameters(), clip)
+        nn.utils.clip_grad_norm_(objective.module.parameters(), clip)
     optimizer.step()
 
 
@@ -198,7 +208,7 @@ def _tell_divergence(recipe: Recipe, state: State) -> None:
 
 def _set_rate(optimizer: "optim.Optimizer", rate: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["scale"]
 
 
 @contextmanager

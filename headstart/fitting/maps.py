@@ -21,12 +21,13 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from headstart.contracts import Array, Column, Rows
+from headstart.contracts import Array, Column, Rows, View
 from headstart.core.errors import UserError
 from headstart.core.threads import one_blas_thread
+from headstart.data import views
 from headstart.data.mask import IGNORED, Mask
 from headstart.data.tiles import Tile
-from headstart.maths import bilinear, class_weights
+from headstart.maths import bilinear, class_weights, softmax
 from headstart.model.maps import logits, unpacked
 
 PER_CELL = 4
@@ -68,10 +69,13 @@ class Samples:
             for unit in rows.units(np.array([index]))[0]:
                 self._samples[next(number)] = _sampled(places_HW, cast(Tile | None, unit.part), fine)
 
-    def shares(self, places_m: Array) -> Array:
-        """Return the share of each cell that each class covers, float32 [m, K, G, G]."""
+    def shares(self, places_m: Array, shown: Sequence[View] | None = None) -> Array:
+        """Return the share of each cell that each class covers, float32 [m, K, G, G], of views too."""
         num, side, classes, each = len(places_m), self.side, self.num_classes, self.per_cell
         samples = np.asarray(self._samples[[self._number[int(place)] for place in places_m]])
+        if shown is not None:
+            pairs = zip(samples, shown, strict=True)
+            samples = np.stack([views.of_grid(samples_FF, view) for samples_FF, view in pairs])
         cells = samples.reshape(num, side, each, side, each).transpose(0, 1, 3, 2, 4)
         flat = cells.reshape(num * side * side, each**2).astype(np.int64)
         numbers = np.arange(len(flat))[:, None] * classes + flat
@@ -182,7 +186,7 @@ def scaling(read: Read, places_m: Array) -> Scaling:
         count += len(maps[0])
     means = tuple(total[0] / count for total in sums)
     deviations = [np.sqrt(np.maximum(t[1] / count - m**2, 0)) for t, m in zip(sums, means, strict=True)]
-    varies = [d > 1e-5 * np.maximum(np.abs(m), 1e-5) for d, m in zip(deviations, means, strict=True)]
+    varies = [softmax.varying(d, m) for d, m in zip(deviations, means, strict=True)]
     shrink = np.sqrt(max(sum(int(v.sum()) for v in varies), 1))
     gains = (
         np.where(v, 1 / (np.where(v, d, 1.0) * shrink), 0.0) for v, d in zip(varies, deviations, strict=True)

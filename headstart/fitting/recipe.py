@@ -66,14 +66,20 @@ class Recipe:
             return self.learning_rate * begun * math.sqrt(after / max(step + 1, after))
         return self.learning_rate * begun * SCHEDULES[self.schedule](min(share, 1.0))
 
-    def build(self, module: "nn.Module") -> "optim.Optimizer":
-        """Return the optimizer of what trains in a module; weight decay spares norms and biases."""
+    def build(self, module: "nn.Module", scales: Mapping[str, float]) -> "optim.Optimizer":
+        """Return the optimizer of what trains in a module; weight decay spares norms and biases.
+
+        ``scales`` are factors of the learning rate by weight, 1 where none is given.
+        """
         from torch import optim
 
-        trained = [one for one in module.parameters() if one.requires_grad]
+        named: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        for name, one in module.named_parameters():
+            if one.requires_grad:
+                named.setdefault((scales.get(name, 1.0), one.ndim > 1), []).append(one)
         groups = [
-            {"params": [one for one in trained if one.ndim > 1], "weight_decay": self.weight_decay},
-            {"params": [one for one in trained if one.ndim <= 1], "weight_decay": 0.0},
+            {"params": found, "scale": scale, "weight_decay": self.weight_decay if decays else 0.0}
+            for (scale, decays), found in named.items()
         ]
         kinds: dict[str, Any] = {"adamw": optim.AdamW, "adam": optim.Adam, "rmsprop": optim.RMSprop}
         if self.optimizer == "sgd":
@@ -96,7 +102,8 @@ class Recipe:
 
 def refuse_gradient_options(spec: FitSpec, why: str, remedy: str) -> None:
     """Raise UserError where the user asks for steps of a head that is solved."""
-    given = [flag(name) for name in GRADIENT_OPTIONS if getattr(spec, name) is not None]
+    asked = (*GRADIENT_OPTIONS, "penalty", "alpha")
+    given = [flag(name) for name in asked if getattr(spec, name) is not None]
     if given and spec.strategy == "head":  # else they are for the steps that follow
         raise UserError(
             f"{given[0]} {why}", "no such option, because that head is solved, not stepped", remedy

@@ -1,27 +1,37 @@
-"""Training below the freeze line: min over theta of L(theta; D), from the pretrained weights, with the head.
+"""Training below the freeze line: min over theta of L(theta; D) + alpha R(theta), from pretrained weights.
 
 What comes out is again a pretrained model and a head: the trunk, with its new weights, is frozen anew, and
 everything that follows (features, engines, evaluation, prediction) is as for any other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart.contracts import Above, Array, Column, Head, Learner, Prepared, Trained, Training
-from headstart.core.errors import BadExample, MachineError
+from headstart.contracts import Array, Column, Head, Learner, Modality, Trained, Training, View
+from headstart.core import plugins
+from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.core.threads import cores
+from headstart.data import views
+from headstart.fitting import strategies
 from headstart.fitting.batches import token_batches
+from headstart.fitting.blocks import Block, blocks_of, depths, recompute
 from headstart.fitting.checkpoints import Checkpoints
+from headstart.fitting.inputs import Examples, Mix
+from headstart.fitting.line import Line, drawn
 from headstart.fitting.loop import Objective, minimise, shuffled
+from headstart.fitting.penalised import Penalised, penalty_of
 from headstart.fitting.recipe import Recipe
-from headstart.model.batches import stacked
+from headstart.fitting.strategies import Strategy
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    Tensors = Mapping[str, Tensor]
 
 DEFAULTS = {
     "learning_rate": 5e-5,
@@ -33,89 +43,165 @@ DEFAULTS = {
     "batch_size": 16,
 }
 SCRATCH = {**DEFAULTS, "learning_rate": 5e-4, "warmup": 200, "epochs": 10, "patience": 3}
+ADAPTERS = {**DEFAULTS, "learning_rate": 1e-3}
 _VALIDATED, _READING = 500, 8
 
 
-def tune(training: Training, learner: Learner, columns: Sequence[Column], head: Head | None) -> Trained:
-    """Train the whole model and its head on the first fold; its epoch is chosen on what that holds out."""
-    defaults = SCRATCH if training.spec.random_init else DEFAULTS
-    recipe = Recipe.from_spec(training.spec, **defaults)
-    trunk = training.frozen.new_trunk()
+@contextmanager
+def opened(
+    training: Training, above: tuple[Learner, Sequence[Column], Head | None], strategy: Strategy
+) -> "Iterator[Tuning]":
+    """Yield a model ready to train as a strategy says, with a kind of head, its columns, and perhaps a head.
+
+    Raises UserError for what the model or the head can't be asked.
+    """
+    adapts, begins = strategy.moves == "lora", training.spec.random_init
+    recipe = Recipe.from_spec(training.spec, **(ADAPTERS if adapts else SCRATCH if begins else DEFAULTS))
     with ThreadPoolExecutor(min(_READING, cores() + 1)) as pool:
-        objective = _Tuning(training, trunk, learner.above(training, trunk, columns, head), recipe, pool)
-        history = minimise(
-            objective, recipe, "Training the model", Checkpoints(training.checkpoints / "model")
-        )
-    moved = objective.moved()
+        objective = Tuning(training, above, strategy, recipe, pool)
+        try:
+            yield objective
+        finally:
+            if objective.line is not None:
+                objective.line.close()
+
+
+def tuned(objective: "Tuning") -> Trained:
+    """Train on the first fold; the epoch is chosen on what that holds out."""
+    training, penalised = objective.training, objective.penalised
+    parameters = sum(one.numel() for one in objective.module.parameters() if one.requires_grad)
+    checkpoints = Checkpoints(training.checkpoints / objective.strategy.name)
+    history = minimise(objective, objective.recipe, "Training the model", checkpoints)
+    files = objective.merged()
+    added = " + α R(θ)" if penalised else ""
+    told = {"alpha": penalised.alpha, "measure": penalised.penalty.formula} if penalised else {}
     return Trained(
         head=objective.above.head(),
-        moved=moved,
+        moved=objective.moved(),
+        files=files,
         objective={
-            "loss": "the head's loss, through the whole model",
-            "penalty": "none",
-            "examples": len(training.folds[0][0]),
-            "parameters": sum(one.numel() for one in objective.module.parameters() if one.requires_grad),
-            "formula": "min over θ of L(θ; D), from the pretrained θ₀",
-            "solver": recipe.describe(),
+            "loss": "the head's loss, through the model",
+            "penalty": penalised.penalty.name if penalised else "none",
+            **told,
+            "examples": len(objective.fit),
+            "parameters": parameters,
+            "formula": f"min over θ of L(θ; D){added}, from the pretrained θ₀",
+            "solver": objective.recipe.describe(),
             "epochs": history,
+            "blocks": objective.distances(),
         },
     )
 
 
 @final
-class _Tuning(Objective):
+class Tuning(Objective):
     """A trunk and what is above it, on inputs that are prepared on threads, ahead of their step."""
 
     def __init__(
         self,
         training: Training,
-        trunk: Any,
-        above: Above,
+        above: tuple[Learner, Sequence[Column], Head | None],
+        strategy: Strategy,
         recipe: Recipe,
         pool: ThreadPoolExecutor,
     ) -> None:
         torch = prepare_torch()
-        self.training, self.above, self.recipe, self.pool = training, above, recipe, pool
-        self.trunk = trunk
-        self.module = torch.nn.ModuleList([trunk, above.module])
+        spec, pretrained = training.spec, training.frozen.pretrained
+        self.training, self.strategy, self.recipe, self.spec = training, strategy, recipe, spec
+        self.trunk: Any = training.frozen.new_trunk()
+        modality: Modality = plugins.load("modality", pretrained.preprocess.modality)
+        self.examples = Examples(training, modality, pool)
+        self.blocks = blocks_of(self.trunk, modality.sample(pretrained.preprocess))
+        learner, columns, head = above
+        self.above = learner.above(training, self.trunk, columns, head)
         self.start = {name: one.detach().clone() for name, one in self._own().items()}
+        asked = penalty_of(spec)
+        self.penalised = (
+            Penalised(*asked, self.trunk, self.above.module, training.frozen.new_trunk) if asked else None
+        )
+        _freeze_unused(self.trunk, self.blocks, self.above.module)
+        self.adapted = strategies.open_up(strategy, self.trunk, self.blocks, spec.seed)
+        self.below = self.blocks[: -strategy.last] if strategy.last else []
+        if spec.recompute:
+            recompute(self.blocks[len(self.below) :])
+        self.module = torch.nn.ModuleList([self.trunk, self.above.module])
+        self.scales = _scales(self.blocks, spec.layer_decay)
         self.fit, held_out = training.folds[0]
         self.held_out = held_out[:: max(1, len(held_out) // _VALIDATED)]
-        self.lengths = {int(place): self._prepare(int(place)).length for place in self.fit}
+        self.lengths_n = self.examples.lengths(self.fit)
+        self.mix = _mix(training, modality, self.fit)
+        self.line = None if spec.augment or self.mix else self._line()
 
     def batches(self, epoch: int) -> Sequence[Array]:
         """Return the examples shuffled; those of like length together where lengths differ."""
         key, size = (self.recipe.seed, epoch), self.recipe.batch_size
-        lengths_n = np.array([self.lengths[int(place)] for place in self.fit])
-        if lengths_n.any():
-            found = token_batches(lengths_n, self.fit, int(size * lengths_n.mean()), key)
-        else:
-            order = shuffled(self.fit, key)
-            found = [order[start : start + size] for start in range(0, len(order), size)]
-        return found
+        if self.lengths_n.any():
+            return token_batches(self.lengths_n, self.fit, int(size * self.lengths_n.mean()), key)
+        order = shuffled(self.fit, key)
+        return [order[start : start + size] for start in range(0, len(order), size)]
 
     def loss(self, places_n: Array, epoch: int) -> "tuple[Tensor, float]":
         """Return the sum over what some examples teach, and how much that is."""
-        torch = prepare_torch()
-        prepared = list(self.pool.map(self._prepare, (int(place) for place in places_n)))
-        inputs = {
-            name: torch.from_numpy(stacked([one.inputs[name] for one in prepared]))
-            for name in prepared[0].inputs
-        }
-        _freeze_statistics(self.trunk)
-        parts = self.trunk.parts(*inputs.values())
-        seen = {tap.name: part for tap, part in zip(self.trunk.taps, parts, strict=True)}
-        return self.above.loss(seen, inputs, places_n)
+        key = (self.recipe.seed, epoch)
+        if self.mix is not None:
+            return self._mixed_loss(self.mix, places_n, key)
+        inputs, outputs, seen, shown = self._through(places_n, key)
+        losses_n, weights_n = self.above.losses(seen, inputs, places_n, shown)
+        return self._summed(losses_n, weights_n, outputs, inputs)
+
+    def _mixed_loss(self, mix: Mix, places_n: Array, key: tuple[int, int]) -> "tuple[Tensor, float]":
+        """Return the same of pictures that are mixed in pairs."""
+        others_n = mix.partners(places_n, key)
+        (own, shown), (other, _) = self._read(places_n, key), self._read(others_n, key)
+        ((name, pictures),) = own.items()
+        pictures, share_n = mix.mixed(pictures, other[name], places_n, key)
+        outputs, seen = self._run({name: pictures})
+        losses_n, weights_n = self.above.losses(seen, own, places_n, shown)
+        losses_n = share_n * losses_n + (1 - share_n) * self.above.losses(seen, own, others_n, shown)[0]
+        return self._summed(losses_n, weights_n, outputs, {name: pictures})
+
+    def _summed(
+        self,
+        losses_n: "Tensor",
+        weights_n: Array,
+        outputs: "Mapping[str, Tensor]",
+        inputs: "Mapping[str, Tensor]",
+    ) -> "tuple[Tensor, float]":
+        """Return the sum of the losses and of alpha R of the outputs, and how much is taught."""
+        total, weight = losses_n.sum(), float(weights_n.sum())
+        penalty = self.penalised.of_outputs(outputs, inputs) if self.penalised else None
+        # As much of it as the batch teaches, for both are divided by that in the end.
+        return total if penalty is None else total + weight * penalty, weight
+
+    def penalty(self) -> "Tensor | None":
+        """Return alpha R of the weights, None where there is none."""
+        return self.penalised.of_weights() if self.penalised else None
 
     def validate(self) -> Mapping[str, float]:
-        """Return the mean loss on held-out examples."""
+        """Return the mean loss on held-out examples, without penalty."""
+        losses_n, weights_n = self.held_out_losses()
+        return {"log_loss": float(losses_n.sum() / weights_n.sum())}
+
+    def held_out_losses(self) -> tuple[Array, Array]:
+        """Return the loss of each held-out example [n], summed over what it teaches, and how much that is."""
         torch = prepare_torch()
-        total, weight = 0.0, 0.0
+        found = []
         with torch.inference_mode():
             for start in range(0, len(self.held_out), self.recipe.batch_size):
-                loss, part = self.loss(self.held_out[start : start + self.recipe.batch_size], 0)
-                total, weight = total + float(loss), weight + part
-        return {"log_loss": total / weight}
+                part_n = self.held_out[start : start + self.recipe.batch_size]
+                inputs, _, seen, _ = self._through(part_n, None)
+                losses_n, weights_n = self.above.losses(seen, inputs, part_n, None)
+                found.append((losses_n.numpy(), weights_n))
+        losses, weights = zip(*found, strict=True)
+        return np.concatenate(losses), np.concatenate(weights)
+
+    def merged(self) -> Mapping[str, bytes]:
+        """Add adapters to the weights, if there are any, and return them as files."""
+        if self.adapted is None:
+            return {}
+        files = self.adapted.files()
+        self.adapted.merge()
+        return files
 
     def moved(self) -> dict[str, Array]:
         """Return the pretrained model's weights that have changed, by name."""
@@ -126,23 +212,98 @@ class _Tuning(Objective):
             if not torch.equal(one, self.start[name])
         }
 
+    def distances(self) -> list[dict[str, Any]]:
+        """Return how far each block's weights moved, relative to where they started."""
+        now = self._own()
+        told = []
+        for block in self.blocks:
+            squares = [
+                (float(((now[name] - self.start[name]) ** 2).sum()), float((self.start[name] ** 2).sum()))
+                for name in block.parameters
+            ]
+            moved, began = (sum(one) ** 0.5 for one in zip(*squares, strict=True))
+            told.append({"block": block.name, "moved": moved / max(began, 1e-12)})
+        return told
+
+    def _read(
+        self, places_n: Array, key: tuple[int, int] | None
+    ) -> "tuple[dict[str, Tensor], list[View] | None]":
+        """Return inputs, and the views they are seen through: none where nothing is to be drawn."""
+        kind = self.spec.augment
+        shown = [views.draw(kind, (*key, int(place))) for place in places_n] if kind and key else None
+        return self.examples.read(places_n, shown), shown
+
+    def _through(
+        self, places_n: Array, key: tuple[int, int] | None
+    ) -> "tuple[Tensors, Tensors, Tensors, list[View] | None]":
+        """Return inputs, the outputs of blocks that may train, the taps' features, and views."""
+        if self.line is not None:
+            _freeze_below(self.trunk, self.below)
+            return *self.line.through(places_n), None
+        inputs, shown = self._read(places_n, key)
+        return inputs, *self._run(inputs), shown
+
+    def _line(self) -> Line | None:
+        """Return what crosses the freeze line, where it can be kept."""
+        if not self.below:
+            return None
+        self.trunk.eval()
+        used_n = np.concatenate([self.fit, self.held_out])
+        lengths_n = np.concatenate([self.lengths_n, self.examples.lengths(self.held_out)])
+        return drawn(self.trunk, self.below, used_n, lambda part: self.examples.read(part, None), lengths_n)
+
+    def _run(self, inputs: "Tensors") -> "tuple[Tensors, Tensors]":
+        """Return the blocks' outputs and the taps' features, by name."""
+        _freeze_below(self.trunk, self.below)
+        outputs = self.trunk.outputs(*inputs.values())
+        parts = self.trunk.pooled(outputs, *inputs.values())
+        return outputs, {tap.name: part for tap, part in zip(self.trunk.taps, parts, strict=True)}
+
     def _own(self) -> "dict[str, Tensor]":
         found: dict[str, Tensor] = self.trunk.inner.state_dict()
         return found
 
-    def _prepare(self, place: int) -> Prepared:
-        reading, example = self.training.reading, self.training.rows.examples[place]
-        try:
-            (unit,) = reading.parts(example).units
-            return reading.task.prepare(unit, reading.task.content(unit), self.training.frozen.pretrained)
-        except BadExample as error:  # it could be read when its features were computed
-            raise MachineError(f"{example.key} changed while it was in use: {error}.") from error
+
+def _scales(blocks: Sequence[Block], decay: float | None) -> dict[str, float]:
+    """Return the factor of each weight's learning rate: decay to the number of blocks from the top.
+
+    As Howard and Ruder (arXiv 1801.06146, section 3.2); the head has 1.
+    """
+    if decay is None:
+        return {}
+    return {f"0.inner.{name}": decay**depth for name, depth in depths(blocks).items()}
 
 
-def _freeze_statistics(module: "nn.Module") -> None:
-    """Leave the pretrained running means and variances alone: small batches only spoil them."""
+def _mix(training: Training, modality: Modality, among_n: Array) -> Mix | None:
+    """Return how examples are mixed. Raises UserError where their answers don't mix."""
+    spec = training.spec
+    if spec.mixup is None and spec.cutmix is None:
+        return None
+    labelled = all(training.rows.examples[int(place)].label for place in among_n)
+    if modality.takes != "picture" or not labelled:
+        raise UserError("--mixup or --cutmix", "pictures of one class each", "leave it out")
+    return Mix(spec.mixup, spec.cutmix, among_n)
+
+
+def _freeze_unused(trunk: Any, blocks: Sequence[Block], above: "nn.Module") -> None:
+    """Leave alone what neither a block nor what is above them uses: a classifier of other classes."""
+    used = {name for block in blocks for name in block.parameters}
+    held = {id(one) for one in above.parameters()}
+    for name, one in trunk.inner.named_parameters():
+        if blocks and name not in used and id(one) not in held:
+            one.requires_grad_(False)
+
+
+def _freeze_below(module: "nn.Module", below: Sequence[Block]) -> None:
+    """Let blocks below the line do as they always do, and leave the pretrained running means alone.
+
+    Small batches only spoil the means and variances of batch normalisation.
+    """
     from torch import nn
 
+    for block in below:
+        if block.module is not None:
+            block.module.eval()
     for one in module.modules():
         if isinstance(one, nn.modules.batchnorm._BatchNorm):
             one.eval()

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart.contracts import Above, Array, Column, Head, Rows, Trained, Training
+from headstart.contracts import Above, Array, Column, Head, Rows, Trained, Training, View
 from headstart.core.frameworks import prepare_torch
 from headstart.fitting.batches import token_batches
 from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.loop import Objective, minimise
+from headstart.fitting.penalised import of_head
 from headstart.fitting.recipe import Recipe
 from headstart.model.decoders import NO_TOKEN, Decoder, Source, Writing
 from headstart.model.rows import PAGE, unpaged
@@ -53,23 +54,28 @@ class WriterAbove(Above):
         self.decoder, self.module, self.targets = decoder, decoder.module, targets
         self.smoothing, self._head_of = smoothing, head_of
 
-    def loss(
-        self, seen: Mapping[str, Any], inputs: Mapping[str, Any], places_n: Array
-    ) -> "tuple[Tensor, float]":
-        """Return the sum over target tokens, and how many there are."""
+    def losses(
+        self,
+        seen: Mapping[str, Any],
+        inputs: Mapping[str, Any],
+        places_n: Array,
+        views: Sequence[View] | None,
+    ) -> "tuple[Tensor, Array]":
+        """Return each example's sum over its target tokens, and how many it has."""
         (states_NSC,) = seen.values()
         source = Source(states_NSC, inputs["attention_mask"], inputs["input_ids"])
-        return cross_entropy(self.decoder, source, self.targets, places_n, self.smoothing)
+        smoothing = self.smoothing if self.module.training else 0.0
+        return cross_entropies(self.decoder, source, self.targets, places_n, smoothing)
 
     def head(self) -> Head:
         """Return the decoder as a head."""
         return self._head_of()
 
 
-def cross_entropy(
+def cross_entropies(
     decoder: Decoder, source: Source, targets: Targets, places_n: Array, smoothing: float
-) -> "tuple[Tensor, float]":
-    """Return the loss summed over the target tokens of some examples, and how many there are."""
+) -> "tuple[Tensor, Array]":
+    """Return the losses of some examples [N], each summed over its target tokens, and how many it has [N]."""
     torch = prepare_torch()
     ids = [targets.ids[int(place)] for place in places_n]
     lengths_N = np.array([len(one) for one in ids])
@@ -78,7 +84,7 @@ def cross_entropy(
     target_NT[there_NT] = np.concatenate(ids)
     picked_NT, mean_NT = decoder.log_probabilities(source, torch.from_numpy(target_NT))
     loss_NT = -(1 - smoothing) * picked_NT - smoothing * mean_NT
-    return loss_NT[torch.from_numpy(there_NT)].sum(), float(lengths_N.sum())
+    return loss_NT.masked_fill(~torch.from_numpy(there_NT), 0.0).sum(dim=1), lengths_N.astype(np.float64)
 
 
 @final
@@ -93,7 +99,7 @@ class Teaching(Objective):
         targets: Targets,
         recipe: Recipe,
     ) -> None:
-        self.rows, self.columns, self.decoder = training.rows, columns, decoder
+        self.rows, self.columns, self.decoder, self.spec = training.rows, columns, decoder, training.spec
         self.targets, self.recipe, self.module = targets, recipe, decoder.module
         self.fit, held_out = training.folds[0]
         self.held_out = held_out[:: max(1, len(held_out) // _VALIDATED)]
@@ -109,6 +115,10 @@ class Teaching(Objective):
         """Return the sum over target tokens, and how many there are."""
         return self._summed(places_n, self.recipe.label_smoothing)
 
+    def penalty(self) -> "Tensor | None":
+        """Return the decoder's penalty."""
+        return of_head(self.spec, self.module)
+
     def validate(self) -> Mapping[str, float]:
         """Return the log loss a token."""
         torch = prepare_torch()
@@ -122,7 +132,8 @@ class Teaching(Objective):
     def _summed(self, places_n: Array, smoothing: float) -> "tuple[Tensor, float]":
         ids_NS, states_NSC, real_NS = unpaged(self.rows.read(self.rows.places(places_n), self.columns))
         source = as_source(states_NSC, real_NS, ids_NS)
-        return cross_entropy(self.decoder, source, self.targets, places_n, smoothing)
+        losses_N, tokens_N = cross_entropies(self.decoder, source, self.targets, places_n, smoothing)
+        return losses_N.sum(), float(tokens_N.sum())
 
 
 def head_of(
@@ -159,7 +170,7 @@ def taught(
         moved=decoder.moved(),
         objective={
             "loss": "cross-entropy of every target token",
-            "penalty": "none",
+            "penalty": training.spec.penalty or "none",
             **facts,
             "examples": len(training.folds[0][0]),
             "targets_cut": targets.cut,

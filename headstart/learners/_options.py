@@ -6,7 +6,9 @@ from headstart.specs import FitSpec, flag
 
 def no_strategy(spec: FitSpec, what: str) -> UserError:
     """Return what to say of a head that is not trained together with the model below it."""
-    return UserError(f"--strategy {spec.strategy} for {what}", "--strategy head", "leave it out")
+    return UserError(
+        f"--strategy {spec.strategy} for {what}", "--strategy head, or another --head", "choose one"
+    )
 
 
 def refuse_mask_options(spec: FitSpec, what: str) -> None:

@@ -20,6 +20,7 @@ class Classes(Learner):
 
     name = "classes"
     modalities = ("picture", "text")
+    stands = True
     whole = False
     stepped = False
 

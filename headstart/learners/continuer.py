@@ -42,6 +42,7 @@ class Continuer(Learner):
 
     name = "continuer"
     modalities = ("text-tokens",)
+    stands = False
     whole = True
     stepped = True
 

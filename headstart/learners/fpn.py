@@ -1,17 +1,16 @@
 """Heads that give every pixel a class by a light decoder, trained by gradient steps on cached maps."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import Any, cast, final
 
 from headstart.contracts import Above, Column, Evidence, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.fitting import evidence
 from headstart.fitting.checkpoints import Checkpoints
-from headstart.fitting.fpn import Decoding
+from headstart.fitting.fpn import Decoding, MapsAbove
 from headstart.fitting.loop import minimise
 from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import Recipe
-from headstart.learners._options import no_strategy
 from headstart.model.fpn import FpnHead
 
 LOSS = "dice"
@@ -27,6 +26,7 @@ class Fpn(Learner):
 
     name = "fpn"
     modalities = ("picture-maps",)
+    stands = True
     whole = False
     stepped = True
 
@@ -51,7 +51,7 @@ class Fpn(Learner):
             objective={
                 "loss": f"{loss} of every pixel that is not ignored",
                 "class_weights": dict(zip(training.classes, map(float, objective.weights_K), strict=True)),
-                "penalty": "weight decay" if recipe.weight_decay else "none",
+                "penalty": spec.penalty or ("weight decay" if recipe.weight_decay else "none"),
                 "layers": layers,
                 "features": sum(column.stop - column.start for column in head.columns),
                 "examples": len(training.folds[0][0]),
@@ -67,8 +67,14 @@ class Fpn(Learner):
         return evidence.of_cells(training, sets)
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
-        """Refuse: this head is taught on what the model says once and for all."""
-        raise no_strategy(training.spec, "a decoder of maps")
+        """Return the decoder, above whole pictures. Raises UserError for tiles."""
+        if training.spec.tiles:
+            raise UserError(
+                f"--tiles with --strategy {training.spec.strategy}",
+                "whole pictures, where the model below the head trains too",
+                "leave one of them out",
+            )
+        return MapsAbove(training, columns, cast(FpnHead | None, head), training.spec.loss or LOSS)
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""

@@ -1,12 +1,13 @@
 """Heads that say which of many labels are right of an example: one against the rest, a convex problem."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import Any, cast, final
 
 from headstart.contracts import Above, Column, Evidence, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.data.labels import indicators
 from headstart.fitting import evidence
+from headstart.fitting.labels import LabelsAbove
 from headstart.fitting.linear import choose_and_solve
 from headstart.fitting.probe import Problem, View, chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
@@ -19,6 +20,7 @@ class Labels(Learner):
 
     name = "labels"
     modalities = ("text", "picture")
+    stands = True
     whole = False
     stepped = False
 
@@ -48,12 +50,9 @@ class Labels(Learner):
         return evidence.of_examples(training, sets, targets_nK, "f1_micro")
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
-        """Refuse: this head is solved on what the model says once and for all."""
-        raise UserError(
-            f"--strategy {training.spec.strategy} for data with several labels",
-            "--strategy head",
-            "leave it out",
-        )
+        """Return the logistic regressions, from the solved ones or new."""
+        targets_NK = indicators(training.rows.examples, training.classes)
+        return LabelsAbove(targets_NK, columns, cast(LabelHead | None, head))
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""

@@ -39,6 +39,7 @@ class Pixels(Learner):
 
     name = "pixels"
     modalities = ("picture-maps",)
+    stands = True
     whole = False
     stepped = False
 

@@ -22,6 +22,7 @@ class Sentences(Learner):
 
     name = "sentences"
     modalities = ("text",)
+    stands = True
     whole = False
     stepped = False
 

@@ -29,6 +29,7 @@ class Writer(Learner):
 
     name = "writer"
     modalities = ("text-states",)
+    stands = True
     whole = True
     stepped = True
 

@@ -86,11 +86,20 @@ def scaling(chunks: Iterable[Array]) -> Scaling:
         mean_D = mean_D + apart_D * (n / (count + n))
         count += n
     deviation_D = np.sqrt(squares_D / max(count, 1))
-    # float32 features carry noise of about 1e-7 of their size: below that they are constants.
-    varies_D = deviation_D > 1e-6 * np.maximum(np.abs(mean_D), 1e-6)
+    varies_D = varying(deviation_D, mean_D)
     gain_D = np.where(varies_D, 1.0 / np.where(varies_D, deviation_D, 1.0), 0.0)
     gain_D /= np.sqrt(max(int(varies_D.sum()), 1))
     return Scaling(mean_D.astype(np.float32), gain_D.astype(np.float32))
+
+
+def varying(deviation_D: Array, mean_D: Array) -> Array:
+    """Return which features vary [D] by more than the noise of float32, about 1e-7 of a number's size.
+
+    A feature is a sum of others, so it has noise of the size of the largest too: a dead one varies by that.
+    Made as large as the others, it would be learnt, and its weight would be in the millions.
+    """
+    own, others = 1e-6 * np.abs(mean_D), 1e-7 * deviation_D.max(initial=0.0)
+    return np.asarray(deviation_D > np.maximum(own, others))
 
 
 def cross_entropy(logits_nK: Array, y_n: Array) -> tuple[float, Array]:

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from headstart.contracts import Column, Floats, Inputs, Modality, Preprocess, TextPreprocess
+from headstart.contracts import Column, Floats, Inputs, Modality, Preprocess, TextPreprocess, View
 from headstart.core import plugins
 from headstart.model import rows
 
@@ -43,6 +43,10 @@ class Pages(Modality):
     def rows_column(self, columns: Sequence[Column]) -> Column | None:
         """Return the column that says how many pages a text has."""
         return columns[0]
+
+    def seen(self, inputs: Inputs, view: View) -> Inputs:
+        """Raise UserError: a text has no views."""
+        return texts().seen(inputs, view)
 
     def sample(self, preprocess: Preprocess) -> Inputs:
         """Return two texts of eight tokens, the second one shorter."""

@@ -15,8 +15,10 @@ from headstart.contracts import (
     PicturePreprocess,
     Preprocess,
     Tap,
+    View,
 )
 from headstart.core.errors import UserError
+from headstart.data import views
 from headstart.model import rows
 
 if TYPE_CHECKING:
@@ -80,6 +82,10 @@ class Pictures(Modality):
     def rows_column(self, columns: Sequence[Column]) -> Column | None:
         """Return that each example has one row."""
         return None
+
+    def seen(self, inputs: Inputs, view: View) -> Inputs:
+        """Return the view of a picture."""
+        return {"pixels": views.of_picture(inputs["pixels"], view)}
 
     def sample(self, preprocess: Preprocess) -> Inputs:
         """Return two black pictures."""

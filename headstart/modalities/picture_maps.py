@@ -25,6 +25,7 @@ from headstart.contracts import (
     PicturePreprocess,
     Preprocess,
     Tap,
+    View,
 )
 from headstart.core import plugins
 from headstart.core.errors import UserError
@@ -99,6 +100,10 @@ class PictureMaps(Modality):
     def rows_column(self, columns: Sequence[Column]) -> Column | None:
         """Return that each example has one row."""
         return None
+
+    def seen(self, inputs: Inputs, view: View) -> Inputs:
+        """Return the view of a picture."""
+        return _pictures().seen(inputs, view)
 
     def sample(self, preprocess: Preprocess) -> Inputs:
         """Return two black pictures."""

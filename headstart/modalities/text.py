@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
-from headstart.contracts import Column, Floats, Inputs, Modality, Network, Preprocess, Tap, TextPreprocess
+from headstart.contracts import (
+    Column,
+    Floats,
+    Inputs,
+    Modality,
+    Network,
+    Preprocess,
+    Tap,
+    TextPreprocess,
+    View,
+)
 from headstart.core.errors import UserError
 from headstart.model import rows
 
@@ -65,6 +75,10 @@ class Texts(Modality):
     def rows_column(self, columns: Sequence[Column]) -> Column | None:
         """Return that each example has one row."""
         return None
+
+    def seen(self, inputs: Inputs, view: View) -> Inputs:
+        """Raise UserError: a text has no views."""
+        raise UserError("--augment for texts", "pictures", "leave --augment out")
 
     def sample(self, preprocess: Preprocess) -> Inputs:
         """Return two texts of eight tokens, the second one shorter."""

@@ -39,8 +39,8 @@ _TINY = 1e-9
 class Shape:
     """What it takes to build a decoder: sizes, and the tokens that begin and end a text and fill it up.
 
-    ``tokens`` are those it writes with, ``read`` the encoder's, whose embeddings are ``embedded`` wide, ``own``
-    its own.
+    ``tokens`` are those it writes with, ``read`` the encoder's, whose embeddings are ``embedded`` wide,
+    ``own`` its own.
     """
 
     width: int

@@ -3,7 +3,8 @@
 Shape letters: N examples, H, W pixels, C channels of a block, T tokens, D features.
 """
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,46 +35,70 @@ class PooledPictures(nn.Module):
 
     def parts(self, pixels_NHWC: Tensor) -> list[Tensor]:
         """Return each tap's features [N, d]."""
+        return self.pooled(self.outputs(pixels_NHWC), pixels_NHWC)
+
+    def outputs(self, pixels_NHWC: Tensor) -> dict[str, Tensor]:
+        """Return every block's output by name."""
         pixels_NCHW = pixels_NHWC.permute(0, 3, 1, 2).float()
         ordered_NCHW = pixels_NCHW[:, [2, 1, 0]] if self.flip else pixels_NCHW
         outputs = self.network.outputs(ordered_NCHW * self.gain + self.offset)
-        maps = {"": pixels_NCHW / 255.0, **dict(zip(self.network.blocks, outputs, strict=True))}
+        return dict(zip(self.network.blocks, outputs, strict=True))
+
+    def pooled(self, outputs: Mapping[str, Tensor], pixels_NHWC: Tensor) -> list[Tensor]:
+        """Return each tap's features [N, d] of the blocks' outputs."""
+        maps = {"": pixels_NHWC.permute(0, 3, 1, 2).float() / 255.0, **outputs}
         return [on_grid(maps[tap.block], int(tap.how)).flatten(1) for tap in self.taps]
 
 
-class PooledTexts(nn.Module):
-    """Runs the blocks on tokens [N, T] and pools each one's states over the real tokens."""
+class _Texts(nn.Module, ABC):
+    """Runs the blocks on tokens [N, T]."""
 
     def __init__(self, network: Network, taps: Sequence[Tap]) -> None:
         super().__init__()
         self.taps, self.network, self.inner = tuple(taps), network, network.module
+
+    def parts(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> list[Tensor]:
+        """Return each tap's features."""
+        return self.pooled(self.outputs(input_ids_NT, attention_mask_NT), input_ids_NT, attention_mask_NT)
+
+    def outputs(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> dict[str, Tensor]:
+        """Return every block's states [N, T, C] by name."""
+        outputs = self.network.outputs(input_ids_NT, attention_mask_NT)
+        return dict(zip(self.network.blocks, outputs, strict=True))
+
+    @abstractmethod
+    def pooled(
+        self, outputs: Mapping[str, Tensor], input_ids_NT: Tensor, attention_mask_NT: Tensor
+    ) -> list[Tensor]:
+        """Return each tap's features of the blocks' outputs."""
+
+
+class PooledTexts(_Texts):
+    """Pools each block's states over the real tokens."""
 
     def forward(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> Tensor:
         """Return features float32 [N, D]."""
         return torch.cat(self.parts(input_ids_NT, attention_mask_NT), dim=1)
 
-    def parts(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> list[Tensor]:
+    def pooled(
+        self, outputs: Mapping[str, Tensor], input_ids_NT: Tensor, attention_mask_NT: Tensor
+    ) -> list[Tensor]:
         """Return each tap's features [N, d]."""
-        outputs = self.network.outputs(input_ids_NT, attention_mask_NT)
-        states = dict(zip(self.network.blocks, outputs, strict=True))
-        return [over_tokens(states[tap.block], attention_mask_NT, tap.how) for tap in self.taps]
+        return [over_tokens(outputs[tap.block], attention_mask_NT, tap.how) for tap in self.taps]
 
 
-class TokenStates(nn.Module):
-    """Runs the blocks on tokens [N, T] and gives one block's states as they are."""
-
-    def __init__(self, network: Network, taps: Sequence[Tap]) -> None:
-        super().__init__()
-        self.taps, self.network, self.inner = tuple(taps), network, network.module
+class TokenStates(_Texts):
+    """Gives one block's states as they are."""
 
     def forward(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> Tensor:
         """Return states float32 [N, T, C]."""
         return self.parts(input_ids_NT, attention_mask_NT)[0]
 
-    def parts(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> list[Tensor]:
+    def pooled(
+        self, outputs: Mapping[str, Tensor], input_ids_NT: Tensor, attention_mask_NT: Tensor
+    ) -> list[Tensor]:
         """Return the only tap's states [N, T, C]."""
-        outputs = self.network.outputs(input_ids_NT, attention_mask_NT)
-        return [outputs[self.network.blocks.index(tap.block)] for tap in self.taps]
+        return [outputs[tap.block] for tap in self.taps]
 
 
 class TokenIds(nn.Module):
@@ -88,6 +113,16 @@ class TokenIds(nn.Module):
         return self.parts(input_ids_NT, attention_mask_NT)[0]
 
     def parts(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> list[Tensor]:
+        """Return the only tap's ids [N, T, 1]; 0 where no token is."""
+        return self.pooled(self.outputs(input_ids_NT, attention_mask_NT), input_ids_NT, attention_mask_NT)
+
+    def outputs(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> dict[str, Tensor]:
+        """Return nothing: no block is below the line."""
+        return {}
+
+    def pooled(
+        self, outputs: Mapping[str, Tensor], input_ids_NT: Tensor, attention_mask_NT: Tensor
+    ) -> list[Tensor]:
         """Return the only tap's ids [N, T, 1]; 0 where no token is."""
         return [(input_ids_NT * attention_mask_NT).unsqueeze(-1).float()]
 

@@ -38,7 +38,10 @@ class TextNetwork(Network):
         """Return every block's states [N, T, C] for token ids and mask [N, T]."""
         input_ids_NT, attention_mask_NT = inputs
         found = self._reader(
-            input_ids=input_ids_NT, attention_mask=attention_mask_NT, output_hidden_states=True
+            input_ids=input_ids_NT,
+            attention_mask=attention_mask_NT,
+            output_hidden_states=True,
+            use_cache=False,  # nothing is written here, and a block that runs twice would find itself in it
         )
         # The last block's are those a decoder reads: behind the encoder's final norm, where it has one.
         return (*found.hidden_states[:-1], found.last_hidden_state)

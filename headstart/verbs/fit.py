@@ -13,7 +13,7 @@ from headstart.audit import repeats
 from headstart.contracts import Array, Example, Fold, Learner, Reading, Task, Trained, Training
 from headstart.core import plugins
 from headstart.core.errors import UserError
-from headstart.core.files import write_json
+from headstart.core.files import write_bytes, write_json
 from headstart.core.records import Evaluation, Fitted, to_json
 from headstart.core.run import claim, count_look
 from headstart.core.store import Store
@@ -22,8 +22,8 @@ from headstart.data import dataset
 from headstart.data.listing import in_order
 from headstart.data.prompts import prompted
 from headstart.data.split import Dataset, arrange, folds_of
+from headstart.fitting.climbing import train
 from headstart.fitting.linear import train_baseline
-from headstart.fitting.tuning import tune
 from headstart.model.features import Features, extract
 from headstart.model.saved import Model, save_model
 from headstart.model.trunk import FrozenModel, find, find_model
@@ -79,13 +79,15 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
                 run, spec, data_digest(features, np.arange(len(features.examples)))
             )
             trained, fitted = _train((spec, task, learner), data, model, features, roles, checkpoints)
-        if spec.strategy != "head":  # the trunk is another function now
+        if fitted.frozen is not model:  # the trunk is another function now
             with stages.timed("features of the trained model"):
                 usable = features.examples
                 features = extract(reading, usable, fitted.frozen, store, spec.engine, say_engine)
                 opened.enter_context(features.table)
         with stages.timed("evaluate"):
             save_model(staging / "model", fitted)
+            for name, content in trained.files.items():
+                write_bytes(staging / "model" / name, content)
             write_json(staging / "split.json", split_record(features, roles))
             looks = count_look(staging, data.reported, data_digest(features, roles["test"]))
             evaluation = evaluate(task, fitted, features, roles["test"], (data.reported, looks))
@@ -195,9 +197,7 @@ def _train(
         checkpoints=checkpoints,
     )
     sets = model.modality.layer_sets(features.columns)
-    trained = None if spec.strategy == "full" else learner.train(training, sets)
-    if trained is None or spec.strategy == "head-then-full":
-        trained = tune(training, learner, sets["last"], None if trained is None else trained.head)
+    trained = train(training, learner, sets)
     learnt_by_name = {one.name: train_baseline(training, one) for one in task.baselines}
     return trained, Model(
         task=task,
@@ -225,7 +225,7 @@ def _record(
         run=str(run),
         task=model.task.name,
         base=pretrained.base,
-        strategy=spec.strategy,
+        strategy=trained.objective.get("strategy", spec.strategy),
         classes=data.classes,
         split={
             "made": data.made,

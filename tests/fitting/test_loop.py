@@ -28,6 +28,7 @@ class Regression(Objective):
             self.weights_N = torch.rand(N) + 0.1
         self.batch, self.most, self.figures = batch, most, list[float]()
         self.sizes = list[int]()
+        self.alpha: float | None = None
 
     def batches(self, epoch: int) -> Sequence[Array]:
         return np.array_split(np.arange(N), N // self.batch)
@@ -39,6 +40,9 @@ class Regression(Objective):
         w_n = self.weights_N[places_n]
         errors_n = self.module(self.x_ND[places_n])[:, 0] - self.y_N[places_n]
         return (w_n * errors_n**2).sum(), float(w_n.sum())
+
+    def penalty(self) -> Any:
+        return None if self.alpha is None else self.alpha * (self.module[1].weight ** 2).sum() / 2
 
     def validate(self) -> Mapping[str, float]:
         if self.figures:
@@ -70,6 +74,27 @@ def plain(objective: Regression, rate: float, epochs: int, clip: float = math.in
 def sgd(**changes: Any) -> Recipe:
     # Momentum is the optimizer's; a single step a parameter makes it plain.
     return Recipe(**{"optimizer": "sgd", "learning_rate": 0.05, "epochs": 1, **changes})
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_the_penalty_counts_once_in_however_many_parts(parts: int) -> None:
+    objective, plain_one = Regression(batch=N), Regression(batch=N)
+    objective.alpha = 0.7
+    start = plain_one.weights()
+    minimise(objective, sgd(accumulate=parts), "test")
+    expected = (
+        plain(plain_one, 0.05, 1) - 0.05 * 0.7 * start[0]
+    )  # the gradient of half the square is the weight
+    assert torch.allclose(objective.weights(), expected, atol=1e-6)
+
+
+def test_layers_have_rates_of_their_own() -> None:
+    objective, still = Regression(batch=N), Regression(batch=N)
+    objective.scales = {"1.weight": 0.5, "1.bias": 0.0}
+    minimise(objective, sgd(), "test")
+    moved, whole = objective.weights() - still.weights(), plain(still, 0.05, 1) - still.weights()
+    assert torch.allclose(moved, 0.5 * whole, atol=1e-6)
+    assert torch.equal(objective.module[1].bias, still.module[1].bias)
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 8])
@@ -198,7 +223,7 @@ def test_rates(recipe: Recipe, step: int, share: float, rate: float) -> None:
 
 def test_weight_decay_spares_norms_and_biases() -> None:
     module = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.LayerNorm(3))
-    decayed, spared = Recipe(weight_decay=0.1).build(module).param_groups
+    decayed, spared = Recipe(weight_decay=0.1).build(module, {}).param_groups
     assert [tuple(one.shape) for one in decayed["params"]] == [(3, 3)]
     assert len(spared["params"]) == 3
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)

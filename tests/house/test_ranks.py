@@ -24,6 +24,7 @@ RANKS = {
     "estimators": 5,
     "modalities": 5,
     "learners": 5,
+    "penalties": 5,
     "verbs": 6,
     "api": 7,
     "terminal": 7,

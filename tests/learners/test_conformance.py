@@ -46,13 +46,18 @@ TASKS = {"classes": "text-classification", "labels": "text-classification", "mas
 LITE = "pack:efficientnet-lite0"
 WARM, SHARED = ({**WRITING, "head": "writer", "decoder": decoder} for decoder in ("warm", "shared"))
 FULL = {**WRITING, "strategy": "head-then-full"}
+SMALL = {"epochs": 1, "batch_size": 8, "image_size": 64}
 CASES: Mapping[str, Case] = {
     "classes": Case("classes", "classes", "bert"),
     "classes, dense": Case("classes", "classes", "bert", {"head_hidden": 8, "epochs": 2}),
     "labels": Case("labels", "labels", "bert"),
+    "classes, last": Case("classes", "classes", "bert", {"strategy": "last-1", "epochs": 1}, moves="some"),
+    "classes, lora": Case("classes", "classes", "bert", {"strategy": "lora", "epochs": 1}, moves="some"),
+    "labels, full": Case("labels", "labels", "bert", {"strategy": "full", "epochs": 1}, moves="some"),
     "sentences": Case("sentences", "pairs", "bert", {"max_length": 40}),
     "pixels": Case("pixels", "masks", LITE, {"image_size": 64}),
     "fpn": Case("fpn", "masks", LITE, {"image_size": 64, "head": "fpn", "epochs": 1}),
+    "fpn, last": Case("fpn", "masks", LITE, {**SMALL, "head": "fpn", "strategy": "last-2"}, moves="some"),
     "writer, own": Case("writer", "pairs", "t5", WRITING, moves="the decoder"),
     "writer, new": Case("writer", "pairs", "bert", {**WRITING, "head": "writer"}),
     "writer, warm": Case("writer", "plain", "bert", WARM),
@@ -60,6 +65,7 @@ CASES: Mapping[str, Case] = {
     "writer, own, full": Case("writer", "pairs", "bart", FULL, moves="everything"),
     "writer, warm, full": Case("writer", "plain", "bert", {**WARM, **FULL}, moves="everything"),
     "continuer, full": Case("continuer", "pairs", "llama", FULL, moves="everything"),
+    "continuer, lora": Case("continuer", "pairs", "gpt2", {**WRITING, "strategy": "lora"}, moves="some"),
     "continuer": Case("continuer", "pairs", "gpt2", WRITING, moves="everything"),
 }
 
@@ -197,6 +203,9 @@ def test_what_is_frozen_is_as_it_was(fit: Fit, request: pytest.FixtureRequest) -
     assert changed <= moved.keys()
     if case.moves == "nothing":
         assert not moved
+    elif case.moves == "some":
+        assert changed
+        assert changed < pretrained.keys()
     elif case.moves == "everything":
         assert changed == pretrained.keys() - {"final_logits_bias"}  # of Bart, a buffer
     else:

@@ -167,6 +167,14 @@ def test_scaling_is_numpys(sizes: tuple[int, ...], kind: type) -> None:
     assert (scaled_ND[:, 4] == 0).all()
 
 
+def test_a_dead_feature_is_not_made_as_large_as_the_others() -> None:
+    """MiniLM has one: it varies by 1e-9, and got a weight of 2.7e7."""
+    random = np.random.default_rng(0)
+    x_ND = random.normal(size=(500, 4)).astype(np.float32)
+    x_ND[:, 2] = 1e-7 + 1e-9 * random.normal(size=500)
+    assert softmax.scaling([x_ND]).gain_D[2] == 0
+
+
 def test_a_large_mean_does_not_hide_a_small_spread() -> None:
     random = np.random.default_rng(0)
     x_ND = (1000.0 + random.normal(size=(500, 3))).astype(np.float32)

@@ -3,6 +3,8 @@
 Nothing is downloaded: tokenizers are trained on the docstrings in ``examples``, weights are drawn.
 """
 
+import contextlib
+import io
 import json
 import re
 import shutil
@@ -231,7 +233,8 @@ def save(kind: str, folder: Path, scratch: Path) -> None:
     class_of: Any = transformers.AutoModel if kind in ENCODERS else transformers.AutoModelForSeq2SeqLM
     model = (transformers.AutoModelForCausalLM if kind in CONTINUERS else class_of).from_config(described)
     draw(model)
-    model.save_pretrained(folder)
+    with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
+        model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 

@@ -17,7 +17,7 @@ from headstart.core.errors import EngineUnavailable, UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.data import tokens
 from headstart.fitting import decoders
-from headstart.fitting.writing import Targets, cross_entropy
+from headstart.fitting.writing import Targets, cross_entropies
 from headstart.model.batches import stacked
 from headstart.model.decoders import Decoder, Writing
 from headstart.model.trunk import FrozenModel, find_model
@@ -116,8 +116,10 @@ def test_the_loss_is_the_models_own(family_folder: Folder, kind: str) -> None:
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # theirs, of EncoderDecoderModel
         said = their_model(**{**encoded(tokenizer, TEXTS), "labels": labels})
-        loss, weight = cross_entropy(decoder, source, Targets(ids, 16, 0), places, 0.0)
-        smooth, _ = cross_entropy(decoder, source, Targets(ids, 16, 0), places, 0.1)
+        loss, weight = (
+            one.sum() for one in cross_entropies(decoder, source, Targets(ids, 16, 0), places, 0.0)
+        )
+        smooth, _ = (one.sum() for one in cross_entropies(decoder, source, Targets(ids, 16, 0), places, 0.1))
     assert weight == float((labels != -100).sum())
     assert float(loss) / weight == pytest.approx(float(said.loss), rel=1e-4)
     slow = 0.0

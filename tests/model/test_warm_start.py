@@ -11,7 +11,7 @@ import pytest
 import headstart
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
-from headstart.fitting.writing import Targets, cross_entropy
+from headstart.fitting.writing import Targets, cross_entropies
 from headstart.model.decoders import Writing
 from headstart.model.saved import load_model
 from headstart.model.trunk import FrozenModel, find_model
@@ -115,7 +115,10 @@ def test_loss_and_text_are_those_of_transformers(family_folder: Folder, base: st
     ids = {place: [7, 9, 11 + place, 8 + 2 * place, ends["end"]][place % 2 :] for place in range(len(TEXTS))}
     decoder_inputs = [[ends["start"], *one[:-1]] for one in ids.values()]
     with torch.inference_mode():
-        loss, weight = cross_entropy(restored, source, Targets(ids, 8, 0), np.arange(len(TEXTS)), 0.0)
+        loss, weight = (
+            one.sum()
+            for one in cross_entropies(restored, source, Targets(ids, 8, 0), np.arange(len(TEXTS)), 0.0)
+        )
         total = 0.0
         for place, one in enumerate(decoder_inputs):
             row = slice(0, int(source.mask_NS[place].sum()))

@@ -143,7 +143,7 @@ def test_a_run_of_one_class_each_refuses_labels(tmp_path: Path, table: Path) -> 
         ({"head_hidden": 8}, "--head-hidden for data with several labels"),
         ({"epochs": 3}, "--epochs for data with several labels"),
         ({"head": "classes"}, "--head classes for text-classification; expected one of labels"),
-        ({"strategy": "full"}, "--strategy full for data with several labels"),
+        ({"strategy": "full", "augment": "flip"}, "--augment for texts"),
     ],
 )
 def test_options_without_meaning_are_refused(

@@ -93,7 +93,10 @@ def digests(run_folder: Path) -> dict[str, str]:
 
 
 STEPPED = ("--head-hidden", "16", "--epochs", "12", "--average", "2", "--accumulate", "2", "--resume")
-FULL = ("--strategy", "full", "--epochs", "2", "--accumulate", "2", "--resume")
+FULL = (
+    *("--strategy", "full", "--epochs", "2", "--accumulate", "2", "--resume"),
+    *("--augment", "standard", "--mixup", "0.2"),
+)
 
 
 @pytest.mark.parametrize("options", [(), STEPPED, FULL], ids=["solved", "stepped", "full"])
@@ -120,7 +123,7 @@ def test_killed_at_random_instants(
         text=True,
         check=False,
         cwd=ROOT,
-        timeout=280,
+        timeout=200 + 80 * kills,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr + done.stdout

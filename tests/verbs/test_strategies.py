@@ -1,0 +1,133 @@
+"""Strategies, penalties and options below the freeze line, from data to a run."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headstart
+from headstart.core.errors import UserError
+from headstart.core.records import Fitted
+from tests.model.families import PAIRS
+from tests.verbs.test_masks import scenes
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+Fit = Callable[..., Fitted]
+LITE = "pack:efficientnet-lite0"
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("data") / "t.jsonl"
+    rows = [
+        {"text": pair["description"], "label": "array" if "array" in pair["description"] else "other"}
+        for pair in PAIRS
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+@pytest.fixture
+def fit(table: Path, family_folder: Callable[[str], Path], tmp_path: Path) -> Fit:
+    def run(**options: Any) -> Fitted:
+        asked = {"base": f"hf:{family_folder('bert')}", "engine": "torch", "epochs": 1, "max_length": 24}
+        return headstart.fit(str(table), out=str(tmp_path / f"run{len(options)}"), **{**asked, **options})
+
+    return run
+
+
+def moved(fitted: Fitted) -> Mapping[str, float]:
+    return {one["block"]: one["moved"] for one in fitted.objective["blocks"]}
+
+
+def test_only_the_last_blocks_move(fit: Fit) -> None:
+    found = moved(fit(strategy="last-1"))
+    assert list(found) == ["embeddings", "layer.0", "layer.1"]
+    assert [name for name, far in found.items() if far > 0] == ["layer.1"]
+
+
+def test_lower_blocks_move_less_where_rates_decay(fit: Fit) -> None:
+    found = moved(fit(strategy="head-then-full", layer_decay=0.1))
+    assert found["embeddings"] < found["layer.0"] < found["layer.1"]
+
+
+def test_a_penalty_holds_the_weights_where_they_started(fit: Fit) -> None:
+    free = fit(strategy="head-then-full", learning_rate=1e-3, epochs=2)
+    held = fit(strategy="head-then-full", learning_rate=1e-3, epochs=2, penalty="l2-sp", alpha=1e3)
+    assert max(moved(held).values()) < 0.5 * max(moved(free).values())
+    assert (held.objective["penalty"], held.objective["alpha"]) == ("l2-sp", 1e3)
+    assert "+ α R(θ)" in held.objective["formula"]
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2", "delta", "bss"])
+@pytest.mark.parametrize("strategy", ["last-1", "lora"])
+def test_penalties_go_with_any_strategy(fit: Fit, penalty: str, strategy: str) -> None:
+    fitted = fit(strategy=strategy, penalty=penalty, accumulate=2)
+    assert fitted.objective["penalty"] == penalty
+    assert fitted.objective["epochs"][0]["loss"] > 0
+
+
+def test_auto_says_what_it_tried_and_keeps_what_helps(fit: Fit) -> None:
+    fitted = fit(strategy="auto", learning_rate=1e-3)
+    rows = fitted.objective["climb"]
+    assert [row["strategy"] for row in rows] == ["head", "last-1", "head-then-full"]
+    assert all(row["low"] <= row["log_loss"] <= row["high"] for row in rows)
+    kept = ["head", *(row["strategy"] for row in rows[1:] if row["why"].startswith("better"))][-1]
+    assert fitted.strategy == kept
+    assert rows[0]["parameters"] < rows[1]["parameters"] < rows[2]["parameters"]
+
+
+def test_auto_stops_where_time_is_up(fit: Fit) -> None:
+    fitted = fit(strategy="auto", budget="0.001s")
+    assert fitted.strategy == "head"
+    assert [row["why"] for row in fitted.objective["climb"][1:]] == ["not tried: no time left"] * 2
+
+
+def test_pictures_are_augmented_and_mixed(tmp_path: Path) -> None:
+    data = Path("examples/emoji/noto").resolve()
+    fitted = headstart.fit(
+        str(data), out=str(tmp_path / "run"), base=LITE, image_size=32, strategy="last-1", epochs=1,
+        engine="torch", augment="standard", mixup=0.2, cutmix=1.0, recompute=True, batch_size=64,
+    )  # fmt: skip
+    assert fitted.metrics["accuracy"].value > fitted.baselines["majority"]["accuracy"].value
+
+
+def test_masks_are_augmented_with_their_pictures(tmp_path: Path) -> None:
+    fitted = headstart.fit(
+        str(scenes(tmp_path / "masks", 12)), out=str(tmp_path / "run"), base=LITE, image_size=64, head="fpn",
+        task="segmentation", strategy="head-then-full", epochs=1, engine="torch", augment="crop",
+    )  # fmt: skip
+    assert fitted.metrics["miou"].value > 0
+    with pytest.raises(UserError, match="--mixup or --cutmix; expected pictures of one class each"):
+        headstart.fit(
+            str(tmp_path / "masks"), out=str(tmp_path / "mixed"), base=LITE, image_size=64, head="fpn",
+            task="segmentation", strategy="full", epochs=1, engine="torch", cutmix=1.0,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strategy": "last-9"}, "last-9 of a model with 3 blocks; expected at most last-3"),
+        ({"strategy": "lorra"}, "--strategy lorra; .*did you mean 'lora'"),
+        ({"strategy": "full", "penalty": "l3"}, "no penalty is called 'l3'"),
+        ({"strategy": "full", "penalty": "l2-sp", "random_init": True}, "pretrained weights to measure from"),
+        ({"strategy": "full", "alpha": 0.1}, "--alpha without --penalty"),
+        ({"strategy": "full", "augment": "flip"}, "--augment for texts"),
+        ({"strategy": "full", "mixup": 0.2}, "--mixup or --cutmix; expected pictures of one class each"),
+        ({"epochs": None, "augment": "flip"}, "--augment with --strategy head"),
+        ({"epochs": None, "penalty": "l2"}, "--penalty without --head-hidden"),
+        ({"head_hidden": 8, "penalty": "delta"}, "--penalty delta for a head alone"),
+    ],
+)
+def test_what_can_not_be_asked(fit: Fit, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        fit(**options)
+
+
+def test_a_rate_that_diverges_is_told_and_leaves_no_run(fit: Fit, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the loss diverged at step"):
+        fit(strategy="full", learning_rate=1e30, clip=1e30)
+    assert not list(tmp_path.glob("run*/run.json"))
