@@ -74,12 +74,27 @@ KEYS = {
         "dropped": "each input left out: `{file, reason}`",
         "notes": "what was read in a way to know of: `{what, count, examples}`",
     },
+    "compare": {
+        "metric": "what the runs are ranked by",
+        "examples": "how many examples all runs were scored on",
+        "units": "how many independent units those are: examples of a group are one",
+        "runs": "the best first: `{run, task, base, strategy, metrics, examples}`, the metrics on the shared "
+        "examples, `examples` how many the run was scored on in all",
+        "differences": "every pair by every metric: `{first, second, metric, difference, p, p_holm, better}`; "
+        "`difference` is first minus second with its interval, `p` two-sided, `p_holm` corrected for all pairs "
+        "of the metric, `better` the better run or null where they cannot be told apart",
+        "notes": "examples that were left out, and why: `{what, count, examples}`",
+        "page": "the page that was written",
+    },
     "predict": {
         "input": "the file, as named",
         "prediction": "the most probable class, the classes in a mask, or the text that was written; null where "
         "the input could not be read",
         "scores": "each class's probability, each class's share of the pixels, or the probability of each sentence "
         "that was taken; empty where there is none",
+        "unlike": "how far the input is beyond where it is flagged as unlike the training data: above 0 it is; "
+        "only there where the model has a detector",
+        "set": "with `--coverage`, the classes that hold the right one with this probability, the likeliest first",
         "error": "why the input could not be read; only there where it could not",
     },
     "cache": {
@@ -143,6 +158,7 @@ def _argument(one: "Field[Any]") -> tuple[str, ...]:
     said = [f"`{choice}`" for choice in limits.get("choices", ())]
     said = [" ".join(said)] if said else []
     said += [f"above {limits['above']}"] if "above" in limits else []
+    said += [f"below {limits['below']}"] if "below" in limits else []
     said += [f"at least {limits['least']}"] if "least" in limits else []
     if limits.get("many"):
         kind, said = "str", ["one or more"]
@@ -178,12 +194,19 @@ def _value(one: "Field[Any]") -> Any:
 def _invented(verb: str) -> Iterable[Any]:
     """Return what a verb might return, once with everything right and once with an error."""
     if verb == "predict":
-        good = records.Prediction(input="x", prediction="a", scores={"a": 1.0}, error=None)
+        good = records.Prediction(
+            input="x", prediction="a", scores={"a": 1.0}, error=None, unlike=-1.0, set=("a",)
+        )
         bad = records.Prediction(input="x", prediction=None, scores={}, error="no picture")
         return [[good, bad]]
     if verb == "cache":
         return [[TableUsage(key="0", about={}, bytes=0, rows=0, last_used=0.0)]]
-    made = {"choose": records.Chosen, "fit": records.Fitted, "evaluate": records.Evaluation}[verb]
+    made = {
+        "choose": records.Chosen,
+        "fit": records.Fitted,
+        "evaluate": records.Evaluation,
+        "compare": records.Comparison,
+    }[verb]
     kinds = inspect.get_annotations(made)
     values = {name: _empty(str(kind)) for name, kind in kinds.items()}
     return [made(**values | ({"seconds": {"total": 0.0}} if verb == "fit" else {}))]

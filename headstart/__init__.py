@@ -10,9 +10,19 @@ The functions take what the commands take, under the same names, and import noth
 they are called.
 """
 
-from headstart.api import cache, choose, evaluate, fit, predict
+from headstart.api import cache, choose, compare, evaluate, fit, predict
 from headstart.core.errors import HeadstartError, MachineError, UserError
 from headstart.core.version import VERSION
 
-__all__ = ["HeadstartError", "MachineError", "UserError", "cache", "choose", "evaluate", "fit", "predict"]
+__all__ = [
+    "HeadstartError",
+    "MachineError",
+    "UserError",
+    "cache",
+    "choose",
+    "compare",
+    "evaluate",
+    "fit",
+    "predict",
+]
 __version__ = VERSION

@@ -8,10 +8,10 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from headstart.specs import CacheSpec, ChooseSpec, EvaluateSpec, FitSpec, PredictSpec
+from headstart.specs import CacheSpec, ChooseSpec, CompareSpec, EvaluateSpec, FitSpec, PredictSpec
 
 if TYPE_CHECKING:
-    from headstart.core.records import Chosen, Evaluation, Fitted, Prediction
+    from headstart.core.records import Chosen, Comparison, Evaluation, Fitted, Prediction
     from headstart.core.store import TableUsage
 
 P = ParamSpec("P")
@@ -62,6 +62,14 @@ def evaluate(spec: EvaluateSpec) -> "Evaluation":
     from headstart.verbs.evaluate import evaluate
 
     return evaluate(spec)
+
+
+@_taking(CompareSpec)
+def compare(spec: CompareSpec) -> "Comparison":
+    """Compare runs on the same examples: differences with p-values, a page. Raises UserError."""
+    from headstart.verbs.compare import compare
+
+    return compare(spec)
 
 
 @_taking(PredictSpec)

@@ -14,7 +14,7 @@ from headstart.core.errors import UserError
 
 
 def option(help_text: str, default: Any = None, **limits: Any) -> Any:
-    """Declare an option: one line of help, a default, and ``choices``, ``above`` or ``least`` as limits."""
+    """Declare an option: help, a default, and ``choices``, ``above``, ``below`` or ``least`` as limits."""
     return field(default=default, metadata={"help": help_text, **limits})
 
 
@@ -77,6 +77,8 @@ def _check(one: "Field[Any]", value: Any) -> None:
         )
     if "above" in limits and not limits["above"] < value < math.inf:
         raise UserError(f"{name} is {value}", f"a finite number above {limits['above']}", "give another one")
+    if "below" in limits and not value < limits["below"]:
+        raise UserError(f"{name} is {value}", f"a number below {limits['below']}", "give another one")
     if "least" in limits and not value >= limits["least"]:
         raise UserError(f"{name} is {value}", f"at least {limits['least']}", f"give a larger {name}")
 
@@ -157,6 +159,10 @@ class FitSpec(Spec):
     )
     beams: int | None = option("for heads that write: how many texts are followed at once", least=1)
     target_length: int | None = option("for heads that write: longest target in tokens", least=2)
+    detector: str | None = option(
+        "what flags inputs unlike the training data (default: mahalanobis; neighbours without classes)",
+        choices=("mahalanobis", "neighbours"),
+    )
     budget: str | None = option("time for the gradient steps, such as 90s, 10m or 2h")
     engine: str | None = option(
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
@@ -204,9 +210,28 @@ class EvaluateSpec(Spec):
         "train, val or test (default: test, else val, else all that is there)",
         choices=("train", "val", "test"),
     )
+    coverage: float | None = option(
+        "score prediction sets too, which hold the right class with this probability", above=0, below=1
+    )
+    corrupt: bool = option("score spoilt inputs too: noise, blur, JPEG ...; typos, texts cut in half", False)
+    against: str | None = option("inputs of another kind: how well they are told from these (AUROC)")
     engine: str | None = option(
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
     )
+
+
+@dataclass(frozen=True)
+class CompareSpec(Spec):
+    """Tell which of several runs is better, on the same examples, and how certain that is."""
+
+    runs: Sequence[str] = argument("two or more run folders", many=True)
+    metric: str | None = option("what the runs are ranked by (default: the task's leading metric)")
+    data: str | None = option("labelled data to score the runs on now (default: what each was tested on)")
+    split: str | None = option(
+        "with --data: train, val or test (default: test, else val, else all that is there)",
+        choices=("train", "val", "test"),
+    )
+    out: str | None = option("the page to write (default: comparison.html beside the first run)")
 
 
 @dataclass(frozen=True)
@@ -219,6 +244,9 @@ class PredictSpec(Spec):
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
     )
     out: str | None = option("a folder to write the answers to, where they are files: masks")
+    coverage: float | None = option(
+        "name all the classes that hold the right one with this probability: 0.9", above=0, below=1
+    )
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,17 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from headstart.core.records import Chosen, Dropped, Metric, Note, Prediction, to_json
-from headstart.specs import CacheSpec, ChooseSpec, EvaluateSpec, FitSpec, PredictSpec, command, options
+from headstart.core.records import Chosen, Comparison, Difference, Dropped, Metric, Note, Prediction, to_json
+from headstart.specs import (
+    CacheSpec,
+    ChooseSpec,
+    CompareSpec,
+    EvaluateSpec,
+    FitSpec,
+    PredictSpec,
+    command,
+    options,
+)
 
 _FITTED = ("run", "task", "base", "strategy", "split", "metrics", "baselines", "dropped", "seconds")
 _WIDTH = 100
@@ -149,6 +158,46 @@ def evaluate(spec: EvaluateSpec, as_json: bool) -> int:
     return 0
 
 
+def compare(spec: CompareSpec, as_json: bool) -> int:
+    """Run ``compare`` and show the runs, the best first."""
+    from headstart.ship.leaderboard import short_names, verdict
+    from headstart.verbs.compare import compare as run
+
+    found = run(spec)
+    if as_json:
+        _print_json(to_json(found))
+        return 0
+    console = _console()
+    console.print(_leaderboard(found, short_names([one.run for one in found.runs])))
+    console.print(verdict(found), markup=False)
+    _tell_dropped(console, (), found.notes)
+    console.print(f"All metrics, all pairs: [bold]{found.page}[/]", soft_wrap=True)
+    return 0
+
+
+def _leaderboard(found: Comparison, names: Mapping[str, str]) -> Table:
+    shown = Table(title=f"On the same {found.examples:,} examples", title_justify="left")
+    shown.add_column("run", overflow="fold")
+    shown.add_column(found.metric, justify="right")
+    shown.add_column("95% interval", justify="right")
+    shown.add_column("from the first", justify="right")
+    shown.add_column("95% interval", justify="right")
+    shown.add_column("p (Holm)", justify="right")
+    first = found.runs[0].run
+    behind: dict[str, Difference] = {
+        one.second: one for one in found.differences if one.first == first and one.metric == found.metric
+    }
+    for one in found.runs:
+        metric, gap = one.metrics[found.metric], behind.get(one.run)
+        away = ("", "", "")
+        if gap is not None:
+            low, high = gap.difference.low, gap.difference.high
+            spread = "none" if low is None or high is None else f"{-high:+.3f}, {-low:+.3f}"
+            away = (f"{-gap.difference.value:+.3f}", spread, f"{gap.p_holm:.3f}")
+        shown.add_row(names[one.run], f"{metric.value:.3f}", _interval(metric), *away)
+    return shown
+
+
 def predict(spec: PredictSpec, as_json: bool) -> int:
     """Run ``predict`` and print one line per input; return 2 where an input could not be read."""
     from headstart.verbs.predict import predict as run
@@ -160,13 +209,16 @@ def predict(spec: PredictSpec, as_json: bool) -> int:
             record = to_json(one)
             if one.error is None:
                 del record["error"]
-            if one.file is None:
-                del record["file"]
+            for name in ("file", "unlike", "set"):
+                if record[name] is None:
+                    del record[name]
             print(json.dumps(record, ensure_ascii=False), flush=True)
         elif one.prediction is None:
             print(f"{one.input}\tnot read: {one.error}", flush=True)
         else:
-            print(f"{one.input}\t{_told(one)}", flush=True)
+            within = "" if one.set is None else f"\t{{{', '.join(one.set)}}}"
+            flag = "\tunlike the training data" if (one.unlike or 0.0) > 0 else ""
+            print(f"{one.input}\t{_told(one)}{within}{flag}", flush=True)
     return 2 if failed else 0
 
 
@@ -219,7 +271,7 @@ def _figures(
     for name in baselines:
         shown.add_column(name, justify="right")
     for name, metric in metrics.items():
-        others = (f"{baseline[name].value:.3f}" for baseline in baselines.values())
+        others = (f"{one[name].value:.3f}" if name in one else "–" for one in baselines.values())
         shown.add_row(name, f"{metric.value:.3f}", _interval(metric), *others)
     return shown
 

@@ -13,6 +13,7 @@ from headstart.contracts.choosing import Evidence
 from headstart.contracts.data import Array, Example, Floats, Inputs, View
 from headstart.contracts.model import Column, Frozen, Pretrained
 from headstart.core.records import Metric, Section
+from headstart.core.tallies import Measures, Statistics
 from headstart.specs import FitSpec
 
 
@@ -140,15 +141,25 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HeldOut:
+    """What was said of examples by heads that had not trained on them."""
+
+    indices_n: Array
+    outputs: Outputs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
     """A head and the objective that was minimised, as JSON, with what was tried on the way.
 
+    ``held_out`` is there where the head trained on all that the folds hold out: it is from heads like it.
     ``moved`` are the pretrained model's own weights that were trained, by name; none where it stayed frozen.
     ``files`` are saved beside the model, by name: what else came out of training.
     """
 
     head: Head
     objective: Mapping[str, Any]
+    held_out: HeldOut | None = None
     moved: Mapping[str, Array] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -262,6 +273,10 @@ class Baseline(ABC):
         """Return what the baseline says of some examples."""
 
 
+Trait = str | float
+"""What sets examples apart: a name, or a number that is cut into ranges."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """What a user is told of one input: a prediction in words, and scores by name.
@@ -280,8 +295,8 @@ class Task(ABC):
 
     ``takes`` is the kind of input: picture or text. ``unit`` is what an example is called in the plural,
     ``row`` what has a row of features; ``learners`` are the heads that can learn it, the first one that
-    suits a model is its default. ``kinds`` are tasks of the same name for other kinds of truth
-    (``Truth.kind``).
+    suits a model is its default. ``corruptions`` are ways in which inputs are spoilt.
+    ``kinds`` are tasks of the same name for other kinds of truth (``Truth.kind``).
     """
 
     name: ClassVar[str]
@@ -292,6 +307,7 @@ class Task(ABC):
     default_base: ClassVar[str]
     learners: ClassVar[tuple[str, ...]]
     baselines: ClassVar[tuple[Baseline, ...]]
+    corruptions: ClassVar[tuple[str, ...]]
     kinds: ClassVar[Mapping[str, "Task"]] = {}
 
     def of_kind(self, kind: str) -> "Task":
@@ -324,12 +340,41 @@ class Task(ABC):
         """Return each example's prediction, in the examples' order."""
 
     @abstractmethod
+    def chances(self, outputs: Outputs) -> Array | None:
+        """Return how likely each class is the right one [n, K]; None where not one class is right."""
+
+    @abstractmethod
+    def traits(self, example: Example) -> Mapping[str, Trait]:
+        """Return, by name, what a model may be worse for: the example's class, its length or size.
+
+        Raises BadExample.
+        """
+
+    @abstractmethod
+    def corrupted(self, example: Example, how: str, seed: int, folder: Path) -> Example:
+        """Return the example with its input spoilt in one of ``corruptions``, its truth as it was.
+
+        What is too large to be held is written into ``folder``. Raises BadExample.
+        """
+
+    @abstractmethod
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
         """Return what scoring needs to know of each example [n, M]: small, so that all are kept."""
 
     @abstractmethod
-    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
-        """Return every metric with its interval, from what ``compare`` gave."""
+    def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
+        """Return what each example adds to the sums that ``measures`` are functions of, [N, S]."""
+
+    @abstractmethod
+    def measures(self, classes: Sequence[str]) -> Measures:
+        """Return the metrics that are functions of sums over examples, the leading one first."""
+
+    @abstractmethod
+    def score(self, compared_NM: Array, classes: Sequence[str], units_N: Array) -> dict[str, Metric]:
+        """Return every metric with its interval, from what ``compare`` gave.
+
+        Examples that share a number in ``units_N`` are no independent evidence: they are drawn as one.
+        """
 
     @abstractmethod
     def sections(

@@ -209,6 +209,8 @@ class Modality(ABC):
     name: ClassVar[str]
     takes: ClassVar[str]
     """Whose models it takes: the modality that sources describe them with."""
+    pooled: ClassVar[bool]
+    """Whether each column of a row is one block's vector, whatever the size of the input."""
 
     @abstractmethod
     def restore(self, described: Mapping[str, Any]) -> Preprocess:

@@ -105,10 +105,54 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """One run among others, by one metric; ``examples`` is how many it was scored on by itself."""
+
+    run: str
+    task: str
+    base: str
+    strategy: str
+    metrics: Mapping[str, Metric]
+    examples: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """How far ``first`` is above ``second`` by one metric on the same examples.
+
+    ``p`` is two-sided; ``p_holm`` is corrected for all pairs that were compared by this metric. ``better``
+    names the run that is better; None where they cannot be told apart at ``p_holm`` of 0.05.
+    """
+
+    first: str
+    second: str
+    metric: str
+    difference: Metric
+    p: float
+    p_holm: float
+    better: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """Runs on the same examples, the best by ``metric`` first; ``page`` is the page that shows them."""
+
+    metric: str
+    examples: int
+    units: int
+    runs: tuple[Standing, ...]
+    differences: tuple[Difference, ...]
+    notes: tuple[Note, ...]
+    page: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
     """One input's answer in words and scores by name, or why there is none; ``file`` holds it if written.
 
-    A prediction of several names is a tuple, perhaps empty.
+    A prediction of several names is a tuple, perhaps empty. ``unlike`` is how far the input is beyond where
+    it is flagged as unlike the training data: above 0 it is; None where the model has no detector. ``set``
+    are the classes that hold the right one with the coverage that was asked for.
     """
 
     input: str
@@ -116,6 +160,8 @@ class Prediction:
     scores: Mapping[str, float]
     error: str | None
     file: str | None = None
+    unlike: float | None = None
+    set: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

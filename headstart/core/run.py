@@ -1,7 +1,7 @@
 """A run is a folder that appears whole: written beside its place, then renamed.
 
-run.json, model/, evaluation.json, split.json, report.html, log.jsonl, looks.jsonl: JSON and
-safetensors, nothing pickled.
+run.json, model/, evaluation.json, examples.safetensors, split.json, report.html, log.jsonl, looks.jsonl:
+JSON and safetensors, nothing pickled.
 """
 
 import fcntl

@@ -23,6 +23,7 @@ Sets = Mapping[str, Sequence[Column]]
 _BELOW = ("layer_decay", "recompute", "augment", "mixup", "cutmix")
 _RESAMPLES = 2_000
 _WORTH_S = 2.0
+_ENDS = (0.025, 0.975)
 
 
 def train(training: Training, learner: Learner, sets: Sets) -> Trained:
@@ -68,30 +69,30 @@ class _Rung:
 
 
 def _climb(training: Training, learner: Learner, sets: Sets) -> Trained:
-    """Try one strategy after another; keep one only where held-out examples say that it is better."""
+    """Try one strategy after another; keep one only where held-out examples say that it is better.
+
+    By paired bootstrap over them: better where the interval of the difference is below 0.
+    """
     spec = training.spec
     if not learner.stands:
         raise UserError(
             "--strategy auto for a head that trains the whole model", "lora or full", "choose one"
         )
     ends_s = time.monotonic() + (math.inf if spec.budget is None else parse_seconds(spec.budget))
-    waiting, told = ["head"], list[dict[str, Any]]()
-    kept: _Rung | None = None
-    while waiting:
-        name, left_s = waiting.pop(0), ends_s - time.monotonic()
-        if kept is not None and left_s < max(_WORTH_S, kept.seconds / 4):
+    kept, blocks = _tried(_within(training, ends_s, 3), learner, sets, "head")
+    told = [{**_measured(kept)[0], "why": "the start"}]
+    names = [f"last-{blocks // 3}", "head-then-full"] if blocks >= 3 else ["head-then-full"]
+    for place, name in enumerate(names):
+        if ends_s - time.monotonic() < max(_WORTH_S, kept.seconds / 4):
             told.append({"strategy": name, "why": "not tried: no time left"})
             continue
-        share = None if math.isinf(left_s) else f"{left_s / (1 + len(waiting)):.3f}"
-        asked = replace(training, spec=replace(spec, budget=share))
-        rung, blocks = _tried(asked, learner, sets, name)
-        if kept is None:
-            waiting = [f"last-{blocks // 3}", "head-then-full"] if blocks >= 3 else ["head-then-full"]
-        row, better = _compared(rung, kept)
-        told.append(row)
-        log.info("%s: held-out loss %.4f, %s", name, row["log_loss"], row["why"])
-        kept = rung if better or kept is None else kept
-    assert kept is not None
+        rung, _ = _tried(_within(training, ends_s, len(names) - place), learner, sets, name)
+        row, drawn = _measured(rung)
+        least, most = np.quantile(drawn @ (rung.losses_n - kept.losses_n) / (drawn @ rung.weights_n), _ENDS)
+        better = "better" if most < 0 else "not better"
+        told.append({**row, "why": f"{better} than {kept.strategy.name}: {least:+.3f} to {most:+.3f}"})
+        log.info("%s: held-out loss %.4f, %s", name, row["log_loss"], told[-1]["why"])
+        kept = rung if most < 0 else kept
     stays = kept.strategy.moves == "nothing"
     best = learner.train(_plain(training), sets) if stays else kept.trained
     return replace(best, objective={**best.objective, "climb": told, "strategy": kept.strategy.name})
@@ -114,16 +115,18 @@ def _tried(training: Training, learner: Learner, sets: Sets, name: str) -> tuple
         return rung, len(objective.blocks)
 
 
-def _compared(rung: _Rung, kept: _Rung | None) -> tuple[dict[str, Any], bool]:
-    """Return what is told of a rung, and whether it is better than the one that was kept.
+def _within(training: Training, ends_s: float, rungs: int) -> Training:
+    """Return a training with its share of the time that is left for some rungs."""
+    left_s = ends_s - time.monotonic()
+    share = None if math.isinf(left_s) else f"{max(left_s, 1e-3) / rungs:.6f}"
+    return replace(training, spec=replace(training.spec, budget=share))
 
-    By paired bootstrap over held-out examples: better where the interval of the difference is below 0.
-    """
-    drawn = np.random.default_rng(0).multinomial(
-        len(rung.losses_n), np.full(len(rung.losses_n), 1 / len(rung.losses_n)), _RESAMPLES
-    )
-    weights_R = drawn @ rung.weights_n
-    low, high = np.quantile(drawn @ rung.losses_n / weights_R, (0.025, 0.975))
+
+def _measured(rung: _Rung) -> tuple[dict[str, Any], Array]:
+    """Return what is told of a rung, and how often each held-out example is drawn in each resample [R, n]."""
+    count = len(rung.losses_n)
+    drawn_Rn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), _RESAMPLES)
+    low, high = np.quantile(drawn_Rn @ rung.losses_n / (drawn_Rn @ rung.weights_n), _ENDS)
     row = {
         "strategy": rung.strategy.name,
         "log_loss": float(rung.losses_n.sum() / rung.weights_n.sum()),
@@ -132,10 +135,4 @@ def _compared(rung: _Rung, kept: _Rung | None) -> tuple[dict[str, Any], bool]:
         "seconds": round(rung.seconds, 1),
         "parameters": rung.trained.objective["parameters"],
     }
-    if kept is None:
-        return {**row, "why": "the start"}, True
-    less = drawn @ (rung.losses_n - kept.losses_n) / weights_R
-    least, most = (float(one) for one in np.quantile(less, (0.025, 0.975)))
-    better = most < 0
-    words = f"{'better' if better else 'not better'} than {kept.strategy.name}: {least:+.3f} to {most:+.3f}"
-    return {**row, "why": words}, better
+    return row, drawn_Rn

@@ -37,6 +37,7 @@ class Line:
 
     trunk: Any
     blocks: Sequence[Block]
+    last: "nn.Module"
     file: IO[bytes]
     at: "Tensor | None" = None
     places: dict[int, list[tuple[str, int, tuple[int, ...], Any]]] = field(default_factory=dict, repr=False)
@@ -65,15 +66,13 @@ class Line:
     def _cut(self) -> Iterator[None]:
         """Leave out the blocks below the line, but the first one, whose output tells others how to go on."""
         between = [block.module for block in self.blocks[1:-1] if block.module is not None]
-        last = self.blocks[-1].module
-        assert last is not None
         for module in between:
             module.forward = lambda x, *_, **__: x
-        last.forward = lambda *_, **__: self.at
+        self.last.forward = lambda *_, **__: self.at
         try:
             yield
         finally:
-            for module in (*between, last):
+            for module in (*between, self.last):
                 del module.forward  # the class's own shows again
 
     def keep(self, place: int, arrays: Mapping[str, Array]) -> None:
@@ -103,7 +102,7 @@ def drawn(trunk: Any, below: Sequence[Block], places_n: Array, read: Read, lengt
     module = below[-1].module if below else None
     if module is None:
         return None
-    line = Line(trunk, below, tempfile.TemporaryFile())  # noqa: SIM115 - it lives as long as the line
+    line = Line(trunk, below, module, tempfile.TemporaryFile())  # noqa: SIM115 - it lives as long as the line
     with progress(len(places_n), "Computing what crosses the freeze line", "examples") as advance:
         for start in range(0, len(places_n), _AT_ONCE):
             part_n, part_lengths = places_n[start : start + _AT_ONCE], lengths_n[start : start + _AT_ONCE]

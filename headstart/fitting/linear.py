@@ -7,7 +7,7 @@ from typing import Any
 from headstart.contracts import Array, Baseline, Learnt, Solved, Training
 from headstart.data.labels import places
 from headstart.fitting import probe
-from headstart.fitting.probe import Problem, View
+from headstart.fitting.probe import Problem, Settled, View
 from headstart.maths import softmax
 
 _MEASURED = 64
@@ -25,7 +25,7 @@ def train_baseline(training: Training, baseline: Baseline) -> Learnt | None:
     def solve(read: Callable[[Array], Any], targets: Array) -> Solved:
         view = View.of(read, training.indices_n[:_MEASURED])
         problem = Problem(rows=training.rows, targets=targets, num_classes=len(training.classes))
-        layer, objective = choose_and_solve(training, problem, {baseline.name: view})
+        layer, objective, _ = choose_and_solve(training, problem, {baseline.name: view})
         return Solved(weight_DK=layer.weight_DK, bias_K=layer.bias_K, objective=objective)
 
     return baseline.learn(training.rows, training.indices_n, training.classes, solve)
@@ -33,8 +33,8 @@ def train_baseline(training: Training, baseline: Baseline) -> Learnt | None:
 
 def choose_and_solve(
     training: Training, problem: Problem, views: Mapping[str, View]
-) -> tuple[softmax.Linear, dict[str, Any]]:
-    """Choose a view and a lambda on the folds, then solve on all the examples.
+) -> tuple[softmax.Linear, dict[str, Any], Settled]:
+    """Choose a view and a lambda on the folds, then solve on all the examples; tell what settled it.
 
     The layer that is returned is the minimiser times a ``factor`` chosen on the folds as well; where an
     example may have several labels, so is the ``threshold`` to give them at. Lambda and factor hold for
@@ -57,9 +57,10 @@ def choose_and_solve(
         "solver": "L-BFGS on standardised features",
         "chosen": [asdict(one) for one in tried],
     }
-    factor, threshold = probe.settle(problem, views[best.layers], small, best.l2)
-    objective["factor"] = float(f"{factor:.4g}")
+    settled = probe.settle(problem, views[best.layers], small, best.l2)
+    objective["factor"] = float(f"{settled.factor:.4g}")
     if problem.several:
         objective["loss"] = "cross-entropy of each label, one against the rest"
-        objective["threshold"] = threshold
-    return probe.solve(problem, views[best.layers], indices_n, best.l2).times(objective["factor"]), objective
+        objective["threshold"] = settled.threshold
+    layer = probe.solve(problem, views[best.layers], indices_n, best.l2).times(objective["factor"])
+    return layer, objective, settled

@@ -198,19 +198,29 @@ def _held_out(problem: Problem, view: View, fold: Fold, grid: Sequence[float]) -
         yield head.logits(held_out)
 
 
-def settle(problem: Problem, view: View, folds: Sequence[Fold], l2: float) -> tuple[float, float]:
-    """Return what to multiply logits by, and from which probability on labels are given.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """What to multiply logits by, from which probability on labels are given, and what both were chosen on.
 
-    Both are the best over all that the folds validate on.
+    ``logits_mK`` are those of ``indices_m``, by heads that did not see them, times the factor.
     """
+
+    factor: float
+    threshold: float
+    indices_m: Array
+    logits_mK: Array
+
+
+def settle(problem: Problem, view: View, folds: Sequence[Fold], l2: float) -> Settled:
+    """Return the factor and the threshold that are best over all that the folds validate on."""
     held_out = np.concatenate([fold[1] for fold in folds])
     with one_blas_thread():
         logits_MK = np.concatenate([next(_held_out(problem, view, fold, (l2,))) for fold in folds])
     factor = problem.factor(logits_MK, held_out)
-    if not problem.several:
-        return factor, logistic.DEFAULT_THRESHOLD
-    probabilities_MK = logistic.probabilities(logits_MK * factor)
-    return factor, logistic.threshold(probabilities_MK, problem.targets[held_out])
+    scaled_MK, threshold = logits_MK * factor, logistic.DEFAULT_THRESHOLD
+    if problem.several:
+        threshold = logistic.threshold(logistic.probabilities(scaled_MK), problem.targets[held_out])
+    return Settled(factor=factor, threshold=threshold, indices_m=held_out, logits_mK=scaled_MK)
 
 
 def _scaling(view: View, chunks: Iterable[Array]) -> softmax.Scaling:

@@ -4,12 +4,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast, final
 
-from headstart.contracts import Above, Column, Evidence, Head, Kept, Learner, Pretrained, Trained, Training
+import numpy as np
+
+from headstart.contracts import (
+    Above,
+    Column,
+    Evidence,
+    Head,
+    HeldOut,
+    Kept,
+    Learner,
+    Pretrained,
+    Trained,
+    Training,
+)
 from headstart.fitting import dense, evidence
 from headstart.fitting.linear import choose_and_solve, problem_of
 from headstart.fitting.probe import View, chosen_sets
 from headstart.fitting.recipe import Recipe, refuse_gradient_options
 from headstart.learners._options import refuse_mask_options
+from headstart.maths import softmax
 from headstart.model.head import DenseHead
 from headstart.model.source_labels import source_probabilities
 
@@ -39,9 +53,13 @@ class Classes(Learner):
             training.spec, "without --head-hidden", "add --head-hidden 1024 or leave it out"
         )
         views = {name: View.of_columns(training.rows, columns) for name, columns in used.items()}
-        layer, objective = choose_and_solve(training, problem_of(training), views)
+        layer, objective, settled = choose_and_solve(training, problem_of(training), views)
         head = DenseHead.of(used[objective["layers"]], [layer])
-        return Trained(head=head, objective={**objective, "parameters": head.parameters()})
+        held_out = None
+        if np.isin(settled.indices_m, training.indices_n).any():
+            held_out = HeldOut(indices_n=settled.indices_m, outputs=softmax.probabilities(settled.logits_mK))
+        objective = {**objective, "parameters": head.parameters()}
+        return Trained(head=head, objective=objective, held_out=held_out)
 
     def evidence(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
         """Return each example's features beside its class, with the model's own labels where it has any."""

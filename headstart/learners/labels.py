@@ -39,7 +39,7 @@ class Labels(Learner):
         views = {name: View.of_columns(training.rows, columns) for name, columns in used.items()}
         targets_NK = indicators(training.rows.examples, training.classes)
         problem = Problem(rows=training.rows, targets=targets_NK, num_classes=len(training.classes))
-        layer, objective = choose_and_solve(training, problem, views)
+        layer, objective, _ = choose_and_solve(training, problem, views)
         columns = tuple(used[objective["layers"]])
         head = LabelHead(columns, layer.as_float32(), objective["threshold"])
         return Trained(head=head, objective={**objective, "parameters": head.parameters()})

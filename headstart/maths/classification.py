@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.core.records import Metric
+from headstart.core.tallies import Measure, Measures
 from headstart.maths.classifier_sums import Integers, Sums, bin_edges, checked, statistics
-from headstart.maths.intervals import Array, Measure, bootstrap, both_ways, column_sums
+from headstart.maths.intervals import Array, bootstrap, both_ways, column_sums, scored
 
 SumsMeasure = Callable[[Sums], Array]
 Rate = Callable[[Array, Array, Array], Array]
@@ -43,16 +44,27 @@ class Bins:
     counts: tuple[int, ...]
 
 
-def scores(probabilities_NK: NDArray[Any], targets_N: NDArray[Any], seed: int = 0) -> dict[str, Metric]:
-    """Return accuracy, precision, recall and F1 (macro), log loss (nats) and ECE, with intervals.
+def scores(
+    probabilities_NK: NDArray[Any],
+    targets_N: NDArray[Any],
+    seed: int = 0,
+    units_N: NDArray[np.int64] | None = None,
+) -> dict[str, Metric]:
+    """Return the ``measures`` of some examples with intervals; ``units_N`` says what is drawn as one.
+
+    Raises ValueError where the shapes, targets or probabilities make no sense.
+    """
+    statistics_NM = statistics(probabilities_NK, targets_N)
+    return scored(statistics_NM, measures(probabilities_NK.shape[1]), units_N, seed)
+
+
+def measures(num_classes: int) -> Measures:
+    """Return accuracy, precision, recall and F1 (macro), log loss (nats) and ECE of summed ``statistics``.
 
     Macro averages run over the classes that occur in the targets or the predictions, with 0 for an
     undefined precision or recall: scikit-learn's default labels and ``zero_division=0``. A class
     that the split neither holds nor was predicted tells nothing and is left out.
-
-    Raises ValueError where the shapes, targets or probabilities make no sense.
     """
-    statistics_NM, num_classes = statistics(probabilities_NK, targets_N), probabilities_NK.shape[1]
     measured: Mapping[str, SumsMeasure] = {
         "accuracy": lambda sums: sums.hits_BK.sum(axis=1) / sums.count_B,
         "precision_macro": partial(_macro, _precision),
@@ -61,18 +73,22 @@ def scores(probabilities_NK: NDArray[Any], targets_N: NDArray[Any], seed: int = 
         "log_loss": lambda sums: sums.loss_B / sums.count_B,
         "ece": _calibration_error,
     }
-    metrics = bootstrap(
-        statistics_NM,
-        _of_sums(measured, num_classes),
+
+    def settle(metrics: Mapping[str, Metric], sums_1M: Array) -> dict[str, Metric]:
+        chance = _calibration_noise(Sums(sums_1M, num_classes))
+        return {
+            **metrics,
+            "f1_macro": both_ways(metrics["f1_macro"]),
+            "ece": _ece_bounded(metrics["ece"], float(chance[0])),
+        }
+
+    return Measures(
+        values=_of_sums(measured, num_classes),
         shares=_of_sums({"accuracy": lambda sums: sums.count_B}, num_classes),
         reflected=frozenset({"ece"}),
-        seed=seed,
+        lower=frozenset({"log_loss", "ece"}),
+        settle=settle,
     )
-    chance = _calibration_noise(Sums(column_sums(statistics_NM)[None], num_classes))
-    return metrics | {
-        "f1_macro": both_ways(metrics["f1_macro"]),
-        "ece": _ece_bounded(metrics["ece"], float(chance[0])),
-    }
 
 
 def per_class(

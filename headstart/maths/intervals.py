@@ -10,21 +10,17 @@ Exact interval for a share: Clopper & Pearson, Biometrika 26 (1934), doi:10.1093
 Shape letters: N examples, M statistics, B resamples, C examples of one block, S statistics sums.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+from scipy import sparse, special
 
 from headstart.core.records import Metric
+from headstart.core.tallies import Measure, Measures, Statistics
 
 Array = NDArray[np.float64]
-Statistics: TypeAlias = Any
-"""Per-example statistics [N, M]: a float64 array or a scipy.sparse CSR array (scipy has no types)."""
-Measure = Callable[[Array], Array]
-"""A metric from the sums: float64 [B, M] to [B]; nan where it is undefined."""
 
 _CELLS = 2_000_000  # numbers held at once, 16 MB each in float64: memory stays flat in N and B
 _NO_SHARES: Mapping[str, Measure] = {}
@@ -69,6 +65,36 @@ def bootstrap(
             low, high = 2 * value - high, 2 * value - low
         metrics[name] = Metric(value=value, low=low, high=high, n=trials.get(name, num_examples))
     return metrics
+
+
+def scored(
+    statistics_NM: Statistics, measures: Measures, units_N: NDArray[np.int64] | None = None, seed: int = 0
+) -> dict[str, Metric]:
+    """Return a task's metrics with their intervals; what shares a number in ``units_N`` is drawn as one.
+
+    Raises ValueError where there is no example.
+    """
+    grouped = units_N is not None and len(units_N) > 0 and int(units_N.max()) + 1 < len(units_N)
+    drawn_UM = by_unit(statistics_NM, units_N) if grouped and units_N is not None else statistics_NM
+    found = bootstrap(
+        drawn_UM,
+        measures.values,
+        # Examples of a group are no independent trials: no exact interval holds for them.
+        shares=_NO_SHARES if grouped else measures.shares,
+        reflected=measures.reflected,
+        seed=seed,
+    )
+    if grouped:
+        found = {name: replace(metric, n=statistics_NM.shape[0]) for name, metric in found.items()}
+    return measures.settle(found, column_sums(statistics_NM)[None])
+
+
+def by_unit(statistics_NM: Statistics, units_N: NDArray[np.int64]) -> Statistics:
+    """Sum the statistics of the examples that share a number, [U, M]."""
+    shape = int(units_N.max(initial=-1)) + 1, len(units_N)
+    return (
+        sparse.csr_array((np.ones(len(units_N)), (units_N, np.arange(len(units_N)))), shape) @ statistics_NM
+    )
 
 
 def paired(

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from headstart.core.records import Metric
+from headstart.core.tallies import Measure, Measures
 from headstart.maths import logistic
-from headstart.maths.intervals import Array, Measure, bootstrap, both_ways, resampled_sums
+from headstart.maths.intervals import Array, bootstrap, both_ways, resampled_sums, scored
 
 Rate = Callable[[Array, Array, Array], Array]
 """From hits, true and given counts of the same shape to a rate."""
@@ -48,27 +49,40 @@ class LabelScores:
     support: int
 
 
-def scores(said: Decisions, seed: int = 0) -> dict[str, Metric]:
-    """Return F1, precision and recall (micro, macro), mean average precision, subset accuracy,
-    Hamming loss and log loss (nats, the mean over labels), with intervals.
-
-    Raises ValueError where there is no example.
+def measures() -> Measures:
+    """Return F1, precision and recall (micro, macro), subset accuracy, Hamming loss and log loss (nats, the
+    mean over labels) of summed ``statistics``.
     """  # noqa: D205 - a list, not a sentence
-    measures: dict[str, Measure] = {}
+    values: dict[str, Measure] = {}
     for average in ("micro", "macro"):
         for name, rate in (("f1", _f1), ("precision", _precision), ("recall", _recall)):
-            measures[f"{name}_{average}"] = partial(_micro if average == "micro" else _macro, rate)
-    measures |= {
+            values[f"{name}_{average}"] = partial(_micro if average == "micro" else _macro, rate)
+    values |= {
         "subset_accuracy": lambda sums_BM: np.asarray(sums_BM[:, 1] / sums_BM[:, 0]),
         "hamming_loss": lambda sums_BM: _a_label(sums_BM, 2),
         "log_loss": lambda sums_BM: _a_label(sums_BM, 3),
     }
-    shares: Mapping[str, Measure] = {"subset_accuracy": lambda sums_BM: np.asarray(sums_BM[:, 0])}
-    found = bootstrap(_statistics(said), measures, shares=shares, seed=seed)
-    found["f1_macro"] = both_ways(found["f1_macro"])
-    values_K, drawn_BK = _average_precisions(said, seed)
+
+    def settle(metrics: Mapping[str, Metric], sums_1M: Array) -> dict[str, Metric]:
+        found = {**metrics, "f1_macro": both_ways(metrics["f1_macro"])}
+        return {name: _defined(metric) for name, metric in found.items()}
+
+    return Measures(
+        values=values,
+        shares={"subset_accuracy": lambda sums_BM: np.asarray(sums_BM[:, 0])},
+        lower=frozenset({"hamming_loss", "log_loss"}),
+        settle=settle,
+    )
+
+
+def scores(said: Decisions, seed: int = 0, units_N: NDArray[Any] | None = None) -> dict[str, Metric]:
+    """Return the ``measures`` and the mean average precision; ``units_N`` says what is drawn as one.
+
+    Raises ValueError where there is no example.
+    """
+    named = scored(statistics(said), measures(), units_N, seed)
+    values_K, drawn_BK = _average_precisions(said, seed, units_N)
     ranked = _spread(_mean(values_K[None])[0], _mean(drawn_BK), len(said.true_NK))
-    named = {name: _defined(metric) for name, metric in found.items()}
     last = ("subset_accuracy", "hamming_loss", "log_loss")
     return {
         **{name: metric for name, metric in named.items() if name not in last},
@@ -80,14 +94,14 @@ def scores(said: Decisions, seed: int = 0) -> dict[str, Metric]:
 def per_label(said: Decisions, seed: int = 0) -> tuple[LabelScores, ...]:
     """Return each label's figures, in the labels' order; undefined ones are 0 without an interval."""
     num_labels = said.true_NK.shape[1]
-    measures: dict[str, Measure] = {}
+    values: dict[str, Measure] = {}
     shares: dict[str, Measure] = {}
     for k in range(num_labels):
         for name, rate in (("precision", _precision), ("recall", _recall), ("f1", _f1)):
-            measures[f"{name} {k}"] = partial(_one, rate, k)
+            values[f"{name} {k}"] = partial(_one, rate, k)
         shares[f"precision {k}"] = partial(_one, lambda hits, true, given: given, k)
         shares[f"recall {k}"] = partial(_one, lambda hits, true, given: true, k)
-    found = bootstrap(_statistics(said), measures, shares=shares, seed=seed)
+    found = bootstrap(statistics(said), values, shares=shares, seed=seed)
     values_K, drawn_BK = _average_precisions(said, seed)
     return tuple(
         LabelScores(
@@ -101,7 +115,7 @@ def per_label(said: Decisions, seed: int = 0) -> tuple[LabelScores, ...]:
     )
 
 
-def _statistics(said: Decisions) -> sparse.csr_array:
+def statistics(said: Decisions) -> sparse.csr_array:
     """Return, an example: 1, all labels right, labels wrong, summed log loss; then hits, true, given [K]."""
     given_NK, true_NK = said.given_NK.astype(bool), said.true_NK.astype(bool)
     wrong_N = (given_NK != true_NK).sum(axis=1)
@@ -154,16 +168,20 @@ def _f1(hits: Array, true: Array, given: Array) -> Array:
     return _ratio(2 * hits, true + given)
 
 
-def _average_precisions(said: Decisions, seed: int) -> tuple[Array, Array]:
+def _average_precisions(
+    said: Decisions, seed: int, units_N: NDArray[Any] | None = None
+) -> tuple[Array, Array]:
     """Return each label's average precision [K], and that of resamples [B, K]; nan without positives."""
     num_examples, num_labels = said.true_NK.shape
     resamples = int(np.clip(_RANKED_CELLS // (num_examples * num_labels), _FEWEST, _MOST))
     ranked = [_Ranking.of(said.probabilities_NK[:, k], said.true_NK[:, k]) for k in range(num_labels)]
     whole_1N = np.ones((1, num_examples))
     values_K = np.array([one.average_precision(whole_1N)[0] for one in ranked])
+    drawn_N = np.arange(num_examples) if units_N is None else units_N
+    units = sparse.eye_array(int(drawn_N.max(initial=-1)) + 1, format="csr")
     parts = [
-        np.column_stack([one.average_precision(counts_BN) for one in ranked])
-        for counts_BN in resampled_sums(sparse.eye_array(num_examples, format="csr"), resamples, seed)
+        np.column_stack([one.average_precision(counts_BU[:, drawn_N]) for one in ranked])
+        for counts_BU in resampled_sums(units, resamples, seed)
     ]
     return values_K, np.concatenate(parts)
 

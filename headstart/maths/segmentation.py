@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.core.records import Metric
+from headstart.core.tallies import Measures
 from headstart.maths import intervals
 
 Array = NDArray[Any]
@@ -36,22 +37,25 @@ def sums(counts_NKK: Array) -> Array:
     ).astype(np.float64)
 
 
-def scores(counts_NKK: Array) -> dict[str, Metric]:
-    """Return miou, pixel_accuracy and dice_macro with intervals over pictures."""
-    return intervals.bootstrap(
-        sums(counts_NKK), {"miou": _mean_iou, "pixel_accuracy": _pixel_accuracy, "dice_macro": _mean_dice}
-    )
+def measures() -> Measures:
+    """Return miou, pixel_accuracy and dice_macro of ``sums`` over pictures."""
+    return Measures(values={"miou": _mean_iou, "pixel_accuracy": _pixel_accuracy, "dice_macro": _mean_dice})
+
+
+def scores(counts_NKK: Array, units_N: Array | None = None) -> dict[str, Metric]:
+    """Return the ``measures`` with intervals over pictures, or over what ``units_N`` says is drawn as one."""
+    return intervals.scored(sums(counts_NKK), measures(), units_N)
 
 
 def per_class(counts_NKK: Array) -> list[dict[str, Metric]]:
     """Return each class's iou and dice with intervals over pictures; nan where it is nowhere."""
     num_classes = counts_NKK.shape[1]
-    measures = {
+    values = {
         f"{name} {place}": _of_class(measure, place)
         for place in range(num_classes)
         for name, measure in (("iou", iou), ("dice", dice))
     }
-    found = intervals.bootstrap(sums(counts_NKK), measures)
+    found = intervals.bootstrap(sums(counts_NKK), values)
     return [{name: found[f"{name} {place}"] for name in ("iou", "dice")} for place in range(num_classes)]
 
 

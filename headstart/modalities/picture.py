@@ -34,6 +34,7 @@ class Pictures(Modality):
 
     name = "picture"
     takes = "picture"
+    pooled = True
 
     def restore(self, described: Mapping[str, Any]) -> PicturePreprocess:
         """Rebuild a preprocess from its JSON."""

@@ -47,6 +47,7 @@ class PictureMaps(Modality):
 
     name = "picture-maps"
     takes = "picture"
+    pooled = False
 
     def restore(self, described: Mapping[str, Any]) -> PicturePreprocess:
         """Rebuild a preprocess from its JSON."""

@@ -30,6 +30,7 @@ class Texts(Modality):
 
     name = "text"
     takes = "text"
+    pooled = True
 
     def restore(self, described: Mapping[str, Any]) -> TextPreprocess:
         """Rebuild a preprocess from its JSON."""

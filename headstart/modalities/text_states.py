@@ -16,6 +16,7 @@ class TextStates(Pages):
     """What an encoder says of each token, as a decoder above it reads it."""
 
     name = "text-states"
+    pooled = False
 
     def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> TextPreprocess:
         """Apply ``max_length``."""

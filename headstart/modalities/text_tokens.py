@@ -23,6 +23,7 @@ class TextTokens(Pages):
     """Tokens as a model reads them, with room behind them for those that it is to write."""
 
     name = "text-tokens"
+    pooled = False
 
     def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> TextPreprocess:
         """Apply ``max_length``; keep positions free for ``target_length`` tokens and the mark before them.

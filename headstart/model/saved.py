@@ -5,7 +5,7 @@ Beside them lie the files with which the source's own library loads the trunk fr
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ _FORMAT = 2
 class Model:
     """Everything prediction needs: the trunk, the head, the classes, and what the baselines learnt.
 
-    ``kind`` is the kind of truth that the task was learnt for (``Truth.kind``).
+    ``kind`` is the kind of truth that the task was learnt for (``Truth.kind``); ``beside`` what was learnt
+    about how far to trust the head.
     """
 
     task: Task
@@ -37,6 +38,7 @@ class Model:
     frozen: FrozenModel
     head: Head
     baselines: Mapping[str, Learnt]
+    beside: Mapping[str, Learnt] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -49,7 +51,7 @@ def save_model(folder: Path, model: Model) -> None:
     """Write a model into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"head.{part}": array for part, array in model.head.tensors().items()}
-    for name, learnt in model.baselines.items():
+    for name, learnt in (*model.baselines.items(), *model.beside.items()):
         tensors |= {f"{name}.{part}": np.ascontiguousarray(array) for part, array in learnt.arrays.items()}
     write_bytes(folder / "head.safetensors", save(tensors))
     write_bytes(folder / "model.safetensors", save(dict(model.frozen.state)))
@@ -72,6 +74,7 @@ def save_model(folder: Path, model: Model) -> None:
             "facts": model.head.facts(),
         },
         "baselines": {name: learnt.facts for name, learnt in model.baselines.items()},
+        "beside": {name: learnt.facts for name, learnt in model.beside.items()},
         "sha256": {name: digest_file(folder / name) for name in files},
     }
     write_json(folder / CONFIG, described)
@@ -98,10 +101,13 @@ def load_model(run: Path) -> Model:
         tensors = load_file(folder / "head.safetensors")
     except (SafetensorError, OSError) as error:
         raise MachineError(f"{folder} is damaged: {error}.") from error
-    baselines = {
-        name: Learnt(facts=facts, arrays=_named(tensors, name))
-        for name, facts in described["baselines"].items()
-    }
+    baselines, beside = (
+        {
+            name: Learnt(facts=facts, arrays=_named(tensors, name))
+            for name, facts in described.get(part, {}).items()
+        }
+        for part in ("baselines", "beside")
+    )
     frozen = _frozen(folder, described)
     named: Task = plugins.load("task", described["task"])
     return Model(
@@ -112,6 +118,7 @@ def load_model(run: Path) -> Model:
         frozen=frozen,
         head=_head(described["head"], _named(tensors, "head"), frozen),
         baselines=baselines,
+        beside=beside,
     )
 
 

@@ -23,7 +23,7 @@ _BASELINES = {
 }
 _CEILINGS = ("oracle", "oracle-cut")
 """What knows the answer: nothing to beat."""
-_OF_100 = ("bleu", "chrf")
+OF_100 = ("bleu", "chrf")
 """Figures of 0 to 100; the others are shares, or have no upper bound."""
 _LAYERS = {
     "last": "the last block only",
@@ -53,7 +53,11 @@ _METRICS = {
     "hamming_loss": ("Hamming loss", "share of wrong decisions"),
     "log_loss": ("Log loss", "nats, lower is better"),
     "ece": ("Calibration error", "lower is better"),
-    "ood_rate": ("Unlike the training data", "share of inputs"),
+    "ood_rate": ("Unlike the training data", "share flagged; 5% where it is like it"),
+    "ood_rate_against": ("The other kind flagged", "share of inputs"),
+    "ood_auroc": ("The other kind told apart", "AUROC; 0.5 is chance"),
+    "coverage": ("Coverage", "share of sets with the right class"),
+    "set_size": ("Size of sets", "classes, on average"),
     "miou": ("Mean IoU", "mean over classes"),
     "iou_loss": ("1 − mean IoU", "lower is better"),
     "pixel_accuracy": ("Pixel accuracy", "share that is right"),
@@ -104,7 +108,7 @@ def percent_range(low: float | None, high: float | None) -> str:
 
 def figure(value: float | None, name: str = "") -> str:
     """Write a metric's value with three decimals, or one where it is of 100."""
-    return "–" if value is None else f"{value:.1f}" if name in _OF_100 else f"{value:.3f}"
+    return "–" if value is None else f"{value:.1f}" if name in OF_100 else f"{value:.3f}"
 
 
 def number(value: float) -> str:

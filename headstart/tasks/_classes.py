@@ -22,8 +22,10 @@ from headstart.contracts import (
     Task,
 )
 from headstart.core.records import Exhibit, Gallery, Matrix, Metric, Reliability, Section, Table
+from headstart.core.tallies import Measures, Statistics
 from headstart.data.labels import places
 from headstart.maths import classification, softmax
+from headstart.maths.classifier_sums import statistics
 from headstart.tasks._figures import with_interval
 
 _WORST = 12
@@ -107,13 +109,25 @@ class Classification(Task):
             for p_K in outputs
         ]
 
+    def chances(self, outputs: Outputs) -> Array:
+        """Return the probabilities."""
+        return np.asarray(outputs)
+
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
         """Return the probabilities and the true class's place, float64 [n, K + 1]."""
         return np.column_stack([outputs, places(examples, classes)])
 
-    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
+    def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
+        """Return hits, true and predicted counts by class, confidence by bin and the loss."""
+        return statistics(*_split(compared_NM))
+
+    def measures(self, classes: Sequence[str]) -> Measures:
         """Return accuracy, macro precision, recall and F1, log loss and calibration error."""
-        return classification.scores(*_split(compared_NM))
+        return classification.measures(len(classes))
+
+    def score(self, compared_NM: Array, classes: Sequence[str], units_N: Array) -> dict[str, Metric]:
+        """Return the measures."""
+        return classification.scores(*_split(compared_NM), units_N=units_N)
 
     def sections(
         self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example], again: Again

@@ -13,6 +13,7 @@ from headstart.contracts import (
     Baseline,
     Example,
     Learnt,
+    Outputs,
     Parts,
     Pretrained,
     Rows,
@@ -20,6 +21,7 @@ from headstart.contracts import (
     Task,
 )
 from headstart.core.records import Exhibit, Gallery, Metric, Section, Table
+from headstart.core.tallies import Measures, Statistics
 from headstart.data.labels import indicators
 from headstart.maths import logistic, multilabel
 from headstart.maths.multilabel import Decisions
@@ -92,13 +94,24 @@ class LabelClassification(Task):
             )
         return found
 
+    def chances(self, outputs: Outputs) -> None:
+        """Return nothing: not one class is right."""
+
     def compare(self, outputs: Labelled, examples: Sequence[Example], classes: Sequence[str]) -> Array:
         """Return the probabilities, whether each label is given, and whether it is right, [n, 3 K]."""
         return np.hstack([outputs.probabilities_nK, outputs.given_nK, indicators(examples, classes)])
 
-    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
-        """Return F1, precision, recall, average precision, subset accuracy, Hamming and log loss."""
-        return multilabel.scores(_decisions(compared_NM))
+    def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
+        """Return what is all right, labels wrong, the loss, and hits, true and given counts by label."""
+        return multilabel.statistics(_decisions(compared_NM))
+
+    def measures(self, classes: Sequence[str]) -> Measures:
+        """Return F1, precision, recall, subset accuracy, Hamming and log loss."""
+        return multilabel.measures()
+
+    def score(self, compared_NM: Array, classes: Sequence[str], units_N: Array) -> dict[str, Metric]:
+        """Return the measures and average precision, which is no function of sums."""
+        return multilabel.scores(_decisions(compared_NM), units_N=units_N)
 
     def sections(
         self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example], again: Again

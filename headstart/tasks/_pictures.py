@@ -4,6 +4,7 @@ import base64
 import io
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from headstart.contracts import Example
 from headstart.core.errors import BadExample, UserError
 from headstart.data import picture
+from headstart.data.corruption import PICTURES
 from headstart.data.listing import PICTURE_SUFFIXES
 from headstart.data.mask import upright_size
 
@@ -64,6 +66,14 @@ def size(example: Example) -> tuple[int, int]:
     if not example.path.is_file():  # opening a pipe would wait for a writer for ever
         raise BadExample("no regular file")
     return upright_size(example.path)[0]
+
+
+def corrupted(example: Example, how: str, seed: int, folder: Path) -> Example:
+    """Return the picture spoilt, as a file in ``folder``. Raises BadExample."""
+    image, _ = opened(example, content(example))
+    path = folder / f"{seed}.png"
+    PICTURES[how](image, np.random.default_rng(seed)).save(path, "PNG", compress_level=1)
+    return replace(example, path=path, pixels=None, row=-1)
 
 
 def data_uri(image: Image.Image) -> str:

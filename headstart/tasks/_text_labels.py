@@ -1,9 +1,11 @@
 """Text classification where a text may have any number of labels."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import final
 
-from headstart.contracts import Example, Prepared, Pretrained
+from headstart.contracts import Example, Prepared, Pretrained, Trait
+from headstart.data.corruption import TEXTS, spoilt
 from headstart.tasks import _texts
 from headstart.tasks._labels import LabelClassification, LinearLabelsBaseline, Nothing
 
@@ -16,6 +18,7 @@ class TextLabels(LabelClassification):
     takes = "text"
     layouts = _texts.LAYOUTS
     unit = row = "texts"
+    corruptions = tuple(TEXTS)
     default_base = "pack:minilm-l6"
     learners = ("labels",)
     baselines = (LinearLabelsBaseline("prior", Nothing()), LinearLabelsBaseline("tfidf", _texts.Tfidf()))
@@ -27,6 +30,14 @@ class TextLabels(LabelClassification):
     def content(self, example: Example) -> bytes:
         """Return the text in UTF-8."""
         return _texts.content(example)
+
+    def corrupted(self, example: Example, how: str, seed: int, folder: Path) -> Example:
+        """Return the text spoilt. Raises BadExample."""
+        return spoilt(example, _texts.text_of(example), how, seed)
+
+    def traits(self, example: Example) -> dict[str, Trait]:
+        """Return the text's length and how many labels it has. Raises BadExample."""
+        return {"words": _texts.words(example), "labels": len(example.names())}
 
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Cut the text into at most ``max_length`` tokens: ids and mask, int64 [T]."""

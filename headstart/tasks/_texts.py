@@ -27,11 +27,11 @@ class Tfidf(Representation):
 
     def facts(self, rows: Rows, indices_n: Array) -> Mapping[str, Any]:
         """Return the vocabulary and idf of the training texts."""
-        return tfidf.learn(_text(rows.examples[int(index)]) for index in indices_n)
+        return tfidf.learn(text_of(rows.examples[int(index)]) for index in indices_n)
 
     def matrix(self, facts: Mapping[str, Any], rows: Rows, indices_n: Array) -> Any:
         """Return sparse float32 [n, V]."""
-        return tfidf.matrix(facts, [_text(rows.examples[int(index)]) for index in indices_n])
+        return tfidf.matrix(facts, [text_of(rows.examples[int(index)]) for index in indices_n])
 
 
 def inputs(names: Sequence[str]) -> Iterator[Example]:
@@ -56,9 +56,14 @@ def inputs(names: Sequence[str]) -> Iterator[Example]:
             )
 
 
+def words(example: Example) -> int:
+    """Return how many words a text has. Raises BadExample."""
+    return len(text_of(example).split())
+
+
 def content(example: Example) -> bytes:
     """Return a text in UTF-8. Raises BadExample."""
-    return _text(example).encode("utf-8", "surrogatepass")
+    return text_of(example).encode("utf-8", "surrogatepass")
 
 
 def prepare(example: Example, found: bytes, pretrained: Pretrained) -> Prepared:
@@ -70,7 +75,7 @@ def prepare(example: Example, found: bytes, pretrained: Pretrained) -> Prepared:
 def show(example: Example) -> dict[str, str]:
     """Return a text's beginning, for the report; empty where the file is gone."""
     try:
-        text = _text(example)
+        text = text_of(example)
     except BadExample:  # the file went away since its features were computed
         return {}
     return {"text": text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."}
@@ -92,5 +97,6 @@ def _below(folder: Path) -> Iterator[Example]:
     yield from (Example(key=key, label="", path=Path(file)) for file, key in files)
 
 
-def _text(example: Example) -> str:
+def text_of(example: Example) -> str:
+    """Return an example's text. Raises BadExample."""
     return example.text if example.text is not None else read_text(example.path)[0]

@@ -1,6 +1,7 @@
 """Image classification: one picture in, one of K classes out."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast, final
 
 from headstart.contracts import (
@@ -11,9 +12,11 @@ from headstart.contracts import (
     Prepared,
     Pretrained,
     Rows,
+    Trait,
 )
 from headstart.core.errors import BadExample
 from headstart.data import picture
+from headstart.data.corruption import PICTURES
 from headstart.tasks import _pictures
 from headstart.tasks._classes import Classification, LinearBaseline, MajorityBaseline, Representation
 
@@ -46,6 +49,7 @@ class ImageClassification(Classification):
     baselines = (MajorityBaseline(), LinearBaseline(_PIXELS, Pixels()))
     layouts = ("imagenet", "cifar10", "idx", "image-table", "class-folders")
     unit = "pictures"
+    corruptions = tuple(PICTURES)
     row = "pictures"
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:
@@ -55,6 +59,14 @@ class ImageClassification(Classification):
     def content(self, example: Example) -> bytes:
         """Return the file's bytes, or the pixels' where pictures share a file."""
         return _pictures.content(example)
+
+    def corrupted(self, example: Example, how: str, seed: int, folder: Path) -> Example:
+        """Return the picture spoilt, as a file. Raises BadExample."""
+        return _pictures.corrupted(example, how, seed, folder)
+
+    def traits(self, example: Example) -> dict[str, Trait]:
+        """Return the picture's class and its shorter side. Raises BadExample."""
+        return {"class": example.label, "shorter side, px": min(_pictures.size(example))}
 
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Decode, turn upright, resize and crop: uint8 [size, size, 3]."""

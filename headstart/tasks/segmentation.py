@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import cast, final
 
 import numpy as np
@@ -20,10 +21,13 @@ from headstart.contracts import (
     Prepared,
     Pretrained,
     Task,
+    Trait,
 )
 from headstart.core.errors import BadExample
 from headstart.core.records import Metric, Section
+from headstart.core.tallies import Measures, Statistics
 from headstart.data import picture, tiles
+from headstart.data.corruption import PICTURES
 from headstart.data.mask import Mask
 from headstart.data.tiles import Tile, Whole
 from headstart.maths import segmentation, stitching
@@ -46,6 +50,7 @@ class Segmentation(Task):
     baselines = (CommonestBaseline(), ColourBaseline())
     layouts = ("voc", "cityscapes", "ade20k", "mask-folders")
     unit = row = "pictures"
+    corruptions = tuple(PICTURES)
 
     def inputs(self, names: Sequence[str]) -> Iterator[Example]:
         """Yield pictures: files, every picture below a folder, or paths on standard input, one a line."""
@@ -68,6 +73,14 @@ class Segmentation(Task):
         ]
         return Parts(units, (f"cut into overlapping tiles of {preprocess.size} px",))
 
+    def corrupted(self, example: Example, how: str, seed: int, folder: Path) -> Example:
+        """Return the picture spoilt, as a file. Raises BadExample."""
+        return _pictures.corrupted(example, how, seed, folder)
+
+    def traits(self, example: Example) -> dict[str, Trait]:
+        """Return the picture's shorter side. Raises BadExample."""
+        return {"shorter side, px": min(_pictures.size(example))}
+
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Decode, turn upright, squash to a square: uint8 [size, size, 3]."""
         part = cast(Tile | None, example.part)
@@ -88,6 +101,9 @@ class Segmentation(Task):
             answers.append(Answer(prediction=", ".join(there), scores=shares, file=file))
         return answers
 
+    def chances(self, outputs: Outputs) -> None:
+        """Return nothing: not one class is right."""
+
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
         """Return each picture's counts of truth and prediction, at its own size, flat float64 [n, K * K]."""
         rows = []
@@ -97,9 +113,17 @@ class Segmentation(Task):
             rows.append(counts_KK.ravel())
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(classes) ** 2)
 
-    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
-        """Return miou, pixel_accuracy and dice_macro; their intervals resample pictures."""
-        return segmentation.scores(_square(compared_NM, classes))
+    def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
+        """Return each picture's right, true and predicted pixels by class."""
+        return segmentation.sums(_square(compared_NM, classes))
+
+    def measures(self, classes: Sequence[str]) -> Measures:
+        """Return miou, pixel_accuracy and dice_macro."""
+        return segmentation.measures()
+
+    def score(self, compared_NM: Array, classes: Sequence[str], units_N: Array) -> dict[str, Metric]:
+        """Return the measures; their intervals resample pictures."""
+        return segmentation.scores(_square(compared_NM, classes), units_N)
 
     def sections(
         self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example], again: Again

@@ -22,16 +22,19 @@ from headstart.contracts import (
     Rows,
     Solve,
     Task,
+    Trait,
     Written,
 )
 from headstart.core.errors import BadExample, UserError
 from headstart.core.records import Metric, Section, Table
+from headstart.core.tallies import Measures, Statistics
 from headstart.data import documents, tokens
+from headstart.data.corruption import TEXTS, spoilt
 from headstart.data.rows import SUFFIXES, cell_text, read_rows
 from headstart.data.sentences import sentences
 from headstart.fitting.sentences import oracle_of
 from headstart.maths import oracle, rouge
-from headstart.maths.intervals import bootstrap
+from headstart.maths.intervals import scored
 
 MOST_SENTENCES = 200
 """Of a longer document the first ones are read: 200 are about 4,000 words."""
@@ -116,6 +119,7 @@ class Summarization(Task):
     name = "summarization"
     layouts = ("hf-summaries", "bbc-summary", "story-files", "summary-table")
     unit = "documents"
+    corruptions = tuple(TEXTS)
     row = "sentences"
     default_base = "pack:minilm-l6"
     takes = "text"
@@ -159,6 +163,15 @@ class Summarization(Task):
         """Return a sentence in UTF-8."""
         return (example.text or "").encode("utf-8", "surrogatepass")
 
+    def corrupted(self, example: Example, how: str, seed: int, folder: Path) -> Example:
+        """Return the text spoilt. Raises BadExample."""
+        return spoilt(example, documents.text_of(example)[0], how, seed)
+
+    def traits(self, example: Example) -> dict[str, Trait]:
+        """Return the lengths of document and reference. Raises BadExample."""
+        words = len(documents.text_of(example)[0].split())
+        return {"words in the document": words, "words in the reference": len((example.target or "").split())}
+
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Cut a sentence into tokens."""
         return tokens.encode(content.decode("utf-8", "surrogatepass"), pretrained)
@@ -166,6 +179,9 @@ class Summarization(Task):
     def answers(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> list[Answer]:
         """Return each summary, and how likely each of its sentences belongs there."""
         return [Answer(prediction=one.text.replace("\n", " "), scores=one.scores) for one in outputs]
+
+    def chances(self, outputs: Outputs) -> None:
+        """Return nothing: not one class is right."""
 
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
         """Return ROUGE-1, -2, -L and -Lsum of each document, float64 [n, 4]."""
@@ -176,14 +192,21 @@ class Summarization(Task):
             ]
         )
 
-    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
+    def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
+        """Return each document's ROUGE, and 1."""
+        return np.column_stack([compared_NM, np.ones(len(compared_NM))])
+
+    def measures(self, classes: Sequence[str]) -> Measures:
         """Return the mean of each F1 over documents."""
-        statistics_NM = np.column_stack([compared_NM, np.ones(len(compared_NM))])
 
         def mean(place: int) -> Callable[[Array], Array]:
             return lambda sums_BM: np.asarray(sums_BM[:, place] / sums_BM[:, -1])
 
-        return bootstrap(statistics_NM, {name: mean(place) for place, name in enumerate(rouge.NAMES)})
+        return Measures(values={name: mean(place) for place, name in enumerate(rouge.NAMES)})
+
+    def score(self, compared_NM: Array, classes: Sequence[str], units_N: Array) -> dict[str, Metric]:
+        """Return the measures; their intervals resample documents."""
+        return scored(self.statistics(compared_NM, classes), self.measures(classes), units_N)
 
     def sections(
         self,

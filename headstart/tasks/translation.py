@@ -14,21 +14,25 @@ from headstart.contracts import (
     Baseline,
     Example,
     Learnt,
+    Outputs,
     Parts,
     Prepared,
     Pretrained,
     Rows,
     Solve,
     Task,
+    Trait,
     Written,
 )
 from headstart.core.errors import BadExample, UserError
 from headstart.core.records import Metric, Section, Table
+from headstart.core.tallies import Measure, Measures, Statistics
 from headstart.data import pair_columns, segments, tokens
+from headstart.data.corruption import TEXTS, spoilt
 from headstart.data.rows import SUFFIXES
 from headstart.data.text import read_text
 from headstart.maths import bleu
-from headstart.maths.intervals import Measure, bootstrap, paired
+from headstart.maths.intervals import bootstrap, paired, scored
 from headstart.tasks._figures import with_interval
 
 _MEASURES: Mapping[str, Measure] = {"bleu": bleu.bleu, "chrf": bleu.chrf}
@@ -60,6 +64,7 @@ class Translation(Task):
     name = "translation"
     layouts = ("hf-translations", "wmt14", "iwslt15", "parallel-lines", "po-files", "pair-table")
     unit = "sentences"
+    corruptions = tuple(TEXTS)
     row = "sentences"
     default_base = "pack:minilm-l6"
     takes = "text"
@@ -95,6 +100,14 @@ class Translation(Task):
             raise BadExample(_reason(example.path))
         return example.text.encode("utf-8", "surrogatepass")
 
+    def corrupted(self, example: Example, how: str, seed: int, folder: Path) -> Example:
+        """Return the text spoilt. Raises BadExample."""
+        return spoilt(example, example.text or "", how, seed)
+
+    def traits(self, example: Example) -> dict[str, Trait]:
+        """Return the source's length."""
+        return {"words in the source": len((example.text or "").split())}
+
     def prepare(self, example: Example, content: bytes, pretrained: Pretrained) -> Prepared:
         """Cut the sentence into at most ``max_length`` tokens: ids and mask, int64 [T]."""
         return tokens.encode(content.decode("utf-8", "surrogatepass"), pretrained)
@@ -105,6 +118,9 @@ class Translation(Task):
         """Return each translation with the scores that the model gives it."""
         return [Answer(prediction=one.text, scores=one.scores) for one in outputs]
 
+    def chances(self, outputs: Outputs) -> None:
+        """Return nothing: not one class is right."""
+
     def compare(
         self, outputs: Sequence[Written], examples: Sequence[Example], classes: Sequence[str]
     ) -> Array:
@@ -112,9 +128,17 @@ class Translation(Task):
         references = [example.target or "" for example in examples]
         return bleu.statistics(references, [one.text for one in outputs], _language(examples))
 
-    def score(self, compared_NM: Array, classes: Sequence[str]) -> dict[str, Metric]:
-        """Return BLEU and chrF of the whole, 0 to 100, with intervals by resampling sentences."""
-        return bootstrap(compared_NM, _MEASURES)
+    def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
+        """Return the counts as they are."""
+        return compared_NM
+
+    def measures(self, classes: Sequence[str]) -> Measures:
+        """Return BLEU and chrF of the whole, 0 to 100."""
+        return Measures(values=_MEASURES)
+
+    def score(self, compared_NM: Array, classes: Sequence[str], units_N: Array) -> dict[str, Metric]:
+        """Return the measures; their intervals resample sentences, all of one source as one."""
+        return scored(compared_NM, self.measures(classes), units_N)
 
     def sections(
         self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example], again: Again

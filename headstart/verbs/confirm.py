@@ -17,7 +17,7 @@ from headstart.data.split import Dataset, folds_of
 from headstart.fitting.recipe import parse_seconds
 from headstart.model.features import extract
 from headstart.model.saved import Model
-from headstart.scoring import evaluate
+from headstart.scoring import Look, evaluate
 from headstart.specs import ChooseSpec
 from headstart.verbs.candidates import Candidate
 from headstart.verbs.common import say_engine
@@ -86,4 +86,5 @@ def _metrics(one: Candidate, data: Dataset, seconds: float) -> dict[str, Metric]
                 one.reading, features.examples, model.frozen, Store.default(), None, say_engine
             )
         with features.table:
-            return dict(evaluate(one.reading.task, model, features, held_n, ("val", 0)).metrics)
+            look = Look(split="val", count=0)
+            return dict(evaluate(one.reading.task, model, features, held_n, look)[0].metrics)

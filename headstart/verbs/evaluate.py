@@ -1,27 +1,43 @@
 """``evaluate``: a finished run scored on labelled data."""
 
+import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from headstart.contracts import Array, Example, Listing, Reading
 from headstart.core.errors import UserError
-from headstart.core.records import Evaluation, Note
+from headstart.core.records import Evaluation, Metric, Note
 from headstart.core.run import count_look, read_part, read_run
 from headstart.core.store import Store
+from headstart.core.tallies import Tallies
 from headstart.data import dataset
 from headstart.data.listing import UNSPLIT
+from headstart.evaluation import generalisation, prediction_sets, unlike
+from headstart.maths.intervals import scored
 from headstart.model.features import Features, extract
 from headstart.model.saved import Model, load_model
+from headstart.scoring import Look
 from headstart.scoring import evaluate as score
 from headstart.specs import EvaluateSpec
 from headstart.verbs.common import data_digest, say_engine
 
+_MOST_SPOILT = 1_000
+
+log = logging.getLogger(__name__)
+
 
 def evaluate(spec: EvaluateSpec) -> Evaluation:
-    """Score a run on one split of labelled data; the look is recorded in the run.
+    """Score a run on one split of labelled data; the look is recorded in the run. Raises UserError."""
+    return look(spec)[0]
+
+
+def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
+    """Return what one look at labelled data showed, and what each example added to it.
 
     Unsplit data is scored whole, less what the run was trained or selected on. Raises UserError where
     the run or the data is not there, or the data has classes that the run does not know.
@@ -29,6 +45,7 @@ def evaluate(spec: EvaluateSpec) -> Evaluation:
     run = Path(spec.run)
     languages = read_run(run)["split"].get("languages") or ("", "")
     model = load_model(run)
+    _check_beside(spec, model)
     task = model.task
     listing = dataset.read(Path(spec.data), task.layouts, (languages[0], languages[1]))
     split, examples = _choose(listing, spec.split)
@@ -43,11 +60,62 @@ def evaluate(spec: EvaluateSpec) -> Evaluation:
                 "usable examples that the run was not trained on",
                 "give other data",
             )
-        looks = count_look(run, split, data_digest(features, indices))
-        found = score(task, model, features, indices, (split, looks))
-    return replace(
-        found, dropped=(*listing.dropped, *found.dropped), notes=(*listing.notes, *found.notes, *notes)
+        with ExitStack() as opened:
+            against = _against(spec, model, reading, opened)
+            looks = count_look(run, split, data_digest(features, indices))
+            asked = Look(split=split, count=looks, coverage=spec.coverage, against=against)
+            found, tallies = score(task, model, features, indices, asked)
+        spoilt = _spoilt(spec, model, features, indices) if spec.corrupt else {}
+    told = replace(
+        found,
+        metrics={**found.metrics, **spoilt},
+        dropped=(*listing.dropped, *found.dropped),
+        notes=(*listing.notes, *found.notes, *notes),
     )
+    return told, tallies
+
+
+def _check_beside(spec: EvaluateSpec, model: Model) -> None:
+    prediction_sets.check(model.beside.get(prediction_sets.NAME), spec.coverage)
+    if spec.against is not None and unlike.NAME not in model.beside:
+        raise UserError(
+            "--against for a model without a detector",
+            "a model that has learnt what is unlike its training data",
+            "leave --against out, or fit the model again with more examples to select on",
+        )
+
+
+def _against(spec: EvaluateSpec, model: Model, reading: Reading, opened: ExitStack) -> Features | None:
+    """Return the features of inputs of another kind. Raises UserError where none can be used."""
+    if spec.against is None:
+        return None
+    examples = list(model.task.inputs([spec.against]))
+    found = extract(reading, examples, model.frozen, Store.default(), spec.engine, say_engine)
+    opened.enter_context(found.table)
+    if not len(found.examples):
+        raise UserError(f"nothing in {spec.against} can be used", model.task.unit, "name other inputs")
+    return found
+
+
+def _spoilt(spec: EvaluateSpec, model: Model, features: Features, indices_n: Array) -> dict[str, Metric]:
+    """Return the leading metric on examples spoilt in every way, as ``accuracy@noise``; on 1,000 at most."""
+    task, measures = model.task, model.task.measures(model.classes)
+    name = next(iter(measures.values))
+    some = indices_n[:: -(-len(indices_n) // _MOST_SPOILT)]
+    found = {}
+    for how in task.corruptions:
+        log.info("scoring under %s", how)
+        with TemporaryDirectory() as folder, ExitStack() as opened:
+            spoilt = [
+                task.corrupted(features.examples[index], how, int(index), Path(folder)) for index in some
+            ]
+            store, engine = Store.default(), spec.engine
+            own = extract(features.reading, spoilt, model.frozen, store, engine)
+            opened.enter_context(own.table)
+            every = np.arange(len(own.examples))
+            added, units_n = generalisation.statistics(task, model.head, own, every, model.classes)
+            found[f"{name}@{how}"] = scored(added, measures, units_n)[name]
+    return found
 
 
 def _choose(listing: Listing, wanted: str | None) -> tuple[str, Sequence[Example]]:

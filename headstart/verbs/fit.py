@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -14,20 +15,22 @@ from headstart.contracts import Array, Example, Fold, Learner, Reading, Task, Tr
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.files import write_bytes, write_json
-from headstart.core.records import Evaluation, Fitted, to_json
+from headstart.core.records import Evaluation, Fitted, Table, to_json
 from headstart.core.run import claim, count_look
 from headstart.core.store import Store
+from headstart.core.tallies import Tallies
 from headstart.core.timing import Stages
 from headstart.data import dataset
 from headstart.data.listing import in_order
 from headstart.data.prompts import prompted
 from headstart.data.split import Dataset, arrange, folds_of
+from headstart.evaluation import beside, generalisation
 from headstart.fitting.climbing import train
 from headstart.fitting.linear import train_baseline
 from headstart.model.features import Features, extract
 from headstart.model.saved import Model, save_model
 from headstart.model.trunk import FrozenModel, find, find_model
-from headstart.scoring import count_notes, evaluate
+from headstart.scoring import Look, evaluate
 from headstart.ship.report import write_report
 from headstart.specs import FitSpec, command
 from headstart.verbs.common import data_digest, engine_record, say_engine, split_record, versions
@@ -78,19 +81,25 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
             checkpoints = checkpoint_folder(
                 run, spec, data_digest(features, np.arange(len(features.examples)))
             )
-            trained, fitted = _train((spec, task, learner), data, model, features, roles, checkpoints)
+            training = _training(spec, data, model, features, roles, checkpoints)
+            trained, fitted = _train(task, learner, data, training)
         if fitted.frozen is not model:  # the trunk is another function now
             with stages.timed("features of the trained model"):
                 usable = features.examples
                 features = extract(reading, usable, fitted.frozen, store, spec.engine, say_engine)
                 opened.enter_context(features.table)
         with stages.timed("evaluate"):
-            save_model(staging / "model", fitted)
+            learnt, unlearnt = beside.learn(training, task, fitted.frozen.modality, trained, features)
+            fitted = replace(fitted, beside=learnt)
+            evaluation, tallies = _evaluate(staging, data, fitted, features, roles)
             for name, content in trained.files.items():
                 write_bytes(staging / "model" / name, content)
-            write_json(staging / "split.json", split_record(features, roles))
-            looks = count_look(staging, data.reported, data_digest(features, roles["test"]))
-            evaluation = evaluate(task, fitted, features, roles["test"], (data.reported, looks))
+            shown = _generalises((training, learner, trained), fitted, features, tallies)
+            evaluation = replace(
+                evaluation,
+                notes=(*evaluation.notes, *unlearnt),
+                sections=(*evaluation.sections, *shown),
+            )
             write_json(staging / "evaluation.json", to_json(evaluation))
     record = _record(spec, run, (data, features, roles), trained, fitted, evaluation, stages)
     write_json(staging / "run.json", to_json(record))
@@ -177,16 +186,15 @@ def _folds(spec: FitSpec, roles: dict[str, Array], examples: Sequence[Example]) 
     return [(train[fit], train[validate]) for fit, validate in used]
 
 
-def _train(
-    asked: tuple[FitSpec, Task, Learner],
+def _training(
+    spec: FitSpec,
     data: Dataset,
     model: FrozenModel,
     features: Features,
     roles: dict[str, Array],
     checkpoints: Path,
-) -> tuple[Trained, Model]:
-    spec, task, learner = asked
-    training = Training(
+) -> Training:
+    return Training(
         spec=spec,
         reading=features.reading,
         frozen=model,
@@ -196,7 +204,11 @@ def _train(
         folds=_folds(spec, roles, features.examples),
         checkpoints=checkpoints,
     )
-    sets = model.modality.layer_sets(features.columns)
+
+
+def _train(task: Task, learner: Learner, data: Dataset, training: Training) -> tuple[Trained, Model]:
+    model = cast(FrozenModel, training.frozen)
+    sets = model.modality.layer_sets(training.rows.columns)
     trained = train(training, learner, sets)
     learnt_by_name = {one.name: train_baseline(training, one) for one in task.baselines}
     return trained, Model(
@@ -208,6 +220,30 @@ def _train(
         head=trained.head,
         baselines={name: learnt for name, learnt in learnt_by_name.items() if learnt is not None},
     )
+
+
+def _evaluate(
+    staging: Path, data: Dataset, model: Model, features: Features, roles: dict[str, Array]
+) -> tuple[Evaluation, Tallies]:
+    """Write the model, and what its one look at the split that is reported on showed."""
+    save_model(staging / "model", model)
+    write_json(staging / "split.json", split_record(features, roles))
+    looks = count_look(staging, data.reported, data_digest(features, roles["test"]))
+    look = Look(split=data.reported, count=looks)
+    evaluation, tallies = evaluate(model.task, model, features, roles["test"], look)
+    tallies.save(staging)
+    return evaluation, tallies
+
+
+def _generalises(
+    used: tuple[Training, Learner, Trained], model: Model, features: Features, tallies: Tallies
+) -> list[Table]:
+    """Return how the model does on what it trained on, and how that grew with the examples."""
+    training, learner, trained = used
+    seen = generalisation.gap(model.task, model.head, features, training.folds[0][0], tallies)
+    sets = model.frozen.modality.layer_sets(features.columns)
+    grown = generalisation.curve(model.task, learner, training, trained, sets)
+    return [seen] if grown is None else [seen, grown]
 
 
 def _record(
@@ -240,7 +276,7 @@ def _record(
         metrics=evaluation.metrics,
         baselines=evaluation.baselines,
         dropped=(*data.dropped, *features.dropped),
-        notes=(*data.notes, *repeats(features, roles), *count_notes(features.noted)),
+        notes=(*data.notes, *repeats(features, roles), *evaluation.notes),
         looks=evaluation.looks,
         seconds=stages.seconds(),
         versions=versions(),

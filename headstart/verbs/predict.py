@@ -4,13 +4,14 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from headstart.contracts import Answer, Example, Reading
+from headstart.contracts import Answer, Example, Floats, Outputs, Reading
 from headstart.core.errors import UserError
 from headstart.core.files import write_bytes
 from headstart.core.records import Prediction
+from headstart.evaluation import prediction_sets, unlike
 from headstart.model.features import stream
 from headstart.model.head import seen
-from headstart.model.saved import load_model
+from headstart.model.saved import Model, load_model
 from headstart.specs import PredictSpec
 from headstart.verbs.common import say_engine
 
@@ -23,6 +24,7 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
     model = load_model(Path(spec.run))
     task = model.task
     reading = Reading(task, model.whole, model.frozen.pretrained)
+    prediction_sets.check(model.beside.get(prediction_sets.NAME), spec.coverage)
     examples = task.inputs(spec.inputs)
     folder = None if spec.out is None else _Folder(Path(spec.out), spec.run)
     for batch, features_MD in stream(reading, examples, model.frozen, spec.engine, say_engine):
@@ -33,14 +35,32 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
         units = [reading.parts(decoded.example).units for decoded in batch]
         outputs = model.head.outputs(seen(model.head.columns, features_MD), units)
         answers = task.answers(outputs, [decoded.example for decoded in batch], model.classes)
-        for decoded, answer in zip(batch, answers, strict=True):
+        beside = _beside(spec, model, len(batch), outputs, features_MD)
+        for decoded, answer, (beyond, classes) in zip(batch, answers, beside, strict=True):
             yield Prediction(
                 input=decoded.example.key,
                 prediction=answer.prediction,
                 scores=answer.scores,
                 error=None,
                 file=None if folder is None else folder.write(decoded.example, answer),
+                unlike=beyond,
+                set=classes,
             )
+
+
+def _beside(
+    spec: PredictSpec, model: Model, count: int, outputs: Outputs, features_MD: Floats
+) -> list[tuple[float | None, tuple[str, ...] | None]]:
+    """Return how far each input is beyond where it is flagged, and its prediction set if asked for."""
+    sets, detector = model.beside.get(prediction_sets.NAME), model.beside.get(unlike.NAME)
+    beyond: list[float | None] = [None] * count
+    classes: list[tuple[str, ...] | None] = [None] * count
+    if detector is not None:
+        beyond = [float(one) for one in unlike.scores(detector, seen(unlike.columns(detector), features_MD))]
+    chances_nK = model.task.chances(outputs)
+    if spec.coverage is not None and sets is not None and chances_nK is not None:
+        classes = list(prediction_sets.names(sets, chances_nK, spec.coverage, model.classes))
+    return list(zip(beyond, classes, strict=True))
 
 
 class _Folder:

@@ -20,6 +20,7 @@ VERBS = {
     "choose": specs.ChooseSpec,
     "fit": specs.FitSpec,
     "evaluate": specs.EvaluateSpec,
+    "compare": specs.CompareSpec,
     "predict": specs.PredictSpec,
     "cache": specs.CacheSpec,
 }
@@ -66,6 +67,7 @@ def test_the_public_surface() -> None:
         "UserError",
         "cache",
         "choose",
+        "compare",
         "evaluate",
         "fit",
         "predict",

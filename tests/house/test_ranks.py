@@ -15,6 +15,7 @@ RANKS = {
     "model": 3,
     "data": 3,  # below the tasks, which decode with it
     "fitting": 4,
+    "evaluation": 4,
     "audit": 5,
     "scoring": 5,
     "ship": 5,

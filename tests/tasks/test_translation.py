@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
@@ -49,7 +50,7 @@ def inputs(*names: object) -> list[tuple[str, str | None]]:
 
 
 def test_scores_are_of_the_whole_and_put_together_from_pieces() -> None:
-    found = TASK.score(compared(), ())
+    found = TASK.score(compared(), (), np.arange(len(compared())))
     translations, references = [one.text for one in OUTPUTS], [target for _, target in PAIRS]
     assert set(found) == {"bleu", "chrf"}
     assert found["bleu"].value == pytest.approx(BLEU().corpus_score(translations, [references]).score)

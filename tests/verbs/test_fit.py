@@ -17,6 +17,7 @@ from tests.verbs.conftest import CLASSES, EACH, SMALL, Call, Done, contents, cop
 DESIGNED = {"run", "task", "base", "strategy", "split", "metrics", "baselines", "dropped", "seconds"}
 METRICS = {"accuracy", "precision_macro", "recall_macro", "f1_macro", "log_loss", "ece"}
 RUN_FILES = {
+    "examples.safetensors",
     *("run.json", "split.json", "evaluation.json", "report.html", "log.jsonl", "looks.jsonl"),
     *("model/headstart.json", "model/config.json", "model/model.safetensors", "model/head.safetensors"),
 }

@@ -89,6 +89,8 @@ def test_the_report_shows_pictures_with_truth_and_prediction(run: Path) -> None:
         ("gallery", "Colours"),
         ("table", "Class by class"),
         ("matrix", "Confusion matrix"),
+        ("table", "Slices"),
+        ("table", "Training against held-out"),
     ]
     assert all(item["image"].startswith("data:image/png") for item in evaluation["sections"][0]["items"])
     page = (run / "report.html").read_text()

@@ -1,0 +1,140 @@
+"""What says that an input is unlike the training data: learnt on features of every block, saved in the run.
+
+Early blocks see style, late ones meaning: a detector reads each block by itself, sums the early half and the
+late half, and takes the more alarmed of the two. Above the 95% point of held-out examples that are like the
+training data an input is flagged.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from headstart.contracts import Array, Column, Fold, Learnt, Rows
+from headstart.core.records import Metric
+from headstart.core.tallies import Measures
+from headstart.maths import mahalanobis, neighbours
+from headstart.maths.intervals import scored
+from headstart.maths.whitening import Whitening, whitening
+
+NAME = "unlike"
+RATE = 0.05
+"""The share of held-out examples like the training data that is flagged."""
+
+_MOST_MEASURED, _MOST_KEPT, _MOST_HELD = 4_000, 1_000, 2_000
+_FEWEST_HELD = math.ceil(1 / RATE) - 1
+
+
+class Detector(NamedTuple):
+    """A detector on whitened features: what it learns with labels, and the scores that it gives."""
+
+    learn: Callable[[Array, Array], dict[str, Array]]
+    scores: Callable[[dict[str, Array], Array], Array]
+
+
+DETECTORS: Mapping[str, Detector] = {
+    "neighbours": Detector(neighbours.learn, neighbours.scores),
+    "mahalanobis": Detector(mahalanobis.learn, mahalanobis.scores),
+}
+
+
+def learn(
+    rows: Rows, columns: Sequence[Column], fold: Fold, labels_N: Array, detector: str, seed: int
+) -> Learnt | None:
+    """Learn on what a fold fits on, set the threshold on what it holds out; None where that is too little.
+
+    ``columns`` are one for each block, in order.
+    """
+    random = np.random.default_rng(seed)
+    fit, held = (
+        _some(part, most, random) for part, most in zip(fold, (_MOST_MEASURED, _MOST_HELD), strict=True)
+    )
+    if len(held) < _FEWEST_HELD or len(fit) < 2:
+        return None
+    arrays: dict[str, Array] = {}
+    for place, column in enumerate(columns):
+        x_ND = rows.read(rows.places(fit), [column])
+        white = whitening(x_ND)
+        kept = np.arange(len(fit))[:_MOST_KEPT] if detector == "neighbours" else np.arange(len(fit))
+        found = DETECTORS[detector].learn(white.apply(x_ND[kept]), labels_N[fit[kept]])
+        found |= {"mean": white.mean_D, "project": white.project_DR}
+        arrays |= {f"{place}.{name}": array for name, array in found.items()}
+    facts: dict[str, Any] = {"detector": detector, "columns": [_fact(column) for column in columns]}
+    raw_nB = _by_block(Learnt(facts=facts, arrays=arrays), rows.read(rows.places(held), columns))
+    middle_B = np.median(raw_nB, axis=0)
+    spread_B = np.maximum(raw_nB.std(axis=0), 1e-12)
+    halves_n2 = _halves((raw_nB - middle_B) / spread_B)
+    facts["blocks"] = [middle_B.tolist(), spread_B.tolist()]
+    facts["halves"] = [
+        np.median(halves_n2, axis=0).tolist(),
+        np.maximum(halves_n2.std(axis=0), 1e-12).tolist(),
+    ]
+    learnt = Learnt(facts=facts, arrays=arrays)
+    ordered = np.sort(_together(learnt, raw_nB))
+    facts["threshold"] = float(ordered[math.ceil((len(ordered) + 1) * (1 - RATE) - 1e-9) - 1])
+    facts["held_out"] = len(ordered)
+    return learnt
+
+
+def columns(learnt: Learnt) -> list[Column]:
+    """Return the columns of a row of features that a detector reads."""
+    return [Column(**one) for one in learnt.facts["columns"]]
+
+
+def scores(learnt: Learnt, seen_nD: Array) -> Array:
+    """Return how unlike the training data each input is, float64 [n]; it is flagged above 0.
+
+    ``seen_nD`` are its ``columns`` side by side.
+    """
+    return _together(learnt, _by_block(learnt, seen_nD)) - float(learnt.facts["threshold"])
+
+
+def rate(scores_N: Array, units_N: Array) -> Metric:
+    """Return the share that is flagged."""
+    statistics_N2 = np.column_stack([scores_N > 0, np.ones(len(scores_N))]).astype(np.float64)
+    measures = Measures(
+        values={"rate": lambda sums: np.asarray(sums[:, 0] / sums[:, 1])},
+        shares={"rate": lambda sums: np.asarray(sums[:, 1])},
+    )
+    return scored(statistics_N2, measures, units_N)["rate"]
+
+
+def _by_block(learnt: Learnt, seen_nD: Array) -> Array:
+    """Return each block's own scores [n, B], from the blocks' columns side by side."""
+    detector, start, found = DETECTORS[learnt.facts["detector"]], 0, []
+    for place, column in enumerate(learnt.facts["columns"]):
+        prefix, width = f"{place}.", column["stop"] - column["start"]
+        own = {
+            name.removeprefix(prefix): array
+            for name, array in learnt.arrays.items()
+            if name.startswith(prefix)
+        }
+        white = Whitening(own["mean"], own["project"])
+        found.append(detector.scores(own, white.apply(seen_nD[:, start : start + width])))
+        start += width
+    return np.stack(found, axis=1)
+
+
+def _together(learnt: Learnt, raw_nB: Array) -> Array:
+    (middle_B, spread_B), (middle_2, spread_2) = (
+        np.array(learnt.facts[name]) for name in ("blocks", "halves")
+    )
+    halves_n2 = _halves((raw_nB - middle_B) / spread_B)
+    return np.asarray(((halves_n2 - middle_2) / spread_2).max(axis=1))
+
+
+def _halves(z_nB: Array) -> Array:
+    """Return the sums over the early and the late half of the blocks [n, 2]; the same where there is one."""
+    half = z_nB.shape[1] // 2
+    return np.stack([z_nB[:, : max(half, 1)].sum(axis=1), z_nB[:, half:].sum(axis=1)], axis=1)
+
+
+def _some(indices_n: Array, most: int, random: np.random.Generator) -> Array:
+    if len(indices_n) <= most:
+        return random.permutation(indices_n)
+    return np.asarray(random.choice(indices_n, most, replace=False))
+
+
+def _fact(column: Column) -> dict[str, Any]:
+    return {"name": column.name, "start": column.start, "stop": column.stop}
