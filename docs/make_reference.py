@@ -62,6 +62,23 @@ KEYS = {
         "`computed` or taken `from_store`",
         "looks": "how many times these examples have been scored with this run",
     },
+    "choose": {
+        "task": "what is to be learnt",
+        "chosen": "the model to start from: the first of the ranking",
+        "ranking": "the models, best first: `{base, score, low, high, estimates, source_score, confirmed, "
+        "milliseconds, parameters, mib, licence, input_size, front, seconds}`; `score` is the forecast with its "
+        "95% interval, `estimates` what it was made from, `confirmed` the metric that training reached, `front` "
+        "whether no other is both better and quicker",
+        "left_out": "models that were not compared: `{base, reason}`",
+        "measure": "the figure that is forecast",
+        "confirmed_by": "the metric that training was judged by; empty where nothing was trained",
+        "weak": "why the evidence tells little; empty where it does not",
+        "examples": "how many training examples were looked at",
+        "dropped": "each input left out: `{file, reason}`",
+        "notes": "what was read in a way to know of: `{what, count, examples}`",
+        "seconds": "seconds in all",
+        "page": "the page that was written; null without `--out`",
+    },
     "evaluate": {
         "metrics": METRIC,
         "baselines": "for each baseline the same metrics on the same examples",
@@ -119,6 +136,7 @@ def render() -> str:
         *_sources(),
         *_packs(),
         *_engines(),
+        *_estimators(),
         *_environment(),
     ]
     return "\n\n".join(parts) + "\n"
@@ -199,6 +217,7 @@ def _invented(verb: str) -> Iterable[Any]:
         return [[TableUsage(key="0", about={}, bytes=0, rows=0, last_used=0.0)]]
     made = {
         "audit": records.Audited,
+        "choose": records.Chosen,
         "fit": records.Fitted,
         "evaluate": records.Evaluation,
         "compare": records.Comparison,
@@ -278,6 +297,14 @@ def _engines() -> Iterator[str]:
     )
 
 
+def _estimators() -> Iterator[str]:
+    yield "## Estimators of `choose`"
+    yield _table(
+        ("estimate", "what it is"),
+        [(f"`{name}`", _summary("estimator", name)) for name in plugins.names("estimator")],
+    )
+
+
 def _environment() -> Iterator[str]:
     """Yield the environment variables. Stops where the code reads one that is not described, or none does."""
     used = {
@@ -295,6 +322,14 @@ def _module_text(kind: str, name: str) -> str:
     """Return what a plug-in's file says of itself, on one line."""
     module = inspect.getmodule(type(plugins.load(kind, name)))
     return " ".join((inspect.getdoc(module) or "").split()).replace("``", "`")
+
+
+def _summary(kind: str, name: str) -> str:
+    """Return the first sentence of a plug-in's file, and the paper that it names."""
+    module = inspect.getmodule(type(plugins.load(kind, name)))
+    text = inspect.getdoc(module) or ""
+    papers = re.findall(r"arXiv \d+\.\d+", text)
+    return " ".join([_first(text), *(f"({paper})" for paper in papers[:1])])
 
 
 def _first(text: str | None) -> str:

@@ -10,7 +10,7 @@ The functions take what the commands take, under the same names, and import noth
 they are called.
 """
 
-from headstart.api import audit, cache, compare, evaluate, fit, predict
+from headstart.api import audit, cache, choose, compare, evaluate, fit, predict
 from headstart.core.errors import HeadstartError, MachineError, UserError
 from headstart.core.version import VERSION
 
@@ -20,6 +20,7 @@ __all__ = [
     "UserError",
     "audit",
     "cache",
+    "choose",
     "compare",
     "evaluate",
     "fit",

@@ -8,10 +8,10 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from headstart.specs import AuditSpec, CacheSpec, CompareSpec, EvaluateSpec, FitSpec, PredictSpec
+from headstart.specs import AuditSpec, CacheSpec, ChooseSpec, CompareSpec, EvaluateSpec, FitSpec, PredictSpec
 
 if TYPE_CHECKING:
-    from headstart.core.records import Audited, Comparison, Evaluation, Fitted, Prediction
+    from headstart.core.records import Audited, Chosen, Comparison, Evaluation, Fitted, Prediction
     from headstart.core.store import TableUsage
 
 P = ParamSpec("P")
@@ -43,6 +43,17 @@ def audit(spec: AuditSpec) -> "Audited":
     from headstart.verbs.audit import audit
 
     return audit(spec)
+
+
+@_taking(ChooseSpec)
+def choose(spec: ChooseSpec) -> "Chosen":
+    """Rank pretrained models on data before any training; fit then finds their features computed.
+
+    Raises UserError for what the user can mend, and where no model can be compared.
+    """
+    from headstart.verbs.choose import choose
+
+    return choose(spec)
 
 
 @_taking(FitSpec)

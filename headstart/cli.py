@@ -15,6 +15,7 @@ from headstart.core.version import VERSION
 
 VERBS = {
     "audit": specs.AuditSpec,
+    "choose": specs.ChooseSpec,
     "fit": specs.FitSpec,
     "evaluate": specs.EvaluateSpec,
     "compare": specs.CompareSpec,

@@ -195,6 +195,30 @@ class AuditSpec(Spec):
 
 
 @dataclass(frozen=True)
+class ChooseSpec(Spec):
+    """Rank pretrained models on your data before any training."""
+
+    data: str = argument("labelled data in any layout that fit reads")
+    task: str | None = option("what to learn (default: guessed where the data makes it certain)")
+    bases: str | None = option(
+        "models to compare, SOURCE:NAME,... (default: all that are installed or cached)"
+    )
+    examples: int = option("look at so many training examples at most", 600, least=10)
+    confirm: int = option("settle the first so many by training them", 0, least=0)
+    budget: str | None = option("time for that training, such as 90s, 10m or 2h")
+    max_latency: float | None = option("leave out what takes more milliseconds an example here", above=0)
+    max_size: float | None = option("leave out what is larger, in MiB of weights", above=0)
+    licence: str | None = option("only models under one of these licences, such as apache-2.0,mit")
+    head: str | None = option("the kind of head, where the task has several (default: what suits the model)")
+    image_size: int | None = option("side of the pictures in px (default: the model's own)", least=32)
+    max_length: int | None = option("longest text in tokens (default: the model's own)", least=4)
+    seed: int = option("seeds the split and everything else that is drawn", 0, least=0)
+    source_language: str | None = option("the language to translate from (default: as the data says)")
+    target_language: str | None = option("the language to translate into (default: as the data says)")
+    out: str | None = option("write a page with the comparison to this .html file")
+
+
+@dataclass(frozen=True)
 class EvaluateSpec(Spec):
     """Score a finished run on labelled data, with intervals and baselines."""
 

@@ -1,17 +1,20 @@
 """What the commands print: tables for people, one JSON object for programs."""
 
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from headstart.core.records import (
     Audited,
+    Chosen,
     Comparison,
     Difference,
     Dropped,
@@ -21,7 +24,17 @@ from headstart.core.records import (
     Prediction,
     to_json,
 )
-from headstart.specs import AuditSpec, CacheSpec, CompareSpec, EvaluateSpec, FitSpec, PredictSpec
+from headstart.specs import (
+    AuditSpec,
+    CacheSpec,
+    ChooseSpec,
+    CompareSpec,
+    EvaluateSpec,
+    FitSpec,
+    PredictSpec,
+    command,
+    options,
+)
 
 _FITTED = ("run", "task", "base", "strategy", "split", "metrics", "baselines", "dropped", "seconds")
 _WIDTH = 100
@@ -105,6 +118,65 @@ def _trained(objective: Mapping[str, Any]) -> str:
     if objective.get("lambda"):
         words.append(f"λ = {objective['lambda']:.1e}")
     return ", ".join([*words, f"on {objective['examples']:,} examples by {objective['solver']}."])
+
+
+def choose(spec: ChooseSpec, as_json: bool) -> int:
+    """Run ``choose`` and show the ranking, best first, with what each model costs."""
+    from headstart.verbs.choose import choose as run
+
+    chosen = run(spec)
+    if as_json:
+        _print_json(to_json(chosen))
+        return 0
+    console = _console()
+    console.print(_ranking(chosen))
+    console.print("* no other model here is both better and quicker: ms an example, fastest engine")
+    if chosen.as_good:
+        lie = "other lies" if chosen.as_good == 1 else "others lie"
+        console.print(f"{chosen.as_good} {lie} within the first one's interval and may do as well.")
+    if chosen.weak:
+        console.print(f"Weak evidence: {chosen.weak}.", markup=False)
+    for one in chosen.left_out:
+        named = one.reason if one.reason.startswith(one.base) else f"{one.base}: {one.reason}"
+        console.print(f"left out: {named}", markup=False, soft_wrap=True)
+    _tell_dropped(console, chosen.dropped, chosen.notes)
+    if chosen.page:
+        console.print(f"Page: {chosen.page}", markup=False, soft_wrap=True)
+    console.print(f"{chosen.seconds:.1f} s. Start from {chosen.chosen}:", markup=False, soft_wrap=True)
+    console.print(f"  {_fit_command(spec, chosen.chosen)}", markup=False, soft_wrap=True)
+    return 0
+
+
+def _fit_command(spec: ChooseSpec, base: str) -> str:
+    """Return the ``fit`` that goes on from here, with what both verbs are told."""
+    both = {one.name for one in options(ChooseSpec)} & {one.name for one in options(FitSpec)}
+    given = {name: getattr(spec, name) for name in both - {"out", "budget"}}
+    return shlex.join(command("fit", FitSpec(**given, base=base)))
+
+
+def _ranking(chosen: Chosen) -> Table:
+    title = f"Expected {chosen.measure.replace('_', ' ')}, from {chosen.examples:,} training examples"
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.add_column("", no_wrap=True)
+    shown.add_column("model", overflow="fold")
+    trained = (chosen.confirmed_by.replace("_", " "),) if chosen.confirmed_by else ()
+    for name in ("expected", "95% interval", *trained, "ms", "MiB", "input"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("licence", overflow="fold")
+    for one in chosen.ranking:
+        reached = () if not trained else ("" if one.confirmed is None else f"{one.confirmed.value:.3f}",)
+        shown.add_row(
+            "*" if one.front else "",
+            one.base,
+            f"{one.score:.3f}",
+            f"{one.low:.3f}-{one.high:.3f}",
+            *reached,
+            "?" if one.milliseconds is None else f"{one.milliseconds:.1f}",
+            f"{one.mib:.0f}",
+            one.input_size,
+            one.licence,
+        )
+    return shown
 
 
 def _climb(rungs: Sequence[Mapping[str, Any]]) -> Table:

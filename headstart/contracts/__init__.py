@@ -13,6 +13,7 @@ from headstart.contracts.auditing import (
     Survey,
     Suspect,
 )
+from headstart.contracts.choosing import Estimator, Evidence
 from headstart.contracts.data import (
     Array,
     Example,
@@ -82,6 +83,8 @@ __all__ = [
     "Compiled",
     "Contents",
     "Engine",
+    "Estimator",
+    "Evidence",
     "Example",
     "Fingerprint",
     "Floats",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from headstart.contracts.choosing import Evidence
 from headstart.contracts.data import Array, Example, Floats, Inputs, View
 from headstart.contracts.model import Column, Frozen, Pretrained
 from headstart.core.records import Metric, Section
@@ -194,13 +195,15 @@ class Learner(ABC):
 
     ``modalities`` are what can make those features; a task has the first that takes its kind of input.
     ``whole`` says that the head reads each example as one unit, whatever parts it has; ``stands`` that it
-    stands on a frozen model where it trains alone, instead of training that too.
+    stands on a frozen model where it trains alone, instead of training that too; ``stepped`` that it is
+    trained by gradient steps unless told otherwise, so that a time can be set for it.
     """
 
     name: ClassVar[str]
     modalities: ClassVar[tuple[str, ...]]
     whole: ClassVar[bool]
     stands: ClassVar[bool]
+    stepped: ClassVar[bool]
 
     @abstractmethod
     def suits(self, pretrained: Pretrained) -> bool:
@@ -209,6 +212,13 @@ class Learner(ABC):
     @abstractmethod
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose among the layer sets and train. Raises UserError for options without meaning here."""
+
+    @abstractmethod
+    def evidence(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
+        """Return what the features tell of the examples before this head is trained on them.
+
+        Raises UserError where the features below this kind of head tell nothing.
+        """
 
     @abstractmethod
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Preprocess:
+class Preprocess(ABC):
     """What a model does to a raw input before its first layer; part of the model.
 
     Each modality has its own; ``modality`` names the plug-in that knows it.
     """
 
     modality: str
+
+    @property
+    @abstractmethod
+    def input_size(self) -> str:
+        """The size of the inputs that the model takes, in words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +50,11 @@ class PicturePreprocess(Preprocess):
     tiled: bool = False
     squash: bool = False
 
+    @property
+    def input_size(self) -> str:
+        """The side of a picture in px."""
+        return f"{self.size} px"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextPreprocess(Preprocess):
@@ -64,6 +74,11 @@ class TextPreprocess(Preprocess):
     pooling: str
     prefix: str = ""
     languages: tuple[str, ...] = ()
+
+    @property
+    def input_size(self) -> str:
+        """The most tokens of a text."""
+        return f"{self.max_length} tokens"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,6 +146,10 @@ class Source(ABC):
     @abstractmethod
     def names(self) -> Sequence[str]:
         """Return the models this source knows by name."""
+
+    @abstractmethod
+    def present(self) -> Sequence[str]:
+        """Return the names of the models that are here with their weights, as far as it is quick to tell."""
 
     @abstractmethod
     def find(self, name: str, weights: bool = True) -> Pretrained:

@@ -21,6 +21,7 @@ PACKAGES = {
     "modality": "headstart.modalities",
     "learner": "headstart.learners",
     "layout": "headstart.data.read",
+    "estimator": "headstart.estimators",
     "penalty": "headstart.penalties",
     "fingerprint": "headstart.fingerprints",
     "check": "headstart.checks",

@@ -223,6 +223,70 @@ class Audited:
     manifest: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftOut:
+    """A pretrained model that was not compared, and why."""
+
+    base: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranked:
+    """A pretrained model with what it is expected to reach, and what it costs.
+
+    ``score`` is the forecast, ``low`` and ``high`` its 95% interval; ``estimates`` are the figures it was
+    made from, by name. ``source_score`` is how the model does where it comes from, ``confirmed`` what it
+    reached when it was trained. ``milliseconds`` are an example's, with the fastest engine here;
+    ``parameters`` and ``mib`` those of the whole model; ``front`` says that no other is both better and
+    quicker; ``seconds`` are what the comparison took.
+    """
+
+    base: str
+    score: float
+    low: float
+    high: float
+    estimates: Mapping[str, float | None]
+    source_score: float | None
+    confirmed: Metric | None
+    milliseconds: float | None
+    parameters: int
+    mib: float
+    licence: str
+    input_size: str
+    front: bool
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chosen:
+    """What ``choose`` returns: models ranked, the first one chosen, and those that could not be compared.
+
+    ``measure`` names the figure that is forecast, ``confirmed_by`` the one that training reached; ``weak``
+    says why the evidence tells little, empty where it does not. ``page`` is the page that was written, if
+    any.
+    """
+
+    task: str
+    chosen: str
+    ranking: tuple[Ranked, ...]
+    left_out: tuple[LeftOut, ...]
+    measure: str
+    confirmed_by: str
+    weak: str
+    examples: int
+    dropped: tuple[Dropped, ...]
+    notes: tuple[Note, ...]
+    seconds: float
+    page: str | None = None
+
+    @property
+    def as_good(self) -> int:
+        """How many others are expected to reach what lies within the first one's interval."""
+        first, *others = self.ranking
+        return sum(one.score >= first.low for one in others)
+
+
 def to_json(value: Any) -> Any:
     """Turn records, mappings and sequences into plain JSON values, in field order."""
     if is_dataclass(value) and not isinstance(value, type):

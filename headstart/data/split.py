@@ -18,6 +18,8 @@ from headstart.data.stratify import deal
 
 SHARE = 0.15
 """The share of unsplit data that goes to validation, and again to test."""
+FOLDS = 5
+"""Parts of the training data for cross-validation."""
 
 Indices = NDArray[np.intp]
 
@@ -94,7 +96,7 @@ def arrange(listing: Listing, seed: int) -> Dataset:
     )
 
 
-def folds(labels: Sequence[int] | Indices, seed: int, count: int = 5) -> list[tuple[Indices, Indices]]:
+def folds(labels: Sequence[int] | Indices, seed: int, count: int = FOLDS) -> list[tuple[Indices, Indices]]:
     """Divide examples for cross-validation, each class spread over the folds: (fit, validation) indices.
 
     An example that is alone in its class is always fitted on, never validated on. Fewer folds come
@@ -117,7 +119,7 @@ def folds(labels: Sequence[int] | Indices, seed: int, count: int = 5) -> list[tu
     return [(np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)) for fold in range(used)]
 
 
-def folds_of(examples: Sequence[Example], seed: int, count: int = 5) -> list[tuple[Indices, Indices]]:
+def folds_of(examples: Sequence[Example], seed: int, count: int = FOLDS) -> list[tuple[Indices, Indices]]:
     """Divide labelled examples for cross-validation, each class or label in proportion; see ``folds``."""
     if not _several(examples):
         _, label_ids = np.unique([example.label for example in examples], return_inverse=True)

@@ -1,18 +1,31 @@
 """Heads that sort into classes: the convex one, and a dense one trained by gradient steps."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast, final
 
 import numpy as np
 
-from headstart.contracts import Above, Column, Head, HeldOut, Kept, Learner, Pretrained, Trained, Training
-from headstart.fitting import dense
+from headstart.contracts import (
+    Above,
+    Column,
+    Evidence,
+    Head,
+    HeldOut,
+    Kept,
+    Learner,
+    Pretrained,
+    Trained,
+    Training,
+)
+from headstart.fitting import dense, evidence
 from headstart.fitting.linear import choose_and_solve, problem_of
 from headstart.fitting.probe import View, chosen_sets
 from headstart.fitting.recipe import Recipe, refuse_gradient_options
 from headstart.learners._options import refuse_mask_options
 from headstart.maths import softmax
 from headstart.model.head import DenseHead
+from headstart.model.source_labels import source_probabilities
 
 
 @final
@@ -23,6 +36,7 @@ class Classes(Learner):
     modalities = ("picture", "text")
     stands = True
     whole = False
+    stepped = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""
@@ -46,6 +60,12 @@ class Classes(Learner):
             held_out = HeldOut(indices_n=settled.indices_m, outputs=softmax.probabilities(settled.logits_mK))
         objective = {**objective, "parameters": head.parameters()}
         return Trained(head=head, objective=objective, held_out=held_out)
+
+    def evidence(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
+        """Return each example's features beside its class, with the model's own labels where it has any."""
+        targets_n = problem_of(training).targets[training.indices_n]
+        found = evidence.of_examples(training, sets, targets_n, "accuracy")
+        return replace(found, source_MZ=source_probabilities(training.frozen, found.views["last"]))
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Return the dense layers, from the solved ones or new."""

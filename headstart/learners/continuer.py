@@ -8,6 +8,7 @@ import numpy as np
 from headstart.contracts import (
     Above,
     Column,
+    Evidence,
     Frozen,
     Head,
     Kept,
@@ -43,6 +44,7 @@ class Continuer(Learner):
     modalities = ("text-tokens",)
     stands = False
     whole = True
+    stepped = True
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that it suits a model that goes on from what it has read."""
@@ -55,6 +57,14 @@ class Continuer(Learner):
         decoder, words = _start(training.frozen, training.frozen.network().module)
         recipe, written = Recipe.from_spec(spec, **_DEFAULTS), (decoder, words, _targets(training, words))
         return taught(training, sets["last"], written, recipe, {"decoder": "own"})
+
+    def evidence(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
+        """Refuse: below this head there are tokens alone."""
+        raise UserError(
+            f"{training.frozen.pretrained.base}, all of whose layers train to write: nothing of it is frozen",
+            "a model with an encoder, whose states can be looked at before training",
+            "fit it for a short time instead",
+        )
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Return the model itself, on what is read anew: all of it trains in any case."""

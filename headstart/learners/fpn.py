@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast, final
 
-from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import Above, Column, Evidence, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
+from headstart.fitting import evidence
 from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.fpn import Decoding, MapsAbove
 from headstart.fitting.loop import minimise
@@ -27,6 +28,7 @@ class Fpn(Learner):
     modalities = ("picture-maps",)
     stands = True
     whole = False
+    stepped = True
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""
@@ -59,6 +61,10 @@ class Fpn(Learner):
                 "epochs": history,
             },
         )
+
+    def evidence(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
+        """Return the features of some cells of each picture beside the class that covers most of them."""
+        return evidence.of_cells(training, sets)
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Return the decoder, above whole pictures. Raises UserError for tiles."""

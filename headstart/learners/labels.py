@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast, final
 
-from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import Above, Column, Evidence, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.data.labels import indicators
+from headstart.fitting import evidence
 from headstart.fitting.labels import LabelsAbove
 from headstart.fitting.linear import choose_and_solve
 from headstart.fitting.probe import Problem, View, chosen_sets
@@ -21,6 +22,7 @@ class Labels(Learner):
     modalities = ("text", "picture")
     stands = True
     whole = False
+    stepped = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""
@@ -41,6 +43,11 @@ class Labels(Learner):
         columns = tuple(used[objective["layers"]])
         head = LabelHead(columns, layer.as_float32(), objective["threshold"])
         return Trained(head=head, objective={**objective, "parameters": head.parameters()})
+
+    def evidence(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
+        """Return each example's features beside its labels."""
+        targets_nK = indicators(training.rows.examples, training.classes)[training.indices_n]
+        return evidence.of_examples(training, sets, targets_nK, "f1_micro")
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Return the logistic regressions, from the solved ones or new."""

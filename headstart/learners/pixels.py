@@ -9,6 +9,7 @@ from headstart.contracts import (
     Above,
     Array,
     Column,
+    Evidence,
     Fold,
     Head,
     Kept,
@@ -20,7 +21,7 @@ from headstart.contracts import (
 )
 from headstart.core.errors import UserError
 from headstart.core.progress import progress
-from headstart.fitting import maps
+from headstart.fitting import evidence, maps
 from headstart.fitting.maps import Pieces, Samples
 from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
@@ -40,6 +41,7 @@ class Pixels(Learner):
     modalities = ("picture-maps",)
     stands = True
     whole = False
+    stepped = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""
@@ -81,6 +83,10 @@ class Pixels(Learner):
         if spec.class_weights:
             objective["class_weights"] = dict(zip(training.classes, map(float, weights_K), strict=True))
         return Trained(head=head, objective=objective)
+
+    def evidence(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
+        """Return the features of some cells of each picture beside the class that covers most of them."""
+        return evidence.of_cells(training, sets)
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Refuse: this head is solved on what the model says once and for all."""

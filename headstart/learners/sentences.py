@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, final
 
-from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import Above, Column, Evidence, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
-from headstart.fitting import sentences
+from headstart.fitting import evidence, sentences
 from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
 from headstart.learners._options import no_strategy, refuse_mask_options
@@ -24,6 +24,7 @@ class Sentences(Learner):
     modalities = ("text",)
     stands = True
     whole = False
+    stepped = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that it does for a model that cannot write."""
@@ -49,6 +50,10 @@ class Sentences(Learner):
         if len(fit_n) != len(training.indices_n):
             head, scaled = sentences.again(head, labelled, l2, forms[0]["cut"])
         return Trained(head=head, objective=_objective(training, head, scaled, (chosen, forms)))
+
+    def evidence(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
+        """Return each sentence's features beside whether the oracle takes it."""
+        return evidence.of_sentences(training, sets)
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Refuse: this head is solved on what the model says once and for all."""

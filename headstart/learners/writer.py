@@ -5,11 +5,11 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Above, Column, Head, Kept, Learner, Pretrained, Trained, Training
+from headstart.contracts import Above, Column, Evidence, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.data.tokens import own_tokenizer, whole_tokenizer_of
-from headstart.fitting import decoders
+from headstart.fitting import decoders, evidence
 from headstart.fitting.recipe import Recipe
 from headstart.fitting.writing import Targets, WriterAbove, head_of, taught
 from headstart.learners._options import refuse_mask_options
@@ -31,6 +31,7 @@ class Writer(Learner):
     modalities = ("text-states",)
     stands = True
     whole = True
+    stepped = True
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that it suits a model with a decoder above its encoder, and an encoder alone."""
@@ -45,6 +46,10 @@ class Writer(Learner):
         encoder: Any = training.frozen.network().module
         decoder = decoders.start(training, encoder, columns, kind, (words, targets))
         return taught(training, columns, (decoder, words, targets), recipe, {"decoder": kind})
+
+    def evidence(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
+        """Return the mean of each text's states beside the words that its target holds."""
+        return evidence.of_words(training, sets["last"])
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Return the decoder, above the encoder in ``trunk`` that trains with it."""

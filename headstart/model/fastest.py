@@ -50,7 +50,7 @@ def fastest(trunk: Trunk, batch: Inputs, wanted: str | None = None) -> Choice:
     if wanted is not None:
         run = plugins.load("engine", wanted).compile(trunk)
         return Choice(name=wanted, examples_per_s={}, left_out={}, remembered=False, run=run)
-    path = home() / "engines" / f"{digest_json([_machine(), _versions(), trunk.key])}.json"
+    path = _note(trunk)
     remembered = _recall(path)
     if remembered is not None:
         try:
@@ -59,6 +59,16 @@ def fastest(trunk: Trunk, batch: Inputs, wanted: str | None = None) -> Choice:
         except EngineUnavailable:
             path.unlink(missing_ok=True)  # the machine has changed under the note: measure anew
     return _measure(trunk, batch, path)
+
+
+def remembered_rate(trunk: Trunk) -> float | None:
+    """Return the examples a second of the fastest engine, as it was measured here; None where it was not."""
+    note = _recall(_note(trunk))
+    return None if note is None else float(note["examples_per_s"][note["name"]])
+
+
+def _note(trunk: Trunk) -> Path:
+    return home() / "engines" / f"{digest_json([_machine(), _versions(), trunk.key])}.json"
 
 
 def _measure(trunk: Trunk, batch: Inputs, path: Path) -> Choice:

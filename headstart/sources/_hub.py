@@ -47,21 +47,28 @@ def snapshot(base: str, repository: str, weights: bool, instead: str) -> Path:
 
 def cached(owner: str) -> Sequence[str]:
     """Return the names of an owner's models that the local cache holds with weights, without the owner's."""
+    return [name.partition("/")[2] for name in all_cached() if name.partition("/")[0] == owner]
+
+
+def all_cached() -> Sequence[str]:
+    """Return the names, OWNER/NAME, of all models that the local cache holds with weights."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    prefix = f"models--{owner}--"
-    folders = sorted(Path(HF_HUB_CACHE).glob(f"{prefix}*"))
+    folders = sorted(Path(HF_HUB_CACHE).glob("models--*--*"))
     return [
-        one.name.removeprefix(prefix)
+        one.name.removeprefix("models--").replace("--", "/", 1)
         for one in folders
         if any(weights_in(snapshot).is_file() for snapshot in one.glob("snapshots/*"))
     ]
 
 
+def torch_cache() -> Path:
+    """Return the folder that ``torch.hub`` downloads into."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
+    return Path(os.environ.get("TORCH_HOME") or cache).expanduser() / "hub" / "checkpoints"
+
+
 def in_torch_cache(address: str) -> Path | None:
     """Return the file that ``torch.hub`` has downloaded from an address, None where it has not."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
-    file = (
-        Path(os.environ.get("TORCH_HOME") or cache).expanduser() / "hub" / "checkpoints" / Path(address).name
-    )
+    file = torch_cache() / Path(address).name
     return file if file.suffix in (".pth", ".pt", ".bin", ".safetensors") and file.is_file() else None

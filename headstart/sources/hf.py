@@ -33,6 +33,10 @@ class HfSource(Source):
         """Return nothing: the hub has too many, and folders are named by path."""
         return ()
 
+    def present(self) -> Sequence[str]:
+        """Return the models in the hub's cache; those that timm has published are timm's to name."""
+        return [name for name in _hub.all_cached() if not name.startswith("timm/")]
+
     def find(self, name: str, weights: bool = True) -> Pretrained:
         """Describe a folder, or a model of the cache or hub. Raises UserError where it is not to be had."""
         base, folder, revision = f"hf:{name}", Path(name).expanduser(), "local"

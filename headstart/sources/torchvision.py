@@ -10,6 +10,7 @@ from typing import Any, final
 
 from safetensors.numpy import load_file
 
+from headstart.catalogue import CATALOGUE
 from headstart.contracts import Array, Network, PicturePreprocess, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.files import digest_file, digest_json
@@ -36,6 +37,12 @@ class TorchvisionSource(Source):
     def names(self) -> Sequence[str]:
         """Return nothing: torchvision's list is torchvision's to give."""
         return ()
+
+    def present(self) -> Sequence[str]:
+        """Return the catalogue's models of torchvision whose weights torch's cache holds."""
+        folder = _hub.torch_cache()
+        known = [base.partition(":")[2] for base in CATALOGUE if base.startswith(f"{self.name}:")]
+        return [name for name in known if any(folder.glob(f"{name}-*.pth"))]
 
     def find(self, name: str, weights: bool = True) -> Pretrained:
         """Describe a model by its name, or NAME@FILE. Raises UserError where its weights are not here."""

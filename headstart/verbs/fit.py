@@ -66,9 +66,9 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
         if spec.engine is not None:
             plugins.load("engine", spec.engine)  # a wrong name is told before any work
         named: Task = plugins.load("task", spec.task or guess_task(Path(spec.data)))
-        data = _read(spec, named)
+        data = read(spec, named)
         task = named.of_kind(data.kind)
-        model, learner = _model(spec, task)
+        model, learner = find_for(spec, task)
         told = prompted(model.pretrained, task.name, spec.prefix, data.languages)
         model = replace(model, pretrained=told)
     with stages.timed("features"):
@@ -109,7 +109,8 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
     return record
 
 
-def _read(spec: FitSpec, task: Task) -> Dataset:
+def read(spec: FitSpec, task: Task) -> Dataset:
+    """Read the data and give every example its role, saying what was found. Raises UserError."""
     wanted = spec.source_language or "", spec.target_language or ""
     data = arrange(dataset.read(Path(spec.data), task.layouts, wanted), spec.seed)
     data = replace(data, notes=(*data.notes, *quick(task, data)))
@@ -121,7 +122,7 @@ def _read(spec: FitSpec, task: Task) -> Dataset:
     return data
 
 
-def _model(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
+def find_for(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
     """Find the pretrained model, and the kind of head: as asked, else the first that suits the model."""
     if spec.head is not None and spec.head not in task.learners:
         raise UserError(

@@ -18,6 +18,7 @@ HEAVY = (
 )
 VERBS = {
     "audit": specs.AuditSpec,
+    "choose": specs.ChooseSpec,
     "fit": specs.FitSpec,
     "evaluate": specs.EvaluateSpec,
     "compare": specs.CompareSpec,
@@ -67,6 +68,7 @@ def test_the_public_surface() -> None:
         "UserError",
         "audit",
         "cache",
+        "choose",
         "compare",
         "evaluate",
         "fit",

@@ -9,6 +9,7 @@ from tests.house.tree import imports, modules, parse
 RANKS = {
     "core": 0,
     "specs": 1,
+    "catalogue": 1,
     "contracts": 2,
     "maths": 2,
     "model": 3,
@@ -23,6 +24,7 @@ RANKS = {
     "tasks": 5,
     "sources": 5,
     "engines": 5,
+    "estimators": 5,
     "modalities": 5,
     "learners": 5,
     "penalties": 5,

@@ -1,0 +1,96 @@
+"""What training is expected to reach, for each of several models: several estimates brought to one scale.
+
+Each estimate e is standardised over the models and brought to the mean and the spread of the ``ANCHOR``,
+which is a figure of the very kind that is forecast. Their weighted mean is what a head reaches on as many
+examples as the anchor's had; with g times as many, what is missing to 1 shrinks by a power law:
+
+    m_b = sum_e w_e ( mean_A + sd_A z_eb ) / sum_e w_e,   f_b = 1 - ( 1 - m_b ) g^-GAIN
+
+The interval is f_b -/+ 1.96 sqrt( f_b (1 - f_b) / n + SPREAD^2 + (f_b - m_b)^2 / 4 ): what n examples leave
+open, how far forecasts lay from what ``fit`` then reached beyond that, and that the gain may be half as much
+or half as much again. The weights were set beforehand; ``python -m benchmarks.choose`` measures the gain, on
+six small sets of pictures, and saw no spread there: other data may be less kind. No single estimate deserves
+trust (see docs/how-to.md).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+ANCHOR = "probe"
+PRIOR = "prior"
+WEIGHTS: Mapping[str, float] = {ANCHOR: 0.7, "knn": 0.15, PRIOR: 0.15}
+"""How much each estimate counts; one that is not named counts nothing, and is shown all the same."""
+GAIN = 0.2
+SPREAD = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """A figure between 0 and 1 with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def forecasts(
+    estimates: Mapping[str, Sequence[float | None]],
+    examples: int,
+    growth: float = 1.0,
+    weights: Mapping[str, float] = WEIGHTS,
+) -> list[Forecast]:
+    """Return a forecast for each model from its estimates by name, the anchor's among them.
+
+    ``examples`` were looked at; training is to have ``growth`` times as many as the anchor's had.
+
+    A model without one of the others counts as average there. An estimate that is the same for all cannot
+    tell them apart and is left out. Raises ValueError where a model lacks the anchor's.
+    """
+    if any(value is None for value in estimates[ANCHOR]):
+        raise ValueError(f"found a model without {ANCHOR}; expected one for each")
+    anchor_B = np.array(estimates[ANCHOR], dtype=np.float64)
+    total_B, total = np.zeros(len(anchor_B)), 0.0
+    for name, weight in weights.items():
+        z_B = standardised(estimates.get(name, ()))
+        if z_B is not None:
+            total_B += weight * (anchor_B.mean() + anchor_B.std() * z_B)
+            total += weight
+    means_B = np.clip(total_B / total if total else anchor_B, 0.0, 1.0)
+    values_B = np.clip(1 - (1 - means_B) * growth**-GAIN, 0.0, 1.0)
+    variance_B = values_B * (1 - values_B) / max(examples, 1) + SPREAD**2 + (values_B - means_B) ** 2 / 4
+    half_B = 1.96 * np.sqrt(variance_B)
+    return [
+        Forecast(float(value), float(max(value - half, 0.0)), float(min(value + half, 1.0)))
+        for value, half in zip(values_B, half_B, strict=True)
+    ]
+
+
+def standardised(values: Sequence[float | None]) -> Array | None:
+    """Return values less their mean over their deviation, 0 for what is missing; None where none differ."""
+    known = [value for value in values if value is not None]
+    if not known or not np.ptp(known) > 0:
+        return None
+    mean, deviation = np.mean(known), np.std(known)
+    return np.array([0.0 if value is None else (value - mean) / deviation for value in values])
+
+
+def pareto(scores: Sequence[float], costs: Sequence[float | None]) -> list[bool]:
+    """Say of each model whether no other is at least as good and as cheap, and better in one of them.
+
+    A model whose cost is not known is on the front only where none has a higher score.
+    """
+
+    def beats(a: int, b: int) -> bool:
+        mine, other = costs[a], costs[b]
+        cheaper = other is None or (mine is not None and mine <= other)
+        strictly = scores[a] > scores[b] or (mine is not None and (other is None or mine < other))
+        return scores[a] >= scores[b] and cheaper and strictly
+
+    everyone = range(len(scores))
+    return [not any(beats(a, b) for a in everyone if a != b) for b in everyone]

@@ -1,0 +1,142 @@
+"""One pretrained model looked at on the data: its features, what estimators make of them, and its costs."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from headstart.contracts import Estimator, Example, Learner, Reading, Task, Training
+from headstart.core import plugins
+from headstart.core.errors import UserError
+from headstart.core.records import Dropped
+from headstart.core.store import Store
+from headstart.data.prompts import prompted
+from headstart.data.split import Dataset, folds_of
+from headstart.maths.forecast import ANCHOR
+from headstart.model.fastest import Choice, remembered_rate
+from headstart.model.features import Features, extract, stream
+from headstart.model.trunk import FrozenModel
+from headstart.specs import ChooseSpec, FitSpec
+from headstart.verbs.common import say_engine
+from headstart.verbs.fit import find_for
+
+_TIMED = 8
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A model that the task can be learnt with, and what is known of it before training.
+
+    ``seconds`` are what it took to know; the other fields are as in ``Ranked``.
+    """
+
+    spec: FitSpec
+    model: FrozenModel
+    learner: Learner
+    reading: Reading
+    estimates: Mapping[str, float | None]
+    measure: str
+    weak: str
+    milliseconds: float | None
+    parameters: int
+    mib: float
+    dropped: tuple[Dropped, ...]
+    seconds: float
+
+
+def look(
+    spec: ChooseSpec, asked: FitSpec, task: Task, data: Dataset, examples: Sequence[Example]
+) -> Candidate:
+    """Compute the model's features of some examples, and every estimate from them.
+
+    Raises UserError where the model can't take the task, or a filter leaves it out; MachineError where its
+    weights do not fit.
+    """
+    started = time.perf_counter()
+    model, learner = find_for(asked, task)
+    model = replace(model, pretrained=prompted(model.pretrained, task.name, None, data.languages))
+    _check_licence(spec, model.pretrained.licence)
+    parameters, mib = _sizes(model)
+    _check(mib, spec.max_size, "MiB of weights", "--max-size")
+    reading = Reading(task, learner.whole, model.pretrained)
+    if spec.max_latency is not None:
+        _check(
+            _milliseconds(reading, model, examples), spec.max_latency, "ms an example here", "--max-latency"
+        )
+    features = extract(reading, examples, model, Store.default(), None, say_engine)
+    with features.table:
+        found = learner.evidence(
+            _training(asked, features, model, data), model.modality.layer_sets(features.columns)
+        )
+    estimates: dict[str, float | None] = {}
+    for name in plugins.names("estimator"):
+        estimator: Estimator = plugins.load("estimator", name)
+        estimates[name] = estimator.estimate(found)
+    if estimates[ANCHOR] is None:
+        raise UserError(
+            f"nothing to hold out of {len(examples)} {task.unit} for {asked.base}",
+            "more examples",
+            "add some",
+        )
+    seconds = time.perf_counter() - started
+    log.info("%s: %s %.3f, %.1f s", asked.base, found.measure, estimates[ANCHOR], seconds)
+    return Candidate(
+        spec=asked,
+        model=model,
+        learner=learner,
+        reading=reading,
+        estimates=estimates,
+        measure=found.measure,
+        weak=found.weak,
+        milliseconds=_milliseconds(reading, model, examples),
+        parameters=parameters,
+        mib=mib,
+        dropped=tuple(features.dropped),
+        seconds=round(seconds, 3),
+    )
+
+
+def _training(asked: FitSpec, features: Features, model: FrozenModel, data: Dataset) -> Training:
+    return Training(
+        spec=asked,
+        reading=features.reading,
+        frozen=model,
+        rows=features,
+        classes=data.classes,
+        indices_n=np.arange(len(features.examples)),
+        folds=folds_of(features.examples, asked.seed),
+        checkpoints=Path(),  # nothing is trained that could be resumed
+    )
+
+
+def _sizes(model: FrozenModel) -> tuple[int, float]:
+    """Return how many weights there are, and their MiB."""
+    weights = [array for array in model.state.values() if np.issubdtype(array.dtype, np.floating)]
+    return sum(one.size for one in weights), round(sum(one.nbytes for one in weights) / 2**20, 2)
+
+
+def _milliseconds(reading: Reading, model: FrozenModel, examples: Sequence[Example]) -> float | None:
+    """Return what an example takes with the fastest engine here: as noted, else as measured on a few now."""
+    rate = remembered_rate(model.trunk())
+    choices: list[Choice] = []
+    if rate is None:
+        for _ in stream(reading, examples[:_TIMED], model, None, choices.append):
+            pass
+        rate = choices[0].examples_per_s[choices[0].name] if choices else None
+    return None if not rate else round(1000 / rate, 3)
+
+
+def _check_licence(spec: ChooseSpec, licence: str) -> None:
+    wanted = [one.strip().lower() for one in (spec.licence or "").split(",") if one.strip()]
+    if wanted and licence.lower() not in wanted:
+        raise UserError(f"its licence is {licence}", f"one of {', '.join(wanted)}", "see --licence")
+
+
+def _check(found: float | None, most: float | None, what: str, flag: str) -> None:
+    if most is not None and found is not None and found > most:
+        raise UserError(f"{found:,.1f} {what}", f"at most {most:g}", f"see {flag}")

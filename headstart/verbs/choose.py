@@ -1,0 +1,169 @@
+"""``choose``: pretrained models ranked on the user's own data before any training.
+
+Every model's features of some examples are computed once, into the store that ``fit`` reads; estimators turn
+them into figures, and ``maths.forecast`` those figures into one forecast with an interval.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from headstart.catalogue import CATALOGUE
+from headstart.contracts import Source, Task
+from headstart.core import plugins
+from headstart.core.errors import HeadstartError, MachineError, UserError
+from headstart.core.records import Chosen, LeftOut, Metric, Ranked
+from headstart.core.store import Store
+from headstart.data.sample import sample
+from headstart.data.split import FOLDS
+from headstart.maths.forecast import PRIOR, Forecast, forecasts, pareto
+from headstart.model.features import extract
+from headstart.ship.choice import write_page
+from headstart.specs import ChooseSpec, FitSpec
+from headstart.verbs.candidates import Candidate, look
+from headstart.verbs.common import guess_task
+from headstart.verbs.confirm import confirm
+from headstart.verbs.fit import read
+
+log = logging.getLogger(__name__)
+
+
+def choose(spec: ChooseSpec) -> Chosen:
+    """Rank the models that can take the task; what cannot be compared is listed with the reason.
+
+    Raises UserError where the data is not usable, and where no model is left; MachineError where the machine
+    refuses for all of them.
+    """
+    started = time.perf_counter()
+    bases = _bases(spec)
+    asked = [_asked(spec, base) for base in bases]
+    named: Task = plugins.load("task", spec.task or guess_task(Path(spec.data)))
+    data = read(asked[0], named)
+    task = named.of_kind(data.kind)
+    examples = sample((*data.train, *data.val), spec.examples, spec.seed)
+    found, left_out = list[Candidate](), list[LeftOut]()
+    refusals = list[HeadstartError]()
+    for one in asked:
+        try:
+            found.append(look(spec, one, task, data, examples))
+        except (UserError, MachineError) as error:
+            left_out.append(LeftOut(base=one.base or "", reason=str(error).removesuffix(".")))
+            refusals.append(error)
+            log.info("%s left out: %s", one.base, error)
+    if not found:
+        raise _none_left(task, left_out, refusals)
+    expected = _forecasts(found, len(examples), len(data.train))
+    first = sorted(zip(found, expected, strict=True), key=lambda pair: -pair[1].value)
+    settled_by, settled = confirm(spec, [one for one, _ in first[: spec.confirm]], data)
+    ranking = _ranked(first, settled)
+    best = next(one for one in found if one.spec.base == ranking[0].base)
+    if len(data.train) + len(data.val) + len(data.test) <= spec.examples:
+        # So few that all of them were meant: fit finds those of the chosen model, the test split's too.
+        with extract(best.reading, (*data.train, *data.val, *data.test), best.model, Store.default()).table:
+            pass
+    chosen = Chosen(
+        task=task.name,
+        chosen=ranking[0].base,
+        ranking=ranking,
+        left_out=tuple(left_out),
+        measure=best.measure,
+        confirmed_by=settled_by,
+        weak=best.weak,
+        examples=len(examples),
+        dropped=(*data.dropped, *best.dropped),
+        notes=data.notes,
+        seconds=round(time.perf_counter() - started, 3),
+        page=spec.out,
+    )
+    if spec.out is not None:
+        write_page(Path(spec.out), chosen, Path(spec.data).name)
+    Store.default().enforce_cap()
+    return chosen
+
+
+def _asked(spec: ChooseSpec, base: str) -> FitSpec:
+    """Return the fit that a model is looked at for."""
+    names = ("data", "task", "head", "image_size", "max_length", "seed", "source_language", "target_language")
+    return FitSpec(**{name: getattr(spec, name) for name in names}, base=base)
+
+
+def _bases(spec: ChooseSpec) -> list[str]:
+    """Return the models to compare, each once: those named, else all that sources have here."""
+    if spec.bases is not None:
+        named = list(dict.fromkeys(one.strip() for one in spec.bases.split(",") if one.strip()))
+        if not named:
+            raise UserError(
+                "--bases without a model", "SOURCE:NAME,SOURCE:NAME", "name some, or leave it out"
+            )
+        return named
+    found = []
+    for name in plugins.names("source"):
+        source: Source = plugins.load("source", name)
+        found += [f"{name}:{one}" for one in source.present()]
+    if not found:
+        raise UserError(
+            "no pretrained model is installed or cached here",
+            "one at least",
+            "run: pip install 'headstart[packs]'",
+        )
+    return found
+
+
+def _none_left(task: Task, left_out: Sequence[LeftOut], refusals: Sequence[HeadstartError]) -> HeadstartError:
+    """Return what to say where no model could be compared."""
+    reasons = "; ".join(f"{one.base}: {one.reason}" for one in left_out[:3])
+    if all(isinstance(one, MachineError) for one in refusals):
+        return MachineError(f"no model could be compared: {reasons}.")
+    return UserError(
+        f"none of {len(left_out)} models suits {task.name} here ({reasons})",
+        "one that does",
+        "name others with --bases, or widen the limits",
+    )
+
+
+def _prior(bases: Sequence[str]) -> list[float | None]:
+    """Return the models' scores where they come from; None where there is none of the kind that most have."""
+    known = [CATALOGUE.get(base) for base in bases]
+    kinds = [one.kind for one in known if one is not None]
+    common = max(kinds, key=kinds.count, default="")
+    return [None if one is None or one.kind != common else one.score for one in known]
+
+
+def _forecasts(found: Sequence[Candidate], examples: int, to_train: int) -> list[Forecast]:
+    """Return the candidates' forecasts from so many examples for so many to train on."""
+    # A fold's head sees all but one part. What training does not reach by itself is not said to grow with it.
+    growth = 1.0 if found[0].weak else to_train / (examples * (1 - 1 / FOLDS))
+    estimates = {name: [one.estimates[name] for one in found] for name in found[0].estimates}
+    prior = _prior([one.spec.base or "" for one in found])
+    return forecasts({**estimates, PRIOR: prior}, examples, growth)
+
+
+def _ranked(first: Sequence[tuple[Candidate, Forecast]], settled: Mapping[str, Metric]) -> tuple[Ranked, ...]:
+    """Return the models, those that were trained first, by what they reached; then by forecast."""
+    prior = _prior([one.spec.base or "" for one, _ in first])
+    front = pareto([forecast.value for _, forecast in first], [one.milliseconds for one, _ in first])
+    ranked = [
+        Ranked(
+            base=one.spec.base or "",
+            score=round(forecast.value, 4),
+            low=round(forecast.low, 4),
+            high=round(forecast.high, 4),
+            estimates=one.estimates,
+            source_score=score,
+            confirmed=settled.get(one.spec.base or ""),
+            milliseconds=one.milliseconds,
+            parameters=one.parameters,
+            mib=one.mib,
+            licence=one.model.pretrained.licence,
+            input_size=one.model.pretrained.preprocess.input_size,
+            front=on_front,
+            seconds=one.seconds,
+        )
+        for (one, forecast), score, on_front in zip(first, prior, front, strict=True)
+    ]
+    return tuple(sorted(ranked, key=lambda one: (one.confirmed is None, _settled(one), -one.score)))
+
+
+def _settled(one: Ranked) -> float:
+    return 0.0 if one.confirmed is None else -one.confirmed.value

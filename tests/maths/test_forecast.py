@@ -1,0 +1,69 @@
+"""Forecasts: on the anchor's scale, moved by what else is known, and wide where little is."""
+
+import numpy as np
+import pytest
+
+from headstart.maths import agreement
+from headstart.maths.forecast import GAIN, forecasts, pareto, standardised
+
+
+def test_one_estimate_alone_is_its_own_forecast() -> None:
+    found = forecasts({"probe": [0.5, 0.8]}, 100, weights={"probe": 1.0})
+    assert [one.value for one in found] == pytest.approx([0.5, 0.8])
+
+
+def test_another_estimate_counts_by_its_weight_on_the_anchors_scale() -> None:
+    # The other one has the same spread in other units, and the contrary opinion.
+    found = forecasts({"probe": [0.6, 0.8], "logme": [7.0, 5.0]}, 100, weights={"probe": 3.0, "logme": 1.0})
+    assert [one.value for one in found] == pytest.approx([0.65, 0.75])
+
+
+def test_a_missing_estimate_counts_as_average_and_a_constant_one_not_at_all() -> None:
+    weights = {"probe": 1.0, "prior": 1.0}
+    missing = forecasts({"probe": [0.5, 0.6, 0.7], "prior": [70.0, None, 80.0]}, 100, weights=weights)
+    assert missing[1].value == pytest.approx(0.6)
+    constant = forecasts({"probe": [0.5, 0.7], "prior": [70.0, 70.0]}, 100, weights=weights)
+    assert [one.value for one in constant] == pytest.approx([0.5, 0.7])
+    assert standardised([None, None]) is None
+
+
+def test_one_model_has_its_anchor_as_forecast() -> None:
+    (only,) = forecasts({"probe": [0.7], "knn": [0.2]}, 50)
+    assert only.value == pytest.approx(0.7)
+    assert only.low < 0.6
+    assert only.high > 0.8
+
+
+def test_more_examples_to_train_on_shrink_what_is_missing() -> None:
+    same, more = (forecasts({"probe": [0.6, 0.8]}, 100, growth) for growth in (1.0, 4.0))
+    missing = [(1 - b.value) / (1 - a.value) for a, b in zip(same, more, strict=True)]
+    assert missing == pytest.approx([4**-GAIN, 4**-GAIN])
+
+
+def test_the_interval_narrows_with_examples_and_stays_a_share() -> None:
+    few, many = (forecasts({"probe": [0.9]}, count)[0] for count in (20, 2000))
+    assert few.high - few.low > many.high - many.low
+    assert few.high == 1.0
+
+
+def test_a_model_without_the_anchor_is_refused() -> None:
+    with pytest.raises(ValueError, match="found a model without probe"):
+        forecasts({"probe": [0.5, None]}, 10)
+
+
+def test_the_front_holds_what_nothing_beats() -> None:
+    assert pareto([0.9, 0.8, 0.7, 0.8], [30.0, 10.0, 20.0, 10.0]) == [True, True, False, True]
+    assert pareto([0.9, 0.5], [None, 3.0]) == [True, True]
+    assert pareto([0.5, 0.9], [None, 3.0]) == [False, True]
+
+
+def test_agreement_is_accuracy_or_the_best_micro_f1() -> None:
+    scores = np.array([[0.9, 0.1], [0.4, 0.6], [0.7, 0.3]])
+    assert agreement.of_scores(scores, np.array([0, 1, 1])) == pytest.approx(2 / 3)
+    truth = np.array([[1, 0], [0, 1], [1, 1]], np.uint8)
+    # Of all thresholds, giving the four highest scores is best: 3 right of 4 given, 4 there.
+    by_threshold = [
+        2 * ((scores > t) * truth).sum() / ((scores > t).sum() + truth.sum()) for t in np.linspace(0, 1, 101)
+    ]
+    assert agreement.of_scores(scores, truth) == pytest.approx(max(by_threshold))
+    assert agreement.of_scores(scores, np.zeros((3, 2), np.uint8)) == 0.0
