@@ -77,6 +77,8 @@ def test_every_test_that_is_named_exists(name: str) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_every_option_that_is_named_exists(name: str) -> None:
     flags = {"--" + field.name.replace("_", "-") for spec in cli.VERBS.values() for field in fields(spec)}
+    for script in (ROOT / "examples").glob("*/*.py"):
+        flags |= set(re.findall(r"add_argument\(\"(--[a-z-]+)", script.read_text(encoding="utf-8")))
     text = (ROOT / name).read_text(encoding="utf-8")
     shown = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", re.sub(r"`[^`\n]*\bpip[^`\n]*`|pip .*", "", text)))
     assert shown - flags - {"--json", "--help", "--version"} == set()
