@@ -37,7 +37,7 @@ demo: setup
 	$(BIN)/headstart fit $(DATA_$(TASK)) --out runs/demo
 
 test: setup lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 
 torture: setup
 	$(BIN)/python -m benchmarks.torture --kills $(KILLS)
