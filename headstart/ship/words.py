@@ -155,7 +155,9 @@ def headline(fitted: Json, evaluation: Json) -> str:
     base, kinds, things = _base(fitted), len(fitted.get("classes", ())), noun(fitted)
     metrics = evaluation.get("metrics", {})
     sorts = kinds and "accuracy" in metrics
-    does = f"{base} tells {kinds} kinds of {things} apart" if sorts else f"{base}, fine-tuned on {things}"
+    frozen = fitted.get("strategy", "head") == "head"
+    learnt = f"{base} with a head trained on {things}" if frozen else f"{base}, fine-tuned on {things}"
+    does = f"{base} tells {kinds} kinds of {things} apart" if sorts else learnt
     if "accuracy" in metrics:
         right = metrics["accuracy"]
         spread = percent_range(right["low"], right["high"])
