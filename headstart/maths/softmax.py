@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
@@ -186,10 +186,24 @@ def reduce(x_ND: Array) -> Reduced:
     if num_features <= num_examples:
         return Reduced(x_ND, x_ND, None)
     gram_NN = _dense(x_ND @ x_ND.T).astype(np.float64)
-    # Repeated pictures make the Gram matrix singular; float32 products carry errors of about 1e-6.
-    gram_NN[np.diag_indices(num_examples)] += 1e-5 * float(np.trace(gram_NN)) / num_examples
-    factor_NN = cholesky(gram_NN, lower=True, overwrite_a=True, check_finite=False)
+    factor_NN = _factor(gram_NN)
     return Reduced(factor_NN.astype(np.float32), x_ND, factor_NN)
+
+
+def _factor(gram_NN: Array) -> Array:
+    """Return the Cholesky factor of a Gram matrix, its diagonal raised by as little as that takes.
+
+    Repeated pictures make it singular; float32 products carry errors of about 1e-6, of many examples more.
+    """
+    mean = float(np.trace(gram_NN)) / len(gram_NN)
+    for share in (1e-5, 1e-4, 1e-3):
+        raised_NN = gram_NN.copy()
+        raised_NN[np.diag_indices(len(gram_NN))] += share * mean
+        try:
+            return np.asarray(cholesky(raised_NN, lower=True, overwrite_a=True, check_finite=False))
+        except LinAlgError as error:
+            singular = error
+    raise singular
 
 
 def _dense(product: Any) -> Array:

@@ -146,6 +146,17 @@ def test_sparse_features_are_as_dense_ones() -> None:
     assert_same_logits(np.asarray(reduced.expand(head).logits(rows)), head.logits(reduced.z_NR), atol=1e-3)
 
 
+def test_examples_that_nearly_repeat_each_other_are_factored() -> None:
+    """As a document's sentences do: float32 makes their Gram matrix indefinite by more than a little."""
+    random = np.random.default_rng(0)
+    gram_NN = (few := random.normal(size=(400, 3))) @ few.T
+    gram_NN -= 5e-5 * np.trace(gram_NN) / 400 * np.eye(400)
+    factor_NN = softmax._factor(gram_NN)
+    assert np.abs(factor_NN @ factor_NN.T - gram_NN).max() < 2e-4 * np.trace(gram_NN) / 400
+    with pytest.raises(np.linalg.LinAlgError):
+        softmax._factor(-np.eye(3) + 2)
+
+
 @pytest.mark.parametrize("sizes", [(100,), (1,) * 100, (30, 69, 1)])
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_scaling_is_numpys(sizes: tuple[int, ...], kind: type) -> None:

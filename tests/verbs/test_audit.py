@@ -12,7 +12,7 @@ import headstart
 from headstart.core import plugins
 from headstart.data import dataset
 from headstart.specs import FitSpec
-from headstart.verbs.fit import _read
+from headstart.verbs.fit import read
 from tests.auditing import bad_data as bad
 from tests.verbs.conftest import SMALL, Call, copy_pictures, run
 
@@ -228,13 +228,13 @@ def test_fit_tells_of_torn_groups_and_doubtful_names_before_it_starts(
     for split in ("train", "test"):
         (data / split / "bee").rename(data / split / "none")
     caplog.set_level("INFO")
-    found = _read(FitSpec(data=str(data)), plugins.load("task", "image-classification"))
+    found = read(FitSpec(data=str(data)), plugins.load("task", "image-classification"))
     counts = {one.what: one.count for one in found.notes}
     assert counts["group-leak: group 'video0' (by file name) is in test and train, and others alike"] == 6
     assert counts["12 examples are labelled 'none', which is perhaps no class"] == 1
     assert "group 'video0'" in caplog.text
     clean = bad.folders(tmp_path / "clean")
-    assert _read(FitSpec(data=str(clean)), plugins.load("task", "image-classification")).notes == ()
+    assert read(FitSpec(data=str(clean)), plugins.load("task", "image-classification")).notes == ()
 
 
 def test_a_fixed_table_is_audited_by_its_own_columns(tmp_path: Path) -> None:
