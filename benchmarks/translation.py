@@ -68,8 +68,11 @@ def draw(runs: list[dict[str, Any]]) -> str:
     for tick in range(0, int(top) + 1, max(1, int(top / 5))):
         x, y = place(0, tick)
         parts.append(f'<text x="{x - 8}" y="{y + 4}" text-anchor="end">{tick}</text>')
+    for tick in range(0, int(right) + 1, 100):
+        x, y = place(tick, 0)
+        parts.append(f'<text x="{x}" y="{y + 16}" text-anchor="middle">{tick} s</text>')
     for arm, colour in zip(ARMS, COLOURS, strict=True):
-        mine = sorted((one for one in runs if one["arm"] == arm), key=to_model_s)
+        mine = [one for one in runs if one["arm"] == arm]  # by budget
         points = [place(to_model_s(one), one["metrics"]["bleu"]["value"]) for one in mine]
         line = " ".join(f"{x},{y}" for x, y in points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
@@ -77,8 +80,6 @@ def draw(runs: list[dict[str, Any]]) -> str:
             ends = [place(0, one["metrics"]["bleu"][end])[1] for end in ("low", "high")]
             parts.append(f'<path d="M{x} {ends[0]}V{ends[1]}" stroke="{colour}"/>')
             parts.append(f'<circle cx="{x}" cy="{y}" r="3.5" fill="{colour}"/>')
-            label = f"{to_model_s(one):.0f} s"
-            parts.append(f'<text x="{x}" y="{low_y + 16}" text-anchor="middle" font-size="10">{label}</text>')
         if points:
             x, y = points[-1]
             parts.append(f'<text x="{x - 8}" y="{y - 8}" text-anchor="end" fill="{colour}">{arm}</text>')
