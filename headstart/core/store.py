@@ -19,7 +19,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -80,15 +80,14 @@ class Store:
         if not folder.is_dir():
             return None
         lock = _share(folder)
-        try:
+        with ExitStack() as closing:  # unless the table takes it
+            closing.callback(lock.close)
             described = _read_description(folder)
-            if described is not None:
-                return Table(folder, lock, *described)
-        except BaseException:
-            lock.close()
-            raise
-        lock.close()
-        return None
+            if described is None:
+                return None
+            table = Table(folder, lock, *described)
+            closing.pop_all()
+        return table
 
     def create(self, key: str, columns: Sequence[tuple[str, int, int]], about: Mapping[str, Any]) -> Table:
         """Open the table ``key`` (hexadecimal), made where it is not there yet; racing is harmless.
@@ -102,15 +101,14 @@ class Store:
         if not wanted or not all(0 <= start < stop for _, start, stop in wanted):
             raise ValueError(f"columns {wanted} are empty or reversed")
         lock = _share(folder)
-        try:
+        with ExitStack() as closing:  # unless the table takes it
+            closing.callback(lock.close)
             found, was_there = _read_description(folder), (folder / _DESCRIPTION).exists()
             described = found or _write_description(folder, wanted, about)
             if described[0] != wanted:
                 raise ValueError(f"table {key} has columns {described[0]}; expected {wanted}")
             table = Table(folder, lock, *described)
-        except BaseException:
-            lock.close()
-            raise
+            closing.pop_all()
         if found is None and was_there:
             table.repairs.append(f"{folder / _DESCRIPTION}: it was damaged; it is written anew.")
         return table
@@ -168,21 +166,19 @@ def _share(folder: Path) -> IO[bytes]:
 
 def _settle(lock: IO[bytes], folder: Path) -> bool:
     """Turn an open lock file into a shared lock on its table; close it where the table was pruned."""
-    try:
+    with ExitStack() as closing:  # unless it is the table's own
+        closing.callback(lock.close)
         alone = _try_exclusive(lock)
         # Held exclusively, the table cannot be pruned between this look and the clearing.
         if _is_current(lock, folder):
             _clear_partials(folder, alone)
         fcntl.flock(lock, fcntl.LOCK_SH)
         # Going from exclusive to shared is not atomic: the table may have been pruned in between.
-        if _is_current(lock, folder):
-            os.utime(lock.fileno())
-            return True
-    except BaseException:
-        lock.close()
-        raise
-    lock.close()
-    return False
+        if not _is_current(lock, folder):
+            return False
+        os.utime(lock.fileno())
+        closing.pop_all()
+    return True
 
 
 def _try_exclusive(file: IO[bytes]) -> bool:

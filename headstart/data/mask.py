@@ -107,23 +107,17 @@ def read_values(path: Path) -> tuple[Array, bool]:
     A palette's colours say nothing, its indices are the numbers. Grey stored as RGB is grey. Raises
     BadExample with the reason.
     """
-    picture.quieten()
-    try:
-        with Image.open(path) as image:
-            _check(image)
-            if image.mode in ("P", "L"):
-                return np.asarray(image), False
-            if image.mode == "1":
-                return np.asarray(image).astype(np.uint8), False
-            if image.mode.startswith("I"):
-                return np.asarray(image).astype(np.int32), False
-            if image.mode == "LA":
-                return np.asarray(image.getchannel("L")), False
-            rgb_HW3 = np.asarray(image.convert("RGB"))
-    except BadExample:
-        raise
-    except Exception as error:
-        raise BadExample(_reason(path, error)) from error
+    with picture.pillow(lambda error: _reason(path, error)), Image.open(path) as image:
+        _check(image)
+        if image.mode in ("P", "L"):
+            return np.asarray(image), False
+        if image.mode == "1":
+            return np.asarray(image).astype(np.uint8), False
+        if image.mode.startswith("I"):
+            return np.asarray(image).astype(np.int32), False
+        if image.mode == "LA":
+            return np.asarray(image.getchannel("L")), False
+        rgb_HW3 = np.asarray(image.convert("RGB"))
     if (rgb_HW3 == rgb_HW3[..., :1]).all():
         return np.ascontiguousarray(rgb_HW3[..., 0]), False
     wide_HW3 = rgb_HW3.astype(np.int32)
@@ -132,15 +126,12 @@ def read_values(path: Path) -> tuple[Array, bool]:
 
 def upright_size(path: Path) -> tuple[tuple[int, int], bool]:
     """Return a picture's (width, height) once upright, and whether EXIF turns it. Raises BadExample."""
-    picture.quieten()
-    try:
+    with picture.pillow(lambda error: _reason(path, error).replace("mask", "picture")):
         with path.open("rb") as file:
             kind = picture_format(file.read(HEAD_BYTES))
         with Image.open(path, formats=(kind,) if kind else ()) as image:
             turn = image.getexif().get(ExifTags.Base.Orientation, 1)
             width, height = image.size
-    except Exception as error:
-        raise BadExample(_reason(path, error).replace("mask", "picture")) from error
     turned = isinstance(turn, int) and 2 <= turn <= 8
     # Of a TIFF, Pillow tells the size that it has once turned.
     swapped = turned and turn >= 5 and kind != "TIFF"

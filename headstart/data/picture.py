@@ -7,6 +7,8 @@ import io
 import math
 import re
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import numpy as np
@@ -71,19 +73,24 @@ def decode(content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
         raise BadExample("empty file (0 bytes)")
     if kind is None:
         raise BadExample(f"not a picture in a supported format: it looks like {describe(head)}")
-    quieten()
-    try:
+    with pillow(lambda error: _reason(kind, error)):
         return _decode(content, kind)
+
+
+@contextmanager
+def pillow(reason: Callable[[Exception], str]) -> Iterator[None]:
+    """Let Pillow read something; raise BadExample with the ``reason`` for whatever it raises.
+
+    Its decoders raise whatever a broken byte leads them to: OSError, SyntaxError, struct.error, KeyError,
+    ZeroDivisionError ... None of them may end a training run.
+    """
+    _quieten()
+    try:
+        yield
     except BadExample:
         raise
-    except MemoryError:
-        raise BadExample(f"{kind} picture needs more memory than there is") from None
-    except Image.DecompressionBombError:
-        raise BadExample(f"more than {MAX_PIXELS // 1_000_000} megapixels") from None
-    # Pillow's decoders raise whatever a broken byte leads them to: OSError, SyntaxError, struct.error,
-    # KeyError, ZeroDivisionError ... None of them may end a training run.
     except Exception as error:
-        raise BadExample(_reason(kind, error)) from error
+        raise BadExample(reason(error)) from error
 
 
 def square(image: Image.Image, preprocess: PicturePreprocess) -> NDArray[np.uint8]:
@@ -171,9 +178,9 @@ def _frames(image: Image.Image) -> int:
 def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8; 1 where the EXIF block is absent or broken."""
     try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    # A broken EXIF block says nothing about the pixels: the picture is used as it lies.
-    except Exception:
+        with pillow(str):
+            value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except BadExample:  # a broken EXIF block says nothing about the pixels: the picture is used as it lies
         return 1
     return value if isinstance(value, int) and value in _TURN else 1
 
@@ -242,13 +249,17 @@ def _from_lab(image: Image.Image) -> Image.Image:
 
 
 def _reason(kind: str, error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return f"{kind} picture needs more memory than there is"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {MAX_PIXELS // 1_000_000} megapixels"
     text = str(error).strip() or type(error).__name__
     if "truncated" in text.lower() or isinstance(error, EOFError):
         return f"truncated {kind} picture"
     return f"broken {kind} picture ({text[:120]})"
 
 
-def quieten() -> None:
+def _quieten() -> None:
     """Keep Pillow's warnings from being printed or, under ``-W error``, from becoming exceptions.
 
     ``warnings.catch_warnings`` is not thread-safe; one filter that names Pillow's modules is. It is

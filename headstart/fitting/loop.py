@@ -19,7 +19,7 @@ import numpy as np
 from headstart.contracts import Array
 from headstart.core.errors import MachineError, UserError
 from headstart.core.frameworks import prepare_torch
-from headstart.core.memory import is_out_of_memory
+from headstart.core.memory import OutOfMemory, memory_watched
 from headstart.core.progress import progress
 from headstart.fitting.checkpoints import Checkpoints, interruptible
 from headstart.fitting.recipe import Recipe
@@ -113,11 +113,10 @@ def _step(
     while True:
         try:
             parts = np.array_split(places_n, min(state.parts, len(places_n)))
-            total, weight = _accumulate(objective, parts, state.epoch)
+            with memory_watched():
+                total, weight = _accumulate(objective, parts, state.epoch)
             break
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
+        except OutOfMemory as error:
             if state.parts >= len(places_n):
                 raise MachineError(
                     "One example does not fit into memory; give a smaller --max-length or --image-size."

@@ -8,7 +8,7 @@ import numpy as np
 
 from headstart.contracts import Array, Floats, Prepared
 from headstart.core.errors import MachineError
-from headstart.core.memory import is_out_of_memory
+from headstart.core.memory import OutOfMemory, memory_watched
 from headstart.model.fastest import Choice, fastest
 from headstart.model.trunk import FrozenModel
 
@@ -85,11 +85,10 @@ class Runner:
     def _tried(self, units: Sequence[Waiting]) -> list[Floats] | None:
         """Return the rows of a batch, None where memory is short; then nothing of it is held any more."""
         try:
-            return self._batch([unit.prepared for unit in units])
-        except Exception as error:
-            if is_out_of_memory(error):
-                return None
-            raise
+            with memory_watched():
+                return self._batch([unit.prepared for unit in units])
+        except OutOfMemory:
+            return None
 
     def _batch(self, prepared: Sequence[Prepared]) -> list[Floats]:
         batch = {name: stacked([one.inputs[name] for one in prepared]) for name in prepared[0].inputs}

@@ -20,7 +20,7 @@ from headstart.contracts import Compiled, Engine, Floats, Inputs, Trunk
 from headstart.core import plugins
 from headstart.core.errors import EngineUnavailable
 from headstart.core.files import digest_json, home, write_json
-from headstart.core.memory import is_out_of_memory
+from headstart.core.memory import OutOfMemory, memory_watched
 from headstart.core.threads import cores
 
 REFERENCE = "torch"
@@ -83,16 +83,15 @@ def _measure(trunk: Trunk, batch: Inputs, path: Path) -> Choice:
         if name == REFERENCE:
             continue
         try:
-            run = plugins.load("engine", name).compile(trunk)
-            timed = _Timed.of(run, few)
+            with memory_watched():
+                run = plugins.load("engine", name).compile(trunk)
+                timed = _Timed.of(run, few)
         except EngineUnavailable as error:
             left_out[name] = str(error)
             continue
-        except Exception as error:
-            if is_out_of_memory(error):
-                left_out[name] = f"out of memory on {len(next(iter(few.values())))} examples"
-                continue
-            raise
+        except OutOfMemory:
+            left_out[name] = f"out of memory on {len(next(iter(few.values())))} examples"
+            continue
         apart = difference(timed.features_ND, first.features_ND)
         if apart > TOLERANCE:
             left_out[name] = f"differs from {REFERENCE} by {apart:.1e}, more than {TOLERANCE:.0e}"

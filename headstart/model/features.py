@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -227,15 +228,15 @@ class _Writer:
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         """Keep what was computed, whatever happened; let go of the table if anything did."""
-        failed = kind is not None
-        try:
+        with ExitStack() as closing:
+            closing.callback(self._let_go)
             self.flush()
-        except BaseException:
-            failed = True
-            raise
-        finally:
-            if failed and self.table is not None:
-                self.table.close()
+            if kind is None:
+                closing.pop_all()
+
+    def _let_go(self) -> None:
+        if self.table is not None:
+            self.table.close()
 
     def knows(self, digest: bytes) -> bool:
         """Say whether the table holds an example's features."""

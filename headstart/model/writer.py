@@ -10,7 +10,7 @@ import numpy as np
 from headstart.contracts import Array, Column, Example, Floats, Head, Units, Written
 from headstart.core.errors import MachineError
 from headstart.core.frameworks import prepare_torch
-from headstart.core.memory import is_out_of_memory
+from headstart.core.memory import OutOfMemory, memory_watched
 from headstart.model.decoders import Decoder, Source, Writing
 from headstart.model.rows import unpaged
 from headstart.model.vocabulary import Vocabulary
@@ -47,13 +47,12 @@ class WriterHead(Head):
     def _tokens(self, states_NSC: Floats, real_NS: Array, ids_NS: Array) -> list[list[int]]:
         """Return the ids of each text that is written, in halves where memory is short."""
         try:
-            written: list[list[int]] = self.decoder.write(
-                as_source(states_NSC, real_NS, ids_NS), self.writing
-            ).tolist()
+            with memory_watched():
+                written: list[list[int]] = self.decoder.write(
+                    as_source(states_NSC, real_NS, ids_NS), self.writing
+                ).tolist()
             return written
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
+        except OutOfMemory as error:
             if len(ids_NS) == 1:
                 raise MachineError(
                     f"A text of {ids_NS.shape[1]} tokens does not fit into memory with {self.writing.beams} "

@@ -10,7 +10,7 @@ import pytest
 
 from headstart.contracts import Array, Floats, Inputs, Prepared
 from headstart.core.errors import MachineError
-from headstart.core.memory import is_out_of_memory
+from headstart.core.memory import memory_watched
 from headstart.model import batches
 from headstart.model.batches import Runner, Waiting
 from headstart.model.fastest import Choice
@@ -126,7 +126,8 @@ def test_another_error_is_no_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> 
     trunk = Trunk(0, ValueError("shapes do not agree"))
     with pytest.raises(ValueError, match="shapes do not agree"):
         run(runner(trunk, monkeypatch), waiting(3, 4))
-    assert not is_out_of_memory(KeyError("memory"))
+    with pytest.raises(KeyError, match="memory"), memory_watched():
+        raise KeyError("memory")
 
 
 def test_nothing_of_a_failed_batch_is_held_while_the_next_runs(monkeypatch: pytest.MonkeyPatch) -> None:
