@@ -17,16 +17,21 @@ _REAL = "attention_mask"
 
 
 class Penalised:
-    """A penalty of a trunk and what is new above it, from where they stand now.
+    """A penalty of a trunk and what is new above it; ``start`` is where the trunk's weights began, by name.
 
     ``frozen`` builds the trunk as it was; it is called where the penalty compares outputs.
     """
 
     def __init__(
-        self, penalty: Penalty, alpha: float, trunk: Any, new: "nn.Module", frozen: Callable[[], Any]
+        self,
+        asked: tuple[Penalty, float],
+        trunk: Any,
+        new: "nn.Module",
+        start: "Mapping[str, Tensor]",
+        frozen: Callable[[], Any],
     ) -> None:
-        self.penalty, self.alpha, self.trunk, self.new, self.frozen = penalty, alpha, trunk, new, frozen
-        self.start = {name: one.detach().clone() for name, one in trunk.inner.named_parameters()}
+        (self.penalty, self.alpha), self.trunk, self.new = asked, trunk, new
+        self.start, self.frozen = start, frozen
 
     def of_weights(self) -> "Tensor | None":
         """Return alpha R of the weights that train, None where this penalty has no such part."""

@@ -10,8 +10,6 @@ from headstart.core.plugins import nearest
 from headstart.fitting import lora
 from headstart.fitting.blocks import Block
 
-NAMES = ("head", "last-1", "lora", "full", "head-then-full", "auto")
-
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
@@ -43,7 +41,7 @@ def parse(name: str) -> Strategy:
         raise UserError(
             f"--strategy {name}",
             "head, last-1 (the last block), last-2 ..., lora, full, head-then-full or auto",
-            nearest(name, NAMES),
+            nearest(name, (*_FIXED, "last-1", "auto")),
         )
     return _FIXED[name]
 

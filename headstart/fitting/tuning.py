@@ -117,7 +117,9 @@ class Tuning(Objective):
         self.start = {name: one.detach().clone() for name, one in self._own().items()}
         asked = penalty_of(spec)
         self.penalised = (
-            Penalised(*asked, self.trunk, self.above.module, training.frozen.new_trunk) if asked else None
+            Penalised(asked, self.trunk, self.above.module, self.start, training.frozen.new_trunk)
+            if asked
+            else None
         )
         _freeze_unused(self.trunk, self.blocks, self.above.module)
         self.adapted = strategies.open_up(strategy, self.trunk, self.blocks, spec.seed)

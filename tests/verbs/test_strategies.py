@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import headstart
 from headstart.core.errors import UserError
 from headstart.core.records import Fitted
+from headstart.fitting import climbing
 from tests.model.families import PAIRS
 from tests.verbs.test_masks import scenes
 
@@ -77,6 +80,34 @@ def test_auto_says_what_it_tried_and_keeps_what_helps(fit: Fit) -> None:
     kept = ["head", *(row["strategy"] for row in rows[1:] if row["why"].startswith("better"))][-1]
     assert fitted.strategy == kept
     assert rows[0]["parameters"] < rows[1]["parameters"] < rows[2]["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("losses", "kept"),
+    [
+        ((1.0, 0.9, 0.8), "head-then-full"),  # each surely better than the one before
+        ((1.0, 0.9, 0.9001), "last-1"),  # no better than what was kept
+        ((1.0, 1.1, 0.9), "head-then-full"),  # a rung that harms ends nothing
+        ((1.0, 1.1, 1.2), "head"),
+        ((1.0, "noisy", "noisy"), "head"),  # lower on average, by chance
+    ],
+)
+def test_auto_keeps_what_is_surely_better(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, losses: tuple[Any, ...], kept: str
+) -> None:
+    noise = np.random.default_rng(0).normal(size=40)
+    waiting, tried = list(losses), climbing._tried
+
+    def told(*asked: Any) -> tuple[Any, int]:
+        rung, blocks = tried(*asked)
+        loss = waiting.pop(0)
+        each = 1.0 - 0.01 + 5 * (noise - noise.mean()) if loss == "noisy" else loss + 0.01 * noise
+        return replace(rung, losses_n=each, weights_n=np.ones(40)), blocks
+
+    monkeypatch.setattr(climbing, "_tried", told)
+    fitted = fit(strategy="auto")
+    assert fitted.strategy == kept
+    assert ("blocks" in fitted.objective) == (kept != "head")
 
 
 def test_auto_stops_where_time_is_up(fit: Fit) -> None:
