@@ -48,10 +48,6 @@ class Fingerprint(ABC):
         """Read an input. Raises BadExample with the reason."""
 
     @abstractmethod
-    def side(self, text: str) -> Print:
-        """Return the print of a text beside the input, such as its translation."""
-
-    @abstractmethod
     def candidates(self, hashes_NH: Array) -> Iterator[Array]:
         """Yield pairs [m, 2] of places that may be nearly alike; in less than quadratic time."""
 
