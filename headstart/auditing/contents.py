@@ -11,12 +11,14 @@ import numpy as np
 from headstart.auditing.spill import Spill
 from headstart.contracts import Array, Cluster, Contents, Example, Fingerprint, Print, Task
 from headstart.core.errors import BadExample
+from headstart.core.files import short_digest
 from headstart.core.progress import progress
 from headstart.core.threads import cores
 from headstart.maths.buckets import Joined
+from headstart.maths.minhash import words
 
-Read = tuple[Print | None, Print | None, str]
-"""An input's print, that of the text beside it, and why there is none."""
+Read = tuple[Print | None, bytes, str]
+"""An input's print, the digest of the text beside it, empty where that is short, and why there is none."""
 _SLICE, _AHEAD = 16, 32
 _LEAST_SIDE_WORDS = 6
 """Shorter texts beside inputs are often the same by chance: 'Yes', 'a Python library'."""
@@ -29,7 +31,7 @@ def read_all(
 
     Raises MachineError where the disk has no room for samples, about a kilobyte each.
     """
-    gathered, sides = _Gathered(fingerprint), _Gathered(fingerprint)
+    gathered, sides = _Gathered(fingerprint), dict[bytes, list[int]]()
     unreadable: dict[int, str] = {}
     noted: dict[str, list[int]] = defaultdict(list)
     empty: dict[int, str] = {}
@@ -38,8 +40,6 @@ def read_all(
     known: dict[str, str] = {}
     try:
         for place, (one, side, reason) in enumerate(_read(task, fingerprint, examples, classes)):
-            gathered.add(place, one)
-            sides.add(place, side)
             sizes.append(one.size if one else 0)
             named.append(one.named if one else 0)
             form = one.form if one else ""
@@ -47,6 +47,9 @@ def read_all(
             if one is None:
                 unreadable[place] = reason
                 continue
+            gathered.add(place, one)
+            if side:
+                sides.setdefault(side, []).append(place)
             if one.empty:
                 empty[place] = one.empty
             for what in one.notes:
@@ -60,11 +63,10 @@ def read_all(
             named_N=np.array(named),
             twins=gathered.twins(),
             near=gathered.near(),
-            sides=sides.twins(),
+            sides=[Cluster(tuple(places)) for places in sides.values() if len(places) > 1],
         )
     finally:
         gathered.spill.close()
-        sides.spill.close()
 
 
 def _read(
@@ -76,9 +78,8 @@ def _read(
         try:
             one = fingerprint.of(task, example, classes)
         except BadExample as error:
-            return None, None, str(error)
-        side = None if example.target is None else fingerprint.side(example.target)
-        return one, side if side and side.size >= _LEAST_SIDE_WORDS else None, ""
+            return None, b"", str(error)
+        return one, _side(example.target or ""), ""
 
     def look_all(some: Sequence[Example]) -> list[Read]:
         return [look(one) for one in some]
@@ -104,6 +105,13 @@ def _read(
                 future.cancel()
 
 
+def _side(text: str) -> bytes:
+    """Return a digest of the text beside an input, none of one so short that it tells nothing."""
+    return (
+        short_digest(text.encode("utf-8", "surrogatepass")) if len(words(text)) >= _LEAST_SIDE_WORDS else b""
+    )
+
+
 class _Gathered:
     """Prints of many inputs: digests and hashes in memory, samples on disk."""
 
@@ -116,10 +124,8 @@ class _Gathered:
         self.hashes: list[Array] = []
         self._waiting: list[Array] = []
 
-    def add(self, place: int, one: Print | None) -> None:
-        """Take in one input, None where it could not be read."""
-        if one is None:
-            return
+    def add(self, place: int, one: Print) -> None:
+        """Take in one input."""
         self.places.append(place)
         self.digests.append(one.digest)
         self.normals.append(one.digest if one.empty else one.normal)

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from headstart.checks.group_leak import groupings
-from headstart.contracts import AGAINST, Survey
-from headstart.core.errors import BadExample, UserError
+from headstart.contracts import Survey
+from headstart.core.errors import UserError
 from headstart.data.listing import UNSPLIT
 from headstart.data.manifest import Row
 from headstart.data.split import SHARE, rank
@@ -25,18 +25,13 @@ def fixed(survey: Survey, seed: int) -> list[tuple[str, Row]]:
     without splits, 70/15/15 are drawn, groups and near duplicates kept together, classes in proportion.
     Raises UserError where there is too little to divide.
     """
-    contents = survey.contents
-    if contents is None:
-        raise ValueError("a survey without contents: nothing is known of duplicates")
-    own = [place for place, role in enumerate(survey.roles) if role != AGAINST]
-    left_out = {**contents.unreadable, **contents.empty}
+    own = survey.own()
+    left_out = {**survey.read.unreadable, **survey.read.empty}
     _drop_copies(survey, left_out)
-    groups = [
-        places for how, found in groupings(survey) if not how.endswith("number") for places in found.values()
-    ]
+    groups = [places for one in groupings(survey) if not one.weak for places in one.groups.values()]
     torn = any(len(survey.splits_of(places)) > 1 for places in groups)
     unsplit = survey.splits_of(own) in ((UNSPLIT,), ("train",))
-    near = [[place for place in one.places if survey.roles[place] != AGAINST] for one in contents.near]
+    near = [survey.own(one.places) for one in survey.read.near]
     if unsplit or torn:
         kept = [place for place in own if place not in left_out]
         part_of = _drawn(survey, kept, [*near, *groups], seed)
@@ -51,11 +46,11 @@ def fixed(survey: Survey, seed: int) -> list[tuple[str, Row]]:
 
 def _drop_copies(survey: Survey, left_out: dict[int, str]) -> None:
     """Leave out contradictions, and of copies all but the one in the most held-out split."""
-    for cluster in survey.contents.twins if survey.contents else ():
-        places = [one for one in cluster.places if survey.roles[one] != AGAINST and one not in left_out]
+    for cluster in survey.read.twins:
+        places = [one for one in survey.own(cluster.places) if one not in left_out]
         answers: dict[bytes, list[int]] = defaultdict(list)
         for place in places:
-            answers[_answer(survey, place)].append(place)
+            answers[survey.answer(place)].append(place)
         labelled = any(survey.examples[place].target is None for place in places)
         if len(answers) > 1 and labelled:
             left_out.update((one, "the same content with another label") for one in places)
@@ -127,10 +122,3 @@ def _dealt(names: Sequence[Sequence[str]]) -> list[int]:
             trained = [place for place, one in enumerate(dealt) if one == 0]
             dealt[min(trained, key=lambda place: len(names[place]))] = part
     return dealt
-
-
-def _answer(survey: Survey, place: int) -> bytes:
-    try:
-        return survey.examples[place].target_bytes()
-    except BadExample:
-        return b""

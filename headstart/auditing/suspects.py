@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from headstart.contracts import AGAINST, Array, Example, Learner, Reading, Survey, Suspect
+from headstart.contracts import Array, Example, Learner, Reading, Survey, Suspect
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.store import Store
@@ -57,12 +57,7 @@ def suspects(survey: Survey, base: str | None, seed: int, say: Callable[[Choice]
 
 def _judged(survey: Survey) -> dict[int, Example]:
     """Return the readable examples of classes that have enough. Raises UserError where none can be judged."""
-    unreadable = survey.contents.unreadable if survey.contents else {}
-    own = {
-        place: survey.examples[place]
-        for place, role in enumerate(survey.roles)
-        if role != AGAINST and place not in unreadable
-    }
+    own = {place: survey.examples[place] for place in survey.own() if place not in survey.read.unreadable}
     if any(one.truth is not None or not one.label for one in own.values()):
         raise UserError(
             f"--deep for {survey.task.name} data whose examples have no single label each",

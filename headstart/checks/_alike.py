@@ -1,21 +1,17 @@
-"""What checks of duplicates share: whose they are, and how grave it is."""
+"""What checks of duplicates share: how grave they are, and what labels they have."""
 
 from collections.abc import Sequence
 
-from headstart.contracts import AGAINST, Cluster, Survey
+from headstart.contracts import Survey
 from headstart.data.listing import UNSPLIT
 
 
-def own(cluster: Cluster, survey: Survey) -> list[int]:
-    """Return the places of a cluster that are the user's data."""
-    return [place for place in cluster.places if survey.roles[place] != AGAINST]
-
-
-def weigh(survey: Survey, places: Sequence[int], what: str) -> tuple[str, str, str]:
-    """Return how grave it is that inputs are alike, the reason, and what to do."""
+def weigh(survey: Survey, places: Sequence[int], exact: bool) -> tuple[str, str, str]:
+    """Return how grave it is that inputs are the same, or nearly, the reason, and what to do."""
     splits = survey.splits_of(places)
+    what = "the same content" if exact else "nearly the same content"
     if len(splits) > 1:
-        held = "error" if what == "the same content" else "warning"
+        held = "error" if exact else "warning"
         return held, f"{what} in {' and '.join(splits)}: figures are flattered", "keep it in one split: --fix"
     groups = {survey.examples[place].group for place in places}
     if splits == (UNSPLIT,) and (len(groups) > 1 or None in groups):

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import final
 
-from headstart.contracts import AGAINST, Check, Survey
+from headstart.contracts import Check, Survey
 from headstart.core.records import Finding
 
 _NO_LABEL = frozenset(
@@ -23,12 +23,7 @@ class ClassName(Check):
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
         """Yield names that differ in marks only, and names such as ``nan``."""
-        counts = Counter(
-            name
-            for one, role in zip(survey.examples, survey.roles, strict=True)
-            if role != AGAINST
-            for name in one.names()
-        )
+        counts = Counter(name for place in survey.own() for name in survey.examples[place].names())
         alike: dict[str, list[str]] = defaultdict(list)
         for name in sorted(counts):
             if letters := re.sub(r"[\W_]+", "", name.casefold()):

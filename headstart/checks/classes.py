@@ -4,8 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import final
 
-from headstart.contracts import AGAINST, Check, Survey
+from headstart.contracts import Check, Survey
 from headstart.core.records import Finding
+from headstart.data.listing import UNSPLIT
 
 _FEW = 3
 _LOPSIDED, _VERY_LOPSIDED = 10, 100
@@ -22,16 +23,15 @@ class Classes(Check):
     def findings(self, survey: Survey) -> Iterator[Finding]:
         """Yield what is lacking, rare or lopsided."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for one, role in zip(survey.examples, survey.roles, strict=True):
-            if role != AGAINST:
-                counts[role].update(one.names())
+        for place in survey.own():
+            counts[survey.roles[place]].update(survey.examples[place].names())
         together = sum(counts.values(), Counter[str]())
         if not together:
             return
         yield from self._counts(counts, together)
 
     def _counts(self, counts: Mapping[str, Counter[str]], together: Counter[str]) -> Iterator[Finding]:
-        learnt = counts.get("train", counts.get("all", together))
+        learnt = counts.get("train", counts.get(UNSPLIT, together))
         for role, count in counts.items():
             if role in ("val", "test") and "train" in counts:
                 yield from self._between(role, count, learnt)

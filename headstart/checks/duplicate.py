@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import final
 
-from headstart.checks._alike import labelled, own, weigh
+from headstart.checks._alike import labelled, weigh
 from headstart.contracts import Check, Survey
-from headstart.core.errors import BadExample
 from headstart.core.records import Finding
 
 
@@ -18,24 +17,17 @@ class Duplicates(Check):
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
         """Yield each set of copies; as a ``label-conflict`` where their answers differ."""
-        for cluster in survey.contents.twins if survey.contents else ():
-            places = own(cluster, survey)
+        for cluster in survey.read.twins:
+            places = survey.own(cluster.places)
             if len(places) < 2:
                 continue
-            answers = list(dict.fromkeys(_answer(survey, place) for place in places))
-            severity, reason, remedy = weigh(survey, places, "the same content")
+            answers = list(dict.fromkeys(map(survey.answer, places)))
+            severity, reason, remedy = weigh(survey, places, exact=True)
             if len(answers) > 1:
                 yield _conflict(survey, places, answers)
             if len(answers) == 1 or severity == "error":
                 files = survey.keys(places)
                 yield Finding(kind=self.name, severity=severity, files=files, reason=reason, remedy=remedy)
-
-
-def _answer(survey: Survey, place: int) -> bytes:
-    try:
-        return survey.examples[place].target_bytes()
-    except BadExample:
-        return b""
 
 
 def _conflict(survey: Survey, places: Sequence[int], answers: Sequence[bytes]) -> Finding:

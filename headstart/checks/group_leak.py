@@ -3,9 +3,9 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import final
+from typing import NamedTuple, final
 
-from headstart.contracts import AGAINST, Check, Survey
+from headstart.contracts import Check, Survey
 from headstart.core.records import Finding
 from headstart.data.columns import folded
 from headstart.data.listing import UNSPLIT
@@ -38,8 +38,7 @@ class GroupLeak(Check):
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
         """Yield each group that straddles splits; where nothing is split yet, that there are groups."""
-        for how, groups in groupings(survey):
-            weak = how.endswith("number")
+        for how, weak, groups in groupings(survey):
             torn = {name: places for name, places in groups.items() if len(survey.splits_of(places)) > 1}
             for name, places in torn.items():
                 yield Finding(
@@ -63,22 +62,31 @@ class GroupLeak(Check):
                 )
 
 
-def groupings(survey: Survey) -> Iterator[tuple[str, Mapping[str, Sequence[int]]]]:
-    """Yield ways to group the examples, each with its name; those by ``number`` may mean nothing."""
-    own = [place for place, role in enumerate(survey.roles) if role != AGAINST]
+class Grouping(NamedTuple):
+    """A way to group examples, by what each group is called; a ``weak`` one may mean nothing."""
+
+    how: str
+    weak: bool
+    groups: Mapping[str, Sequence[int]]
+
+
+def groupings(survey: Survey) -> Iterator[Grouping]:
+    """Yield ways to group the examples."""
+    own = survey.own()
     # Pairs are grouped by their source: that it stands in two splits, the check of duplicates says.
-    examples = {place: survey.examples[place] for place in own}
+    examples = ((place, survey.examples[place]) for place in own)
     given = _gather(
-        (place, one.group)
-        for place, one in examples.items()
-        if one.group is not None and one.group != one.text
+        (place, one.group) for place, one in examples if one.group is not None and one.group != one.text
     )
     if any(len(places) > 1 for places in given.values()):
-        yield "as the data has it", given
-    for pattern, how, largest in ((_PART, "by file name", 0.5), (_NUMBERED, "by file name and number", 0.1)):
+        yield Grouping("as the data has it", False, given)
+    for pattern, how, weak, largest in (
+        (_PART, "by file name", False, 0.5),
+        (_NUMBERED, "by file name and number", True, 0.1),
+    ):
         found = _gather(_by_name(survey, own, pattern))
         if _telling(found, len(own), 0.8, largest):
-            yield how, found
+            yield Grouping(how, weak, found)
             break
     columns: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for place, cells in survey.cells():
@@ -87,7 +95,7 @@ def groupings(survey: Survey) -> Iterator[tuple[str, Mapping[str, Sequence[int]]
                 columns[column][value].append(place)
     for column, found in columns.items():
         if _telling(found, len(own), 0.5, 0.5):
-            yield f"column {column!r}", found
+            yield Grouping(f"column {column!r}", False, found)
 
 
 def _by_name(survey: Survey, own: Sequence[int], pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import final
 
-from headstart.contracts import AGAINST, Check, Survey
+from headstart.contracts import Check, Survey
 from headstart.core.records import Finding
 from headstart.maths.minhash import words
 
@@ -18,14 +18,14 @@ class LabelLeak(Check):
     """Looks for what tells the label without being what is to be learnt."""
 
     name = "label-leak"
-    needs = "listing"
+    needs = "contents"
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
         """Yield an error for texts that say it, a warning for formats, a note for names and columns."""
         own = [
             place
-            for place, role in enumerate(survey.roles)
-            if role != AGAINST and survey.examples[place].label and survey.examples[place].truth is None
+            for place in survey.own()
+            if survey.examples[place].label and survey.examples[place].truth is None
         ]
         labels = [survey.examples[place].label for place in own]
         prior = max(Counter(labels).values(), default=0) / max(len(own), 1)
@@ -37,21 +37,17 @@ class LabelLeak(Check):
         yield from self._columns(survey)
 
     def _texts(self, survey: Survey, own: Sequence[int]) -> Iterator[Finding]:
-        if survey.contents is None:
-            return
-        saying = [place for place in own if survey.contents.named_N[place] == 1]
+        saying = [place for place in own if survey.read.named_N[place] == 1]
         if len(saying) >= _NEARLY_ALL * len(own):
             reason = f"{len(saying):,} of {len(own):,} texts name their own class and no other"
             remedy = "take the label out of the text: a model reads it there"
             yield self._told("error", survey, saying, reason, remedy)
 
     def _formats(self, survey: Survey, own: Sequence[int], labels: Sequence[str]) -> Iterator[Finding]:
-        if survey.contents is None:
-            return
-        forms = [survey.contents.forms[place] for place in own]
-        kinds = [form.partition(" of ")[0] for form in forms]
         if survey.task.takes == "text":  # a text's form is its length, which many texts share by chance
             return
+        forms = [survey.read.forms[place] for place in own]
+        kinds = [form.partition(" of ")[0] for form in forms]
         for what, told in (("format", kinds), ("size", forms)):
             if _tells(told, labels) >= _NEARLY_ALL:
                 shown = "; ".join(f"{label!r}: {form}" for form, label in _commonest(told, labels))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import final
 
-from headstart.contracts import AGAINST, Check, Survey
+from headstart.contracts import Check, Survey
 from headstart.core.records import Finding
 from headstart.maths.sides import odds, trigram_counts
 
@@ -19,9 +19,7 @@ class Language(Check):
         """Yield texts that look like the other side's language, and those that were not translated."""
         languages = survey.listing.languages
         pairs = [
-            place
-            for place, role in enumerate(survey.roles)
-            if role != AGAINST and survey.examples[place].text and survey.examples[place].target
+            place for place in survey.own() if survey.examples[place].text and survey.examples[place].target
         ]
         if len(set(languages)) < 2 or not pairs:
             return

@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from headstart.contracts import AGAINST, Array, Check, Survey
+from headstart.contracts import Array, Check, Survey
 from headstart.core.records import Finding
 
 _TINY_PX, _USUAL_PX = 16, 4
@@ -22,17 +22,9 @@ class Length(Check):
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
         """Yield what is much smaller than the rest, and a length at which many texts end."""
-        contents = survey.contents
-        if contents is None:
-            return
-        places = np.array(
-            [
-                place
-                for place, role in enumerate(survey.roles)
-                if role != AGAINST and place not in contents.unreadable and place not in contents.empty
-            ],
-            dtype=np.int64,
-        )
+        contents = survey.read
+        nothing = contents.unreadable.keys() | contents.empty.keys()
+        places = np.array([place for place in survey.own() if place not in nothing], dtype=np.int64)
         if not len(places):
             return
         sizes = contents.sizes_N[places]

@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from headstart.contracts import AGAINST, Array, Check, Example, Survey
+from headstart.contracts import Array, Check, Survey
 from headstart.core.errors import BadExample
 from headstart.core.records import Finding
 from headstart.core.threads import cores
@@ -26,22 +26,15 @@ class Masks(Check):
     def findings(self, survey: Survey) -> Iterator[Finding]:
         """Yield masks of a single class where most hold several, those mostly ignored, and rare classes."""
         classes = survey.listing.classes
-        places = [
-            place
-            for place, role in enumerate(survey.roles)
-            if role != AGAINST and isinstance(survey.examples[place].truth, Mask)
-        ]
-        if not places:
+        truths = ((place, survey.examples[place].truth) for place in survey.own())
+        masks = {place: truth for place, truth in truths if isinstance(truth, Mask)}
+        if not masks:
             return
-
-        def count(place: int) -> Array | None:
-            return _counts(survey.examples[place], classes)
-
         with ThreadPoolExecutor(min(8, cores() + 1)) as pool:
-            found = zip(places, list(pool.map(count, places)), strict=True)
+            found = list(pool.map(lambda mask: _counts(mask, classes), masks.values()))
         total = np.zeros(len(classes) + 1, dtype=np.int64)
         single, ignored = list[int](), list[int]()
-        for place, counts in found:
+        for place, counts in zip(masks, found, strict=True):
             if counts is None:
                 continue
             total += counts
@@ -49,7 +42,7 @@ class Masks(Check):
                 single.append(place)
             if counts[-1] > 0.9 * counts.sum():
                 ignored.append(place)
-        if single and len(single) < _MOST_SINGLE * len(places):
+        if single and len(single) < _MOST_SINGLE * len(masks):
             yield self._told("note", survey, single, "a single class in the whole mask, unlike most",
                              "check that the mask is the picture's")  # fmt: skip
         if ignored:
@@ -66,12 +59,10 @@ class Masks(Check):
         return Finding(kind=self.name, severity=severity, files=files, reason=reason, remedy=remedy)
 
 
-def _counts(example: Example, classes: tuple[str, ...]) -> Array | None:
+def _counts(mask: Mask, classes: tuple[str, ...]) -> Array | None:
     """Return the pixels of each class [K + 1], the ignored ones last; None where the mask cannot be read."""
-    if not isinstance(example.truth, Mask):
-        return None
     try:
-        places_HW = example.truth.places(classes)
+        places_HW = mask.places(classes)
     except BadExample:
         return None
     places_HW = np.where(places_HW == IGNORED, len(classes), places_HW)

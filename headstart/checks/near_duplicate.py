@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import final
 
-from headstart.checks._alike import labelled, own, weigh
+from headstart.checks._alike import labelled, weigh
 from headstart.contracts import Check, Survey
 from headstart.core.records import Finding
 
@@ -17,13 +17,11 @@ class NearDuplicates(Check):
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
         """Yield each set of inputs that are alike; across splits a warning."""
-        if survey.contents is None:
-            return
-        for cluster in survey.contents.near:
-            places = own(cluster, survey)
+        for cluster in survey.read.near:
+            places = survey.own(cluster.places)
             if len(places) < 2:
                 continue
-            severity, reason, remedy = weigh(survey, places, "nearly the same content")
+            severity, reason, remedy = weigh(survey, places, exact=False)
             labels = labelled(survey, places)
             if labels:
                 severity, remedy = "warning", f"decide which label is right; {remedy}"
@@ -35,8 +33,8 @@ class NearDuplicates(Check):
                 reason=reason + told,
                 remedy=remedy,
             )
-        for cluster in survey.contents.sides:
-            places = own(cluster, survey)
+        for cluster in survey.read.sides:
+            places = survey.own(cluster.places)
             splits = survey.splits_of(places)
             if len(splits) > 1 and len({survey.examples[one].text for one in places}) > 1:
                 yield Finding(

@@ -16,14 +16,13 @@ class Overlap(Check):
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
         """Yield an error for held-out examples of the corpus, a note for others."""
-        contents = survey.contents
         for what, clusters in (
-            ("the same content", contents.twins if contents else ()),
-            ("nearly the same content", contents.near if contents else ()),
+            ("the same content", survey.read.twins),
+            ("nearly the same content", survey.read.near),
         ):
             for cluster in clusters:
                 theirs = [place for place in cluster.places if survey.roles[place] == AGAINST]
-                ours = [place for place in cluster.places if survey.roles[place] != AGAINST]
+                ours = survey.own(cluster.places)
                 if not theirs or not ours:
                     continue
                 splits = survey.splits_of(ours)

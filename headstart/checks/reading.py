@@ -6,6 +6,7 @@ from typing import final
 
 from headstart.contracts import Check, Survey
 from headstart.core.records import Finding
+from headstart.data.listing import UNSPLIT
 
 
 @final
@@ -13,7 +14,7 @@ class Reading(Check):
     """Tells how the data was understood."""
 
     name = "reading"
-    needs = "listing"
+    needs = "contents"
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
         """Yield a note for each way of reading, with the files that it concerns."""
@@ -26,7 +27,7 @@ class Reading(Check):
                 reason=f"{note.what}{more}",
                 remedy="nothing, if it is meant",
             )
-        for what, places in (survey.contents.noted if survey.contents else {}).items():
+        for what, places in survey.read.noted.items():
             yield Finding(
                 kind=self.name,
                 severity="note",
@@ -36,7 +37,7 @@ class Reading(Check):
             )
         unfit = survey.listing.unfit
         train = [
-            one for one, role in zip(survey.examples, survey.roles, strict=True) if role in ("train", "all")
+            one for one, role in zip(survey.examples, survey.roles, strict=True) if role in ("train", UNSPLIT)
         ]
         reasons = {} if unfit is None else {one.key: reason for one in train if (reason := unfit(one))}
         for reason in Counter(reasons.values()):

@@ -16,9 +16,7 @@ class Unreadable(Check):
 
     def findings(self, survey: Survey) -> Iterator[Finding]:
         """Yield an error for what cannot be read, a warning for what is empty."""
-        if survey.contents is None:
-            return
-        for place, reason in survey.contents.unreadable.items():
+        for place, reason in survey.read.unreadable.items():
             yield Finding(
                 kind=self.name,
                 severity="error",
@@ -26,7 +24,7 @@ class Unreadable(Check):
                 reason=reason,
                 remedy="mend or remove it: fit leaves it out",
             )
-        for place, reason in survey.contents.empty.items():
+        for place, reason in survey.read.empty.items():
             yield Finding(
                 kind="empty",
                 severity="warning",

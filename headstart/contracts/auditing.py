@@ -4,12 +4,13 @@ Shape letters: N examples, H hashes an example.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from headstart.contracts.data import Array, Example, Listing
 from headstart.contracts.learning import Task
+from headstart.core.errors import BadExample
 from headstart.core.records import Finding
 
 AGAINST = "against"
@@ -46,10 +47,6 @@ class Fingerprint(ABC):
     @abstractmethod
     def of(self, task: Task, example: Example, classes: frozenset[str]) -> Print:
         """Read an input. Raises BadExample with the reason."""
-
-    @abstractmethod
-    def side(self, text: str) -> Print:
-        """Return the print of a text beside the input, such as its translation."""
 
     @abstractmethod
     def candidates(self, hashes_NH: Array) -> Iterator[Array]:
@@ -106,8 +103,8 @@ class Survey:
     """All that checks look at: examples [N] with their roles, and what reading them has shown.
 
     ``roles`` are splits, or ``AGAINST``. ``cells`` yields an example's place with the cells of its row by
-    column, where the data are tables; each call begins anew. ``contents`` is None where nothing was read,
-    ``suspects`` where no model was asked.
+    column, where the data are tables; each call begins anew. ``contents`` is None where nothing was read
+    (see ``read``), ``suspects`` where no model was asked.
     """
 
     task: Task
@@ -117,6 +114,25 @@ class Survey:
     cells: Callable[[], Iterator[tuple[int, Mapping[str, str]]]]
     contents: Contents | None = None
     suspects: Sequence[Suspect] | None = None
+
+    @property
+    def read(self) -> Contents:
+        """Return what reading has shown. Raises ValueError where nothing was read."""
+        if self.contents is None:
+            raise ValueError("a survey without contents: only names are known")
+        return self.contents
+
+    def own(self, places: Iterable[int] | None = None) -> list[int]:
+        """Return the places, of these or of all, of what is the user's data."""
+        chosen = range(len(self.roles)) if places is None else places
+        return [place for place in chosen if self.roles[place] != AGAINST]
+
+    def answer(self, place: int) -> bytes:
+        """Return bytes that differ where what is right differs; none where that cannot be read."""
+        try:
+            return self.examples[place].target_bytes()
+        except BadExample:
+            return b""
 
     def key(self, place: int) -> str:
         """Return the name of an example."""

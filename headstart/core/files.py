@@ -26,6 +26,11 @@ def digest_bytes(*parts: bytes) -> str:
     return hasher.hexdigest()
 
 
+def short_digest(content: bytes) -> bytes:
+    """Return the first 16 bytes of a SHA-256: enough to tell apart what lies in one data set."""
+    return hashlib.sha256(content).digest()[:16]
+
+
 def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal, read in pieces."""
     with path.open("rb") as file:

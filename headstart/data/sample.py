@@ -1,10 +1,10 @@
 """Some of the examples, each class in proportion: a function of the seed and the keys alone."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 
 from headstart.contracts import Example
+from headstart.data.split import rank
 
 _LEAST = 4
 
@@ -22,7 +22,7 @@ def sample(examples: Sequence[Example], most: int, seed: int) -> list[Example]:
         return list(examples)
     ranked = list[tuple[tuple[bool, float], str]]()
     for members in by_class.values():
-        members.sort(key=lambda one: hashlib.sha256(f"{seed}\0{one.key}".encode()).digest())
+        members.sort(key=lambda one: rank(seed, one.key))
         # Sorted by how far along its class each one is, any beginning of the list is in proportion.
         shares = [(place >= _LEAST, (place + 0.5) / len(members)) for place in range(len(members))]
         ranked += zip(shares, (one.key for one in members), strict=True)

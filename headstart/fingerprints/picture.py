@@ -19,12 +19,10 @@ from headstart.contracts import (
     Print,
     Task,
 )
-from headstart.core.errors import BadExample
-from headstart.core.files import digest_bytes
+from headstart.core.files import short_digest
 from headstart.data.signature import HEAD_BYTES, picture_format
 from headstart.maths import perceptual
 
-_DIGEST_BYTES = 16
 _FLAT_LEVELS = 2.0
 _SHOWN_PX, _GAP_PX = 160, 8
 _LUMA = np.array([0.299, 0.587, 0.114])
@@ -59,8 +57,8 @@ class PicturePrint(Fingerprint):
         flat = float(pixels.astype(np.float64).std(axis=(0, 1)).max()) < _FLAT_LEVELS
         width, height, kind = _shape(example, content)
         return Print(
-            digest=_digest(content),
-            normal=_digest(pixels.tobytes()),
+            digest=short_digest(content),
+            normal=short_digest(pixels.tobytes()),
             hashes_H=np.array([perceptual.grey_hash(grey)], dtype=np.uint64),
             sample=b"" if flat else grey.tobytes(),
             size=min(width, height),
@@ -68,10 +66,6 @@ class PicturePrint(Fingerprint):
             empty="one colour throughout: nothing is in the picture" if flat else "",
             notes=prepared.notes,
         )
-
-    def side(self, text: str) -> Print:
-        """Refuse: pictures are listed with no text beside them."""
-        raise BadExample("a text beside a picture")
 
     def candidates(self, hashes_NH: Array) -> Iterator[Array]:
         """Yield pairs [m, 2] of pictures whose hashes differ in few bits."""
@@ -103,7 +97,3 @@ def _shape(example: Example, content: bytes) -> tuple[int, int, str]:
     kind = cast(str, picture_format(content[:HEAD_BYTES]))
     with Image.open(io.BytesIO(content), formats=(kind,)) as image:
         return *image.size, kind
-
-
-def _digest(content: bytes) -> bytes:
-    return bytes.fromhex(digest_bytes(content))[:_DIGEST_BYTES]

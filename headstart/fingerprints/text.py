@@ -16,11 +16,10 @@ from headstart.contracts import (
     Task,
     TextPreprocess,
 )
-from headstart.core.files import digest_bytes
+from headstart.core.files import short_digest
 from headstart.maths import minhash
 
 LEAST_ALIKE = 0.8
-_DIGEST_BYTES = 16
 _FEW_SHINGLES = 3
 _ALONE_CHARACTERS, _SIDE_BY_SIDE_CHARACTERS, _BEFORE = 600, 150, 40
 _ODD = {
@@ -54,10 +53,6 @@ class TextPrint(Fingerprint):
     def of(self, task: Task, example: Example, classes: frozenset[str]) -> Print:
         """Read a text. Raises BadExample."""
         return _print(_text(task, example), example.label, classes)
-
-    def side(self, text: str) -> Print:
-        """Return the print of a text beside the input."""
-        return _print(text, "", frozenset())
 
     def candidates(self, hashes_NH: Array) -> Iterator[Array]:
         """Yield pairs [m, 2] of texts that agree in a band of minima."""
@@ -104,8 +99,8 @@ def _print(text: str, label: str, classes: frozenset[str]) -> Print:
     few = len(shingles_S) < _FEW_SHINGLES  # of so few, a word or a mark more or less is another text
     normal = text if few else "\n".join(words)
     return Print(
-        digest=_digest(text),
-        normal=_digest(normal),
+        digest=short_digest(text.encode("utf-8", "surrogatepass")),
+        normal=short_digest(normal.encode("utf-8", "surrogatepass")),
         hashes_H=minhash.signature(shingles_S),
         sample=b"" if few else minhash.sketch(shingles_S),
         size=len(words),
@@ -130,7 +125,3 @@ def _parts(classes: frozenset[str]) -> list[tuple[str, frozenset[str]]]:
     """Return the words of each class's name, of those that have any."""
     named = [(name, frozenset(minhash.words(name))) for name in sorted(classes)]
     return [(name, parts) for name, parts in named if parts]
-
-
-def _digest(text: str) -> bytes:
-    return bytes.fromhex(digest_bytes(text.encode("utf-8", "surrogatepass")))[:_DIGEST_BYTES]

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-
 MOST_IN_BUCKET = 64
 """An item is paired with at most so many of those that follow it in its bucket: a bucket of M items costs
 M times that, not M squared. What is alike may still meet in another bucket, or be joined through a third."""

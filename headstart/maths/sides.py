@@ -5,14 +5,14 @@ T. Dunning, "Statistical identification of language", 1994).
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-
 
 _CELLS = 1 << 14
 _LEAST_TRIPLES, _LEAST_NATS = 16, 12.0
@@ -45,10 +45,11 @@ def odds(text: str, here: Array, there: Array) -> float:
 
 def _cells(text: str) -> Array:
     """Return the cell of each triple of letters, digits and marks left out."""
-    return np.fromiter(_hashes(text[:_MOST_CHARACTERS]), dtype=np.int64)
+    folded = text[:_MOST_CHARACTERS].casefold()
+    plain = " " + " ".join("".join(c if c.isalpha() else " " for c in folded).split()) + " "
+    return np.array([_cell(plain[place : place + 3]) for place in range(len(plain) - 2)], dtype=np.int64)
 
 
-def _hashes(text: str) -> Iterator[int]:
-    plain = " " + " ".join("".join(c if c.isalpha() else " " for c in text.casefold()).split()) + " "
-    for place in range(len(plain) - 2):
-        yield zlib.crc32(plain[place : place + 3].encode("utf-8", "surrogatepass")) % _CELLS
+@lru_cache(maxsize=1 << 16)
+def _cell(triple: str) -> int:
+    return zlib.crc32(triple.encode("utf-8", "surrogatepass")) % _CELLS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from headstart.auditing.fixing import fixed
 from headstart.auditing.survey import checks, findings, survey, unlisted
-from headstart.contracts import AGAINST, Example, Survey, Task
+from headstart.contracts import Example, Survey, Task
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.records import Audited, Finding
@@ -66,7 +66,7 @@ def _corpus(task: Task, against: str | None) -> list[Example]:
 def _told(
     spec: AuditSpec, task: Task, looked: Survey | None, found: tuple[Finding, ...], started: float
 ) -> Audited:
-    roles = [] if looked is None else [role for role in looked.roles if role != AGAINST]
+    roles = [] if looked is None else [looked.roles[place] for place in looked.own()]
     return Audited(
         data=spec.data,
         task=task.name,
