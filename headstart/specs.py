@@ -217,6 +217,12 @@ class ChooseSpec(Spec):
     target_language: str | None = option("the language to translate into (default: as the data says)")
     out: str | None = option("write a page with the comparison to this .html file")
 
+    def fit(self, base: str) -> FitSpec:
+        """Return the ``fit`` that a model is looked at for, and that goes on from there."""
+        names = ("data", "task", "head", "image_size", "max_length", "seed")
+        languages = ("source_language", "target_language")
+        return FitSpec(**{name: getattr(self, name) for name in (*names, *languages)}, base=base)
+
 
 @dataclass(frozen=True)
 class EvaluateSpec(Spec):

@@ -33,7 +33,6 @@ from headstart.specs import (
     FitSpec,
     PredictSpec,
     command,
-    options,
 )
 
 _FITTED = ("run", "task", "base", "strategy", "split", "metrics", "baselines", "dropped", "seconds")
@@ -143,15 +142,8 @@ def choose(spec: ChooseSpec, as_json: bool) -> int:
     if chosen.page:
         console.print(f"Page: {chosen.page}", markup=False, soft_wrap=True)
     console.print(f"{chosen.seconds:.1f} s. Start from {chosen.chosen}:", markup=False, soft_wrap=True)
-    console.print(f"  {_fit_command(spec, chosen.chosen)}", markup=False, soft_wrap=True)
+    console.print(f"  {shlex.join(command('fit', spec.fit(chosen.chosen)))}", markup=False, soft_wrap=True)
     return 0
-
-
-def _fit_command(spec: ChooseSpec, base: str) -> str:
-    """Return the ``fit`` that goes on from here, with what both verbs are told."""
-    both = {one.name for one in options(ChooseSpec)} & {one.name for one in options(FitSpec)}
-    given = {name: getattr(spec, name) for name in both - {"out", "budget"}}
-    return shlex.join(command("fit", FitSpec(**given, base=base)))
 
 
 def _ranking(chosen: Chosen) -> Table:

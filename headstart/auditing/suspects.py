@@ -74,7 +74,7 @@ def _judged(survey: Survey) -> dict[int, Example]:
 
 def _out_of_sample(features: Features, classes: list[str], views: Mapping[str, View], seed: int) -> Array:
     """Return each example's probabilities [N, K] by a head that was solved on the other folds."""
-    problem = Problem(rows=features, targets=places(features.examples, classes), num_classes=len(classes))
+    problem = Problem(targets=places(features.examples, classes), num_classes=len(classes))
     folds = folds_of(features.examples, seed)
     few = [probe.subsample(folds[0], seed)]
     best = probe.select(problem, views, few, probe.L2_GRID)[0]

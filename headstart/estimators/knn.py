@@ -14,6 +14,7 @@ from headstart.contracts.data import Array, Floats
 from headstart.maths import agreement
 
 NEIGHBOURS = 5
+_CELLS = 4_000_000  # similarities held at once, 16 MB: the sentences of 600 documents are many rows
 
 
 @final
@@ -36,9 +37,15 @@ def _votes(x_MD: Floats, y_MK: Array) -> Array:
     centred_MD = x_MD - x_MD.mean(axis=0)
     norms_M1 = np.linalg.norm(centred_MD, axis=1, keepdims=True)
     unit_MD = centred_MD / np.maximum(norms_M1, 1e-12)
-    alike_MM = unit_MD @ unit_MD.T
-    np.fill_diagonal(alike_MM, -np.inf)
-    count = min(NEIGHBOURS, len(x_MD) - 1)
-    nearest_MN = np.argsort(-alike_MM, axis=1, kind="stable")[:, :count]
-    weights_N = 1 - 1e-3 * np.arange(count)
-    return np.asarray(np.einsum("mnk,n->mk", y_MK[nearest_MN], weights_N) / weights_N.sum())
+    weights_N = 1 - 1e-3 * np.arange(min(NEIGHBOURS, len(x_MD) - 1))
+    votes_MK = np.zeros(y_MK.shape)
+    step = max(1, _CELLS // len(x_MD))
+    for start in range(0, len(x_MD), step):
+        alike_mM = unit_MD[start : start + step] @ unit_MD.T
+        rows_m = np.arange(len(alike_mM))
+        alike_mM[rows_m, start + rows_m] = -np.inf
+        for weight in weights_N:  # so few passes cost less than sorting
+            nearest_m = alike_mM.argmax(axis=1)
+            votes_MK[start + rows_m] += weight * y_MK[nearest_m]
+            alike_mM[rows_m, nearest_m] = -np.inf
+    return np.asarray(votes_MK / weights_N.sum())

@@ -13,6 +13,7 @@ from scipy import sparse
 from headstart.contracts import Array, Column, Head, Learner, Rows, Task, Trained, Training
 from headstart.core.records import Metric, Table
 from headstart.core.tallies import Measures, Statistics, Tallies, unit_numbers
+from headstart.evaluation.figures import with_interval
 from headstart.maths.comparison import compared
 from headstart.maths.intervals import by_unit, scored
 from headstart.maths.slices import sliced
@@ -41,7 +42,10 @@ def gap(task: Task, head: Head, rows: Rows, train_n: Array, tallies: Tallies) ->
         f"held-out ones ({spread}). A gap is usual, and no fault while the held-out figure is good; a wide "
         "one means that the model remembers examples, and that more of them, or a stronger penalty, may help."
     )
-    rows_ = (("trained on", f"{len(some):,}", _told(seen.metric)), ("held out", f"{held.n:,}", _told(held)))
+    rows_ = (
+        ("trained on", f"{len(some):,}", with_interval(seen.metric)),
+        ("held out", f"{held.n:,}", with_interval(held)),
+    )
     return Table(
         title="Training against held-out", note=note, header=(task.unit, "how many", name), rows=rows_
     )
@@ -97,7 +101,7 @@ def _curve_table(
         text += "more data of this kind would hardly help."
     else:
         text += f"{len(units_n):,} held-out {task.unit} cannot tell whether more data would help."
-    rows = [(f"{size:,}", _told(scored(found, measures, units_n)[name])) for size, found in points]
+    rows = [(f"{size:,}", with_interval(scored(found, measures, units_n)[name])) for size, found in points]
     note = f"{text} Each but the last is the mean of {_REPEATS} heads; all are scored on the same examples."
     return Table(
         title="Learning curve", note=note, header=(f"{task.unit} trained on", name), rows=tuple(rows)
@@ -120,9 +124,3 @@ def statistics(
 
 def _between(metric: Metric, how: str) -> str:
     return f"95% interval {metric.low:{how}} to {metric.high:{how}}"
-
-
-def _told(metric: Metric) -> str:
-    if metric.low is None or metric.high is None:
-        return f"{metric.value:.3f} (no interval)"
-    return f"{metric.value:.3f} ({metric.low:.3f} to {metric.high:.3f})"

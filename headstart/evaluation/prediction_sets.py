@@ -9,6 +9,7 @@ from headstart.contracts import Array, Learnt
 from headstart.core.errors import UserError
 from headstart.core.records import Metric, Table
 from headstart.core.tallies import Measures
+from headstart.evaluation.figures import with_interval
 from headstart.maths import conformal
 from headstart.maths.intervals import scored
 
@@ -85,7 +86,14 @@ def section(learnt: Learnt, observed_NL: Array, units_N: Array, levels: Sequence
         pair_N2 = observed_NL[:, 2 * place : 2 * place + 2]
         found = metrics(pair_N2, units_N)
         alone = float((pair_N2[:, 1] == 1).mean())
-        rows.append((f"{level:.0%}", _told(found["coverage"]), _told(found["set_size"]), f"{alone:.0%}"))
+        rows.append(
+            (
+                f"{level:.0%}",
+                with_interval(found["coverage"]),
+                with_interval(found["set_size"]),
+                f"{alone:.0%}",
+            )
+        )
     return Table(
         title="Prediction sets",
         note="Instead of one class, all that the model cannot rule out. How many that are was learnt on "
@@ -94,9 +102,3 @@ def section(learnt: Learnt, observed_NL: Array, units_N: Array, levels: Sequence
         header=("wanted", "holds the right class", "classes in a set", "sets of one class"),
         rows=tuple(rows),
     )
-
-
-def _told(metric: Metric) -> str:
-    if metric.low is None or metric.high is None:
-        return f"{metric.value:.3f} (no interval)"
-    return f"{metric.value:.3f} ({metric.low:.3f} to {metric.high:.3f})"

@@ -8,6 +8,7 @@ from headstart.contracts import Array, Example, Task, Trait
 from headstart.core.errors import BadExample
 from headstart.core.records import Table
 from headstart.core.tallies import Tallies
+from headstart.evaluation.figures import with_interval
 from headstart.maths.slices import Slice, sliced
 
 FEWEST = 20
@@ -87,16 +88,8 @@ def _buckets(name: str, values_N: Array) -> list[Named]:
 
 
 def _row(name: str, one: Slice) -> tuple[str, ...]:
-    metric, gap = one.metric, one.above_rest
-    spread = "no interval" if metric.low is None else f"{metric.low:.3f} to {metric.high:.3f}"
-    away = "no interval" if gap.low is None else f"{gap.low:+.3f} to {gap.high:+.3f}"
-    return (
-        name,
-        f"{metric.n:,}",
-        f"{metric.value:.3f} ({spread})",
-        f"{gap.value:+.3f} ({away})",
-        f"{one.p_holm:.3f}",
-    )
+    figures = with_interval(one.metric), with_interval(one.above_rest, "+.3f")
+    return name, f"{one.metric.n:,}", *figures, f"{one.p_holm:.3f}"
 
 
 def _verdict(worst: Sequence[tuple[str, Slice]], count: int, small: int, unit: str) -> str:

@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Evidence, Floats, Fold, Rows, Training, Units
-from headstart.core.threads import one_blas_thread
+from headstart.contracts import Array, Column, Evidence, Floats, Fold, Rows, Training
 from headstart.fitting import probe, sentences
 from headstart.fitting.maps import Samples
 from headstart.fitting.probe import Problem, View, chosen_sets
-from headstart.maths import bilinear, softmax
+from headstart.maths import bilinear
 from headstart.model.maps import side_of, unpacked
 from headstart.model.rows import unpaged
 
@@ -50,9 +49,7 @@ def of_cells(training: Training, sets: Mapping[str, Sequence[Column]]) -> Eviden
     columns = max(used.values(), key=len)
     finest = max(map(side_of, columns))
     samples = Samples(rows, training.indices_n, training.classes, finest)
-    owner_m = np.repeat(
-        training.indices_n, rows.starts_N1[training.indices_n + 1] - rows.starts_N1[training.indices_n]
-    )
+    owner_m = _owners(rows, training.indices_n)
     each = int(np.clip(_CELLS // len(owner_m), 4, _CELLS_A_PICTURE))
     found: list[Floats] = []
     targets: list[Array] = []
@@ -67,10 +64,10 @@ def of_cells(training: Training, sets: Mapping[str, Sequence[Column]]) -> Eviden
         targets.append(shares_KC[:, taken].argmax(axis=0))
         owners += [int(owner)] * len(taken)
     x_MD = np.concatenate(found)
-    stops = np.cumsum([(column.stop - column.start) // side_of(column) ** 2 for column in columns])
+    channels = [(column.stop - column.start) // side_of(column) ** 2 for column in columns]
     at = {
-        column.name: slice(stop - _channels(column), stop)
-        for column, stop in zip(columns, stops, strict=True)
+        column.name: slice(stop - own, stop)
+        for column, own, stop in zip(columns, channels, np.cumsum(channels), strict=True)
     }
     return Evidence(
         views={name: np.hstack([x_MD[:, at[one.name]] for one in some]) for name, some in used.items()},
@@ -86,12 +83,11 @@ def of_sentences(training: Training, sets: Mapping[str, Sequence[Column]]) -> Ev
     used, owner_n = _plain(sets), training.indices_n
     labelled = sentences.label(training, next(iter(used.values()))[-1])
     places_m = training.rows.places(owner_n)
-    starts_N1 = training.rows.starts_N1
     return Evidence(
         views={name: labelled.view(columns).read(places_m) for name, columns in used.items()},
         targets=labelled.targets_M[places_m][:, None].astype(np.uint8),
         num_classes=1,
-        folds=row_folds(training.folds, np.repeat(owner_n, starts_N1[owner_n + 1] - starts_N1[owner_n])),
+        folds=row_folds(training.folds, _owners(training.rows, owner_n)),
         measure="oracle_sentence_f1",
     )
 
@@ -140,27 +136,14 @@ def row_folds(folds: Sequence[Fold], owner_M: Array) -> list[Fold]:
 def held_out(evidence: Evidence) -> tuple[Array, Array]:
     """Return what the convex head says of each row that a fold holds out [m, K], and which rows those are.
 
-    Layers and lambda are those with the least log loss over the folds.
+    Layers and lambda are those with the least log loss over the folds, and so is the logits' factor.
     """
-    problem = Problem(rows=_Nothing(), targets=evidence.targets, num_classes=evidence.num_classes)
+    problem = Problem(targets=evidence.targets, num_classes=evidence.num_classes)
     views = {name: View.of(x_MD.__getitem__, np.arange(1)) for name, x_MD in evidence.views.items()}
     folds = [probe.subsample(fold, 0) for fold in evidence.folds]
     best = probe.select(problem, views, folds, probe.L2_GRID)[0]
-    x_MD = evidence.views[best.layers]
-    logits = [_fold_logits(problem, x_MD, fold, best.l2) for fold in folds]
-    return np.concatenate(logits), np.concatenate([validate for _, validate in folds])
-
-
-def _fold_logits(problem: Problem, x_MD: Floats, fold: Fold, l2: float) -> Array:
-    """Return what the head that is solved on one part of a fold says of the other [m, K]."""
-    fit, validate = fold
-    scaling = softmax.scaling([x_MD[fit]])
-    reduced = softmax.reduce(scaling.apply(x_MD[fit]))
-    shape = (len(fit), reduced.z_NR.shape[1], problem.num_classes)
-    chunks = [(reduced.z_NR, problem.targets[fit])]
-    with one_blas_thread():
-        layer = softmax.solve(lambda: chunks, shape, l2, None, 1e-6, problem.loss)
-    return layer.logits(reduced.project(scaling.apply(x_MD[validate])))
+    settled = probe.settle(problem, views[best.layers], folds, best.l2)
+    return settled.logits_mK, settled.indices_m
 
 
 def _plain(sets: Mapping[str, Sequence[Column]]) -> dict[str, Sequence[Column]]:
@@ -169,25 +152,6 @@ def _plain(sets: Mapping[str, Sequence[Column]]) -> dict[str, Sequence[Column]]:
     return {name: columns for name, columns in used.items() if all(one.weight == 1.0 for one in columns)}
 
 
-def _channels(column: Column) -> int:
-    return (column.stop - column.start) // side_of(column) ** 2
-
-
-class _Nothing(Rows):
-    """The rows of a problem whose views hold their features themselves."""
-
-    examples = ()
-    columns = ()
-    starts_N1 = np.zeros(1, dtype=np.int64)
-
-    def read(self, places_m: Array, columns: Sequence[Column]) -> Floats:
-        """Return nothing."""
-        return np.zeros((0, 0), dtype=np.float32)
-
-    def places(self, indices_n: Array) -> Array:
-        """Return no places."""
-        return indices_n[:0]
-
-    def units(self, indices_n: Array) -> Units:
-        """Return no units."""
-        return ()
+def _owners(rows: Rows, indices_n: Array) -> Array:
+    """Return which example each row of some examples is of."""
+    return np.repeat(indices_n, rows.starts_N1[indices_n + 1] - rows.starts_N1[indices_n])

@@ -16,7 +16,7 @@ _MEASURED = 64
 def problem_of(training: Training) -> Problem:
     """Return the problem of telling classes apart: one an example."""
     targets_N = places(training.rows.examples, training.classes)
-    return Problem(rows=training.rows, targets=targets_N, num_classes=len(training.classes))
+    return Problem(targets=targets_N, num_classes=len(training.classes))
 
 
 def train_baseline(training: Training, baseline: Baseline) -> Learnt | None:
@@ -24,7 +24,7 @@ def train_baseline(training: Training, baseline: Baseline) -> Learnt | None:
 
     def solve(read: Callable[[Array], Any], targets: Array) -> Solved:
         view = View.of(read, training.indices_n[:_MEASURED])
-        problem = Problem(rows=training.rows, targets=targets, num_classes=len(training.classes))
+        problem = Problem(targets=targets, num_classes=len(training.classes))
         layer, objective, _ = choose_and_solve(training, problem, {baseline.name: view})
         return Solved(weight_DK=layer.weight_DK, bias_K=layer.bias_K, objective=objective)
 

@@ -48,13 +48,12 @@ class Tried:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """Examples with their features and targets.
+    """What is to be told of the examples from their features.
 
     Targets are places among K classes [N]; or, where an example may have any number of labels, 0 and 1
     [N, K]. ``ranks`` says that only the order of the outputs matters: then no factor is sought.
     """
 
-    rows: Rows
     targets: Array
     num_classes: int
     ranks: bool = False

@@ -54,7 +54,7 @@ class Labelled:
 
     def problem(self) -> Problem:
         """Return the targets: 1 for the sentences that the oracle takes."""
-        return Problem(rows=self.rows, targets=self.targets_M, num_classes=2, ranks=True)
+        return Problem(targets=self.targets_M, num_classes=2, ranks=True)
 
 
 def label(training: Training, last: Column) -> Labelled:

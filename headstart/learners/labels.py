@@ -38,7 +38,7 @@ class Labels(Learner):
         used = chosen_sets(training.spec.layers, sets)
         views = {name: View.of_columns(training.rows, columns) for name, columns in used.items()}
         targets_NK = indicators(training.rows.examples, training.classes)
-        problem = Problem(rows=training.rows, targets=targets_NK, num_classes=len(training.classes))
+        problem = Problem(targets=targets_NK, num_classes=len(training.classes))
         layer, objective, _ = choose_and_solve(training, problem, views)
         columns = tuple(used[objective["layers"]])
         head = LabelHead(columns, layer.as_float32(), objective["threshold"])

@@ -4,11 +4,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
-
 from headstart.core.files import write_bytes
 from headstart.core.records import Chosen
-from headstart.ship import words
+from headstart.ship.report import environment
 
 _MARGIN = 0.08
 
@@ -38,11 +36,8 @@ class Drawing:
 
 def write_page(path: Path, chosen: Chosen, name: str) -> None:
     """Write the page; all text in it is escaped. Raises MachineError where the machine refuses."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"seconds": words.seconds}
-    page = environment.get_template("choice.html").render(
+    template = environment().get_template("choice.html")
+    page = template.render(
         chosen=chosen,
         name=name,
         task=chosen.task.replace("-", " "),

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
-
 from headstart.core.files import write_bytes
 from headstart.core.records import Comparison, Difference, Metric
 from headstart.ship import words
+from headstart.ship.report import environment
 
 
 def write_page(found: Comparison, unit: str) -> Path:
@@ -23,13 +22,11 @@ def write_page(found: Comparison, unit: str) -> Path:
 
 def render(found: Comparison, unit: str) -> str:
     """Return the page; all text in it is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     names = short_names([one.run for one in found.runs])
     metrics = list(found.runs[0].metrics)
     leading = [found.metric, *(name for name in metrics if name != found.metric)]
-    return environment.get_template("leaderboard.html").render(
+    template = environment().get_template("leaderboard.html")
+    return template.render(
         headline=verdict(found),
         unit=unit,
         found=found,
@@ -59,13 +56,12 @@ def verdict(found: Comparison) -> str:
     level = [names[one.second] for one in gaps if one.better != first]
     name = words.metric(found.metric)[0]
     name = name[0].lower() + name[1:] if name[1:2].islower() else name
-    parts = [f"is better than {_listed(behind)} by {name}"] if behind else []
-    parts += [f"cannot be told apart from {_listed(level)}" if behind else ""] if level else []
     if not behind:
         return (
             f"Nothing here tells {_listed([names[first], *level])} apart by {name}: chance would explain it."
         )
-    return f"{names[first]} {', and '.join(part for part in parts if part)}."
+    told = f"{names[first]} is better than {_listed(behind)} by {name}"
+    return f"{told}, and cannot be told apart from {_listed(level)}." if level else f"{told}."
 
 
 def _listed(names: Sequence[str]) -> str:

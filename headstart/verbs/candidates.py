@@ -48,6 +48,11 @@ class Candidate:
     dropped: tuple[Dropped, ...]
     seconds: float
 
+    @property
+    def base(self) -> str:
+        """The model's name, as it was asked for."""
+        return self.spec.base or ""
+
 
 def look(
     spec: ChooseSpec, asked: FitSpec, task: Task, data: Dataset, examples: Sequence[Example]

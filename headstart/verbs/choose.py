@@ -20,7 +20,7 @@ from headstart.data.split import FOLDS
 from headstart.maths.forecast import PRIOR, Forecast, forecasts, pareto
 from headstart.model.features import extract
 from headstart.ship.choice import write_page
-from headstart.specs import ChooseSpec, FitSpec
+from headstart.specs import ChooseSpec
 from headstart.verbs.candidates import Candidate, look
 from headstart.verbs.common import guess_task
 from headstart.verbs.confirm import confirm
@@ -37,27 +37,27 @@ def choose(spec: ChooseSpec) -> Chosen:
     """
     started = time.perf_counter()
     bases = _bases(spec)
-    asked = [_asked(spec, base) for base in bases]
+    asked = {base: spec.fit(base) for base in bases}
     named: Task = plugins.load("task", spec.task or guess_task(Path(spec.data)))
-    data = read(asked[0], named)
+    data = read(asked[bases[0]], named)
     task = named.of_kind(data.kind)
     examples = sample((*data.train, *data.val), spec.examples, spec.seed)
     found, left_out = list[Candidate](), list[LeftOut]()
     refusals = list[HeadstartError]()
-    for one in asked:
+    for base, one in asked.items():
         try:
             found.append(look(spec, one, task, data, examples))
         except (UserError, MachineError) as error:
-            left_out.append(LeftOut(base=one.base or "", reason=str(error).removesuffix(".")))
+            left_out.append(LeftOut(base=base, reason=str(error).removesuffix(".")))
             refusals.append(error)
-            log.info("%s left out: %s", one.base, error)
+            log.info("%s left out: %s", base, error)
     if not found:
         raise _none_left(task, left_out, refusals)
     expected = _forecasts(found, len(examples), len(data.train))
     first = sorted(zip(found, expected, strict=True), key=lambda pair: -pair[1].value)
     settled_by, settled = confirm(spec, [one for one, _ in first[: spec.confirm]], data)
     ranking = _ranked(first, settled)
-    best = next(one for one in found if one.spec.base == ranking[0].base)
+    best = next(one for one in found if one.base == ranking[0].base)
     if len(data.train) + len(data.val) + len(data.test) <= spec.examples:
         # So few that all of them were meant: fit finds those of the chosen model, the test split's too.
         with extract(best.reading, (*data.train, *data.val, *data.test), best.model, Store.default()).table:
@@ -80,12 +80,6 @@ def choose(spec: ChooseSpec) -> Chosen:
         write_page(Path(spec.out), chosen, Path(spec.data).name)
     Store.default().enforce_cap()
     return chosen
-
-
-def _asked(spec: ChooseSpec, base: str) -> FitSpec:
-    """Return the fit that a model is looked at for."""
-    names = ("data", "task", "head", "image_size", "max_length", "seed", "source_language", "target_language")
-    return FitSpec(**{name: getattr(spec, name) for name in names}, base=base)
 
 
 def _bases(spec: ChooseSpec) -> list[str]:
@@ -135,23 +129,23 @@ def _forecasts(found: Sequence[Candidate], examples: int, to_train: int) -> list
     # A fold's head sees all but one part. What training does not reach by itself is not said to grow with it.
     growth = 1.0 if found[0].weak else to_train / (examples * (1 - 1 / FOLDS))
     estimates = {name: [one.estimates[name] for one in found] for name in found[0].estimates}
-    prior = _prior([one.spec.base or "" for one in found])
+    prior = _prior([one.base for one in found])
     return forecasts({**estimates, PRIOR: prior}, examples, growth)
 
 
 def _ranked(first: Sequence[tuple[Candidate, Forecast]], settled: Mapping[str, Metric]) -> tuple[Ranked, ...]:
     """Return the models, those that were trained first, by what they reached; then by forecast."""
-    prior = _prior([one.spec.base or "" for one, _ in first])
+    prior = _prior([one.base for one, _ in first])
     front = pareto([forecast.value for _, forecast in first], [one.milliseconds for one, _ in first])
     ranked = [
         Ranked(
-            base=one.spec.base or "",
+            base=one.base,
             score=round(forecast.value, 4),
             low=round(forecast.low, 4),
             high=round(forecast.high, 4),
             estimates=one.estimates,
             source_score=score,
-            confirmed=settled.get(one.spec.base or ""),
+            confirmed=settled.get(one.base),
             milliseconds=one.milliseconds,
             parameters=one.parameters,
             mib=one.mib,

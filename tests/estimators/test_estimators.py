@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from headstart.contracts import Estimator, Evidence, Fold
 from headstart.core import plugins
 from headstart.data.split import folds
+from headstart.estimators import knn
 from headstart.estimators.hscore import ledoit_wolf as shrinkage_of
 
 CLASSES = 3
@@ -168,6 +169,13 @@ def test_it_is_what_the_paper_says(name: str, num: int, width: int) -> None:
     slow, within = SLOW[name]
     given = evidence(num, width, apart=0.7, seed=3)
     assert estimate(name, given) == pytest.approx(slow(given), abs=within)
+
+
+def test_neighbours_are_found_in_pieces_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = evidence(60, 8, apart=0.7, seed=3)
+    monkeypatch.setattr(knn, "_CELLS", 7 * 60)  # the last piece is a smaller one
+    assert estimate("knn", given) == pytest.approx(slow_knn(given))
+    assert knn._votes(given.views["last"], given.indicators_MK).sum(axis=1) == pytest.approx(1.0)
 
 
 def test_the_shrinkage_is_ledoit_and_wolfs_with_more_features_than_rows() -> None:
