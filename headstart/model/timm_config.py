@@ -18,6 +18,7 @@ from headstart.core.plugins import nearest
 from headstart.core.remembered import remembered
 from headstart.core.tensor_file import shapes
 from headstart.model import shards
+from headstart.model.picture_network import size_of
 from headstart.model.picture_processor import per_channel
 from headstart.model.weights import as_safetensors
 
@@ -158,11 +159,6 @@ def sized(pretrained: Pretrained) -> Pretrained:
 def _positions(architecture: str) -> bool:
     """Say whether an architecture has positions for one size, though a model of it may take any."""
     return bool(named(architecture)["pretrained_cfg"].get("fixed_input_size"))
-
-
-def size_of(pretrained: Pretrained) -> int:
-    """Return the side of its pictures in px."""
-    return pretrained.preprocess.size if isinstance(pretrained.preprocess, PicturePreprocess) else 0
 
 
 def _one_side(size: Any) -> int:
