@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from headstart.core.records import Metric
 from headstart.core.tallies import Measure, Measures
+from headstart.maths import rates
 from headstart.maths.classifier_sums import Integers, Sums, bin_edges, checked, statistics
 from headstart.maths.intervals import Array, bootstrap, both_ways, column_sums, scored
+from headstart.maths.rates import Rate
 
 SumsMeasure = Callable[[Sums], Array]
-Rate = Callable[[Array, Array, Array], Array]
-"""From hits, true and predicted counts, each [B, K] or [B], to a rate of the same shape."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,9 +67,9 @@ def measures(num_classes: int) -> Measures:
     """
     measured: Mapping[str, SumsMeasure] = {
         "accuracy": lambda sums: sums.hits_BK.sum(axis=1) / sums.count_B,
-        "precision_macro": partial(_macro, _precision),
-        "recall_macro": partial(_macro, _recall),
-        "f1_macro": partial(_macro, _f1),
+        "precision_macro": partial(_macro, rates.precision),
+        "recall_macro": partial(_macro, rates.recall),
+        "f1_macro": partial(_macro, rates.f1),
         "log_loss": lambda sums: sums.loss_B / sums.count_B,
         "ece": _calibration_error,
     }
@@ -101,7 +101,7 @@ def per_class(
     scikit-learn with ``zero_division=0``.
     """
     statistics_NM, num_classes = statistics(probabilities_NK, targets_N), probabilities_NK.shape[1]
-    measures: Mapping[str, Rate] = {"precision": _precision, "recall": _recall, "f1": _f1}
+    measures: Mapping[str, Rate] = {"precision": rates.precision, "recall": rates.recall, "f1": rates.f1}
     shares: Mapping[str, Rate] = {
         "precision": lambda hits, true, predicted: predicted,
         "recall": lambda hits, true, predicted: true,
@@ -114,9 +114,9 @@ def per_class(
     )
     return tuple(
         ClassScores(
-            precision=_defined(metrics[f"precision {k}"]),
-            recall=_defined(metrics[f"recall {k}"]),
-            f1=_defined(metrics[f"f1 {k}"]),
+            precision=rates.defined(metrics[f"precision {k}"]),
+            recall=rates.defined(metrics[f"recall {k}"]),
+            f1=rates.defined(metrics[f"f1 {k}"]),
             support=metrics[f"recall {k}"].n,
         )
         for k in range(num_classes)
@@ -154,34 +154,15 @@ def _of_sums(measured: Mapping[str, SumsMeasure], num_classes: int) -> dict[str,
     return {name: of_array(measure) for name, measure in measured.items()}
 
 
-def _each_class(rates: Mapping[str, Rate], num_classes: int) -> dict[str, SumsMeasure]:
+def _each_class(named: Mapping[str, Rate], num_classes: int) -> dict[str, SumsMeasure]:
     def of_class(rate: Rate, k: int) -> SumsMeasure:
         return lambda sums: rate(sums.hits_BK[:, k], sums.true_BK[:, k], sums.predicted_BK[:, k])
 
-    return {f"{name} {k}": of_class(rate, k) for name, rate in rates.items() for k in range(num_classes)}
-
-
-def _ratio(part: Array, whole: Array) -> Array:
-    """Divide; nan where the whole is 0."""
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
-
-
-def _precision(hits: Array, true: Array, predicted: Array) -> Array:
-    return _ratio(hits, predicted)
-
-
-def _recall(hits: Array, true: Array, predicted: Array) -> Array:
-    return _ratio(hits, true)
-
-
-def _f1(hits: Array, true: Array, predicted: Array) -> Array:
-    return _ratio(2 * hits, true + predicted)
+    return {f"{name} {k}": of_class(rate, k) for name, rate in named.items() for k in range(num_classes)}
 
 
 def _macro(rate: Rate, sums: Sums) -> Array:
-    occurs_BK = (sums.true_BK > 0) | (sums.predicted_BK > 0)
-    rates_BK = rate(sums.hits_BK, sums.true_BK, sums.predicted_BK)
-    return np.asarray(np.nan_to_num(rates_BK).sum(axis=1) / occurs_BK.sum(axis=1))
+    return rates.macro(rate, sums.hits_BK, sums.true_BK, sums.predicted_BK)
 
 
 def _calibration_error(sums: Sums) -> Array:
@@ -195,7 +176,7 @@ def _calibration_noise(sums: Sums) -> Array:
     A bin's gap is then normal with the variance of its binomial count, so its absolute value is
     half-normal (consistency bars of Broecker & Smith 2007, doi:10.1175/WAF993.1).
     """
-    confidence_BE = np.nan_to_num(_ratio(sums.bin_confidence_BE, sums.bin_count_BE))
+    confidence_BE = np.nan_to_num(rates.ratio(sums.bin_confidence_BE, sums.bin_count_BE))
     # Rounding may put a bin's mean confidence a hair above 1.
     variance_BE = np.maximum(sums.bin_confidence_BE * (1 - confidence_BE), 0.0)
     mean_B = np.sqrt(variance_BE * 2 / np.pi).sum(axis=1)
@@ -209,7 +190,3 @@ def _ece_bounded(ece: Metric, noise: float) -> Metric:
         return ece
     low = 0.0 if ece.value <= noise else max(ece.low, 0.0)
     return replace(ece, low=low, high=min(max(ece.high, ece.value), 1.0))
-
-
-def _defined(metric: Metric) -> Metric:
-    return metric if np.isfinite(metric.value) else replace(metric, value=0.0)

@@ -7,8 +7,8 @@ at their rank, equal scores sharing a rank (no interpolation).
 Shape letters: N examples, K labels, B resamples, G groups of equal scores.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,11 +18,10 @@ from scipy import sparse
 
 from headstart.core.records import Metric
 from headstart.core.tallies import Measure, Measures
-from headstart.maths import logistic
+from headstart.maths import logistic, rates
 from headstart.maths.intervals import Array, bootstrap, both_ways, resampled_sums, scored
+from headstart.maths.rates import Rate
 
-Rate = Callable[[Array, Array, Array], Array]
-"""From hits, true and given counts of the same shape to a rate."""
 _SINGLE = 4
 _RANKED_CELLS = 400_000_000
 _FEWEST, _MOST = 50, 200
@@ -55,7 +54,7 @@ def measures() -> Measures:
     """  # noqa: D205 - a list, not a sentence
     values: dict[str, Measure] = {}
     for average in ("micro", "macro"):
-        for name, rate in (("f1", _f1), ("precision", _precision), ("recall", _recall)):
+        for name, rate in (("f1", rates.f1), ("precision", rates.precision), ("recall", rates.recall)):
             values[f"{name}_{average}"] = partial(_micro if average == "micro" else _macro, rate)
     values |= {
         "subset_accuracy": lambda sums_BM: np.asarray(sums_BM[:, 1] / sums_BM[:, 0]),
@@ -65,7 +64,7 @@ def measures() -> Measures:
 
     def settle(metrics: Mapping[str, Metric], sums_1M: Array) -> dict[str, Metric]:
         found = {**metrics, "f1_macro": both_ways(metrics["f1_macro"])}
-        return {name: _defined(metric) for name, metric in found.items()}
+        return {name: rates.defined(metric) for name, metric in found.items()}
 
     return Measures(
         values=values,
@@ -86,7 +85,7 @@ def scores(said: Decisions, seed: int = 0, units_N: NDArray[Any] | None = None) 
     last = ("subset_accuracy", "hamming_loss", "log_loss")
     return {
         **{name: metric for name, metric in named.items() if name not in last},
-        "mean_average_precision": _defined(ranked),
+        "mean_average_precision": rates.defined(ranked),
         **{name: named[name] for name in last},
     }
 
@@ -97,7 +96,7 @@ def per_label(said: Decisions, seed: int = 0) -> tuple[LabelScores, ...]:
     values: dict[str, Measure] = {}
     shares: dict[str, Measure] = {}
     for k in range(num_labels):
-        for name, rate in (("precision", _precision), ("recall", _recall), ("f1", _f1)):
+        for name, rate in (("precision", rates.precision), ("recall", rates.recall), ("f1", rates.f1)):
             values[f"{name} {k}"] = partial(_one, rate, k)
         shares[f"precision {k}"] = partial(_one, lambda hits, true, given: given, k)
         shares[f"recall {k}"] = partial(_one, lambda hits, true, given: true, k)
@@ -105,10 +104,10 @@ def per_label(said: Decisions, seed: int = 0) -> tuple[LabelScores, ...]:
     values_K, drawn_BK = _average_precisions(said, seed)
     return tuple(
         LabelScores(
-            precision=_defined(found[f"precision {k}"]),
-            recall=_defined(found[f"recall {k}"]),
-            f1=_defined(found[f"f1 {k}"]),
-            average_precision=_defined(_spread(values_K[k], drawn_BK[:, k], len(said.true_NK))),
+            precision=rates.defined(found[f"precision {k}"]),
+            recall=rates.defined(found[f"recall {k}"]),
+            f1=rates.defined(found[f"f1 {k}"]),
+            average_precision=rates.defined(_spread(values_K[k], drawn_BK[:, k], len(said.true_NK))),
             support=int(said.true_NK[:, k].sum()),
         )
         for k in range(num_labels)
@@ -141,31 +140,12 @@ def _micro(rate: Rate, sums_BM: Array) -> Array:
 
 
 def _macro(rate: Rate, sums_BM: Array) -> Array:
-    counts = _counts(sums_BM)
-    occurs_BK = (counts[1] > 0) | (counts[2] > 0)
-    return _ratio(np.nan_to_num(rate(*counts)).sum(axis=1), occurs_BK.sum(axis=1).astype(np.float64))
+    return rates.macro(rate, *_counts(sums_BM))
 
 
 def _one(rate: Rate, k: int, sums_BM: Array) -> Array:
     hits_BK, true_BK, given_BK = _counts(sums_BM)
     return rate(hits_BK[:, k], true_BK[:, k], given_BK[:, k])
-
-
-def _ratio(part: Array, whole: Array) -> Array:
-    """Divide; nan where the whole is 0."""
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
-
-
-def _precision(hits: Array, true: Array, given: Array) -> Array:
-    return _ratio(hits, given)
-
-
-def _recall(hits: Array, true: Array, given: Array) -> Array:
-    return _ratio(hits, true)
-
-
-def _f1(hits: Array, true: Array, given: Array) -> Array:
-    return _ratio(2 * hits, true + given)
 
 
 def _average_precisions(
@@ -206,15 +186,15 @@ class _Ranking:
         ranked_BG = np.cumsum(sorted_BN, axis=1)[:, self.ends_G]
         sorted_BN[:, ~self.positive_N] = 0.0
         hits_BG = np.cumsum(sorted_BN, axis=1)[:, self.ends_G]
-        precision_BG = np.nan_to_num(_ratio(hits_BG, ranked_BG))
+        precision_BG = np.nan_to_num(rates.ratio(hits_BG, ranked_BG))
         gained_BG = np.diff(hits_BG, axis=1, prepend=0.0)
-        return _ratio((gained_BG * precision_BG).sum(axis=1), hits_BG[:, -1])
+        return rates.ratio((gained_BG * precision_BG).sum(axis=1), hits_BG[:, -1])
 
 
 def _mean(values_BK: Array) -> Array:
     """Return the mean over labels that have positives, [B]; nan where none has."""
     there_BK = np.isfinite(values_BK)
-    return _ratio(np.nan_to_num(values_BK).sum(axis=1), there_BK.sum(axis=1).astype(np.float64))
+    return rates.ratio(np.nan_to_num(values_BK).sum(axis=1), there_BK.sum(axis=1).astype(np.float64))
 
 
 def _spread(value: float, drawn_B: Array, num_examples: int) -> Metric:
@@ -225,7 +205,3 @@ def _spread(value: float, drawn_B: Array, num_examples: int) -> Metric:
         return Metric(value=float(value), low=None, high=None, n=num_examples)
     low, high = max(value - reach, 0.0), min(value + reach, 1.0)
     return Metric(value=float(value), low=float(low), high=float(high), n=num_examples)
-
-
-def _defined(metric: Metric) -> Metric:
-    return metric if np.isfinite(metric.value) else replace(metric, value=0.0, low=None, high=None)

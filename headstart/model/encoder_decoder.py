@@ -17,6 +17,7 @@ from headstart.contracts import Array
 from headstart.core.errors import UserError
 from headstart.model import generation
 from headstart.model.decoders import NO_TOKEN, Decoder, Source, Writing
+from headstart.model.transformers_network import LEFT_OUT
 
 
 @final
@@ -108,8 +109,7 @@ def warm_started(encoder: Any, ends: Mapping[str, int], shared: bool, seed: int)
 
 def _as_decoder(encoder: Any, seed: int) -> Any:
     """Return a decoder whose layers have an encoder's weights."""
-    left_out = ("model_type", "dtype", "torch_dtype")
-    known = {name: value for name, value in encoder.config.to_dict().items() if name not in left_out}
+    known = {name: value for name, value in encoder.config.to_dict().items() if name not in LEFT_OUT}
     decoding = type(encoder.config)(**{**known, "is_decoder": True, "add_cross_attention": True})
     try:
         with torch.random.fork_rng(devices=[]):

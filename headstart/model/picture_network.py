@@ -6,7 +6,7 @@ Shape letters: N pictures, C channels, H W a map's sides, T tokens.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, final
 
-from headstart.contracts import Network
+from headstart.contracts import Network, PicturePreprocess, Pretrained
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 
@@ -61,6 +61,22 @@ class PictureNetwork(Network):
         """Return every block's output for normalised pixels [N, 3, H, W]."""
         found = dict(self._run(self.module, inputs[0]))
         return [found[name] for name in self.blocks]
+
+
+def size_of(pretrained: Pretrained) -> int:
+    """Return the side of a model's pictures in px."""
+    return pretrained.preprocess.size if isinstance(pretrained.preprocess, PicturePreprocess) else 0
+
+
+def refuse_cut_patches(pretrained: Pretrained, patch: int) -> None:
+    """Raise UserError where the side of a model's pictures is no multiple of its patches' in px."""
+    size = size_of(pretrained)
+    if size % patch:
+        raise UserError(
+            f"--image-size {size} for {pretrained.base}, whose patches are {patch} px",
+            f"a multiple of {patch}",
+            f"give {size // patch * patch or patch}",
+        )
 
 
 def as_map(x: Any, side: int) -> "Tensor | None":

@@ -16,9 +16,11 @@ from headstart.core.files import digest_bytes
 from headstart.core.frameworks import prepare_torch
 from headstart.core.plugins import nearest
 from headstart.core.remembered import remembered
+from headstart.core.tensor_file import shapes
 from headstart.model import shards
+from headstart.model.picture_network import size_of
 from headstart.model.picture_processor import per_channel
-from headstart.model.weights import as_safetensors, shapes
+from headstart.model.weights import as_safetensors
 
 WRAPPER = re.compile(r"^timm_model\.")
 """How Transformers' wrapper of timm calls every weight."""
@@ -83,8 +85,9 @@ def describe(base: str, config: Mapping[str, Any], weights: Path, licence: str, 
             "remove that argument",
         )
     there = weights.is_file()
+    file = as_safetensors(weights) if there else weights
     stated = config.get("num_classes", cfg.get("num_classes", 1000))
-    cfg["num_classes"] = _classes(cfg, as_safetensors(weights), stated) if there else stated
+    cfg["num_classes"] = _classes(cfg, file, stated) if there else stated
     cfg["input_size"] = cfg.get("input_size") or [3, 224, 224]
     try:
         preprocess = _preprocess(base, cfg, args)
@@ -101,7 +104,7 @@ def describe(base: str, config: Mapping[str, Any], weights: Path, licence: str, 
         architecture=f"timm/{architecture}",
         licence=str(cfg.get("license") or licence),
         revision=revision,
-        weights=as_safetensors(weights) if there else weights,
+        weights=file,
         weights_digest=digest_bytes(shards.digest(weights).encode() if there else b"", described),
         preprocess=preprocess,
         config=known,
@@ -156,11 +159,6 @@ def sized(pretrained: Pretrained) -> Pretrained:
 def _positions(architecture: str) -> bool:
     """Say whether an architecture has positions for one size, though a model of it may take any."""
     return bool(named(architecture)["pretrained_cfg"].get("fixed_input_size"))
-
-
-def size_of(pretrained: Pretrained) -> int:
-    """Return the side of its pictures in px."""
-    return pretrained.preprocess.size if isinstance(pretrained.preprocess, PicturePreprocess) else 0
 
 
 def _one_side(size: Any) -> int:

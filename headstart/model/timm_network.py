@@ -13,8 +13,8 @@ from headstart.contracts import Array, Pretrained
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.model import shards
-from headstart.model.picture_network import PictureNetwork, as_map
-from headstart.model.timm_config import NOWHERE_ELSE, WRAPPER, size_of
+from headstart.model.picture_network import PictureNetwork, as_map, refuse_cut_patches, size_of
+from headstart.model.timm_config import NOWHERE_ELSE, WRAPPER
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,15 +22,9 @@ if TYPE_CHECKING:
 
 def network(pretrained: Pretrained) -> PictureNetwork:
     """Build the architecture with random weights. Raises UserError for a size that cuts through patches."""
-    module, size = _create(pretrained), size_of(pretrained)
-    patch = _patch(module, pretrained.config["pretrained_cfg"])
-    if size % patch:
-        raise UserError(
-            f"--image-size {size} for {pretrained.base}, whose patches are {patch} px",
-            f"a multiple of {patch}",
-            f"give {size // patch * patch or patch}",
-        )
-    return PictureNetwork(pretrained.base, module, _outputs, size)
+    module = _create(pretrained)
+    refuse_cut_patches(pretrained, _patch(module, pretrained.config["pretrained_cfg"]))
+    return PictureNetwork(pretrained.base, module, _outputs, size_of(pretrained))
 
 
 def _patch(module: Any, cfg: Mapping[str, Any]) -> int:

@@ -12,8 +12,8 @@ from headstart.model import shards
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LEFT_OUT = ("model_type", "dtype", "torch_dtype")
-"""Half precision is for whoever trains with it: what is left out here is float32."""
+LEFT_OUT = ("model_type", "dtype", "torch_dtype")
+"""What is left out of a configuration: half precision is for whoever trains with it, here is float32."""
 
 
 @final
@@ -52,7 +52,7 @@ def _built(config: Mapping[str, Any], writes: str) -> Any:
     from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     kinds: dict[str, Any] = {"": AutoModel, "above": AutoModelForSeq2SeqLM, "on": AutoModelForCausalLM}
-    known = {name: _without(value) for name, value in config.items() if name not in _LEFT_OUT}
+    known = {name: _without(value) for name, value in config.items() if name not in LEFT_OUT}
     try:
         described = AutoConfig.for_model(config["model_type"], **known)
         # Eager attention exports to every engine; no code from a repository is ever run.
@@ -70,7 +70,7 @@ def _without(value: Any) -> Any:
     """Return what a configuration says, of the models inside it without their precision."""
     if not isinstance(value, dict):
         return value
-    return {name: one for name, one in value.items() if name not in _LEFT_OUT[1:]}
+    return {name: one for name, one in value.items() if name not in LEFT_OUT[1:]}
 
 
 def state_of(pretrained: Pretrained) -> dict[str, Array]:
@@ -99,7 +99,7 @@ def _whole_state(module: Any, saved: "Mapping[str, Tensor]", pretrained: Pretrai
     Transformers itself knows what they were called in older checkpoints, and which of them are shared.
     """
     torch = prepare_torch()
-    with torch.random.fork_rng(devices=[]), _silent():
+    with torch.random.fork_rng(devices=[]), silent():
         loaded, told = type(module).from_pretrained(
             None, config=module.config, state_dict=dict(saved), dtype=torch.float32, output_loading_info=True
         )
@@ -114,7 +114,7 @@ def _whole_state(module: Any, saved: "Mapping[str, Tensor]", pretrained: Pretrai
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Let Transformers neither draw progress bars nor report what it did; it tells us by return value."""
     import logging as levels
 

@@ -5,21 +5,20 @@ Transformers itself, which knows their older names.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headstart.contracts import Array, PicturePreprocess, Pretrained
+from headstart.contracts import Array, Pretrained
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, read_json
 from headstart.core.frameworks import prepare_torch
 from headstart.model import shards
-from headstart.model.picture_network import PictureNetwork
+from headstart.model.picture_network import PictureNetwork, refuse_cut_patches, size_of
 from headstart.model.picture_processor import preprocess
 from headstart.model.transformers_folder import SAVED, in_float32
 from headstart.model.transformers_maps import CLASSIFIERS, RUNS, encoder
+from headstart.model.transformers_network import LEFT_OUT, silent
 from headstart.model.weights import as_safetensors
 
 _PLAIN = (
@@ -61,7 +60,7 @@ def sized(pretrained: Pretrained) -> Pretrained:
 
     Raises UserError for a size that is no multiple of the patches'.
     """
-    config, size = pretrained.config, _size(pretrained)
+    config, size = pretrained.config, size_of(pretrained)
     own, patch = config.get("image_size"), config.get("patch_size")
     if (
         config["model_type"] not in _PLAIN
@@ -70,12 +69,7 @@ def sized(pretrained: Pretrained) -> Pretrained:
         or size == own
     ):
         return pretrained
-    if size % patch:
-        raise UserError(
-            f"--image-size {size} for {pretrained.base}, whose patches are {patch} px",
-            f"a multiple of {patch}",
-            f"give {size // patch * patch or patch}",
-        )
+    refuse_cut_patches(pretrained, patch)
     what = f"{pretrained.base} is made for {own} px: its positions are interpolated for {size} px"
     return replace(pretrained, adapted=(*pretrained.adapted, what))
 
@@ -85,7 +79,7 @@ def network(pretrained: Pretrained) -> PictureNetwork:
     module = _built(pretrained)
     _strip(module, pretrained)
     return PictureNetwork(
-        pretrained.base, module, RUNS.get(_class_name(pretrained), encoder), _size(pretrained)
+        pretrained.base, module, RUNS.get(_class_name(pretrained), encoder), size_of(pretrained)
     )
 
 
@@ -96,7 +90,7 @@ def state(pretrained: Pretrained) -> dict[str, Array]:
         kind = type(_built(pretrained))
     weights = shards.load(pretrained.weights)
     try:
-        with _quiet():
+        with silent():
             module, said = kind.from_pretrained(
                 None, config=_config(pretrained), state_dict=weights, output_loading_info=True
             )
@@ -124,10 +118,6 @@ def own_files(pretrained: Pretrained) -> dict[str, Any]:
     return {_CONFIG: {**in_float32(pretrained.config), "dtype": "float32"}}
 
 
-def _size(pretrained: Pretrained) -> int:
-    return pretrained.preprocess.size if isinstance(pretrained.preprocess, PicturePreprocess) else 0
-
-
 def _class_name(pretrained: Pretrained) -> str:
     """Return the segmentation model that the weights were saved from, empty for any other."""
     named = pretrained.config.get("architectures") or [""]
@@ -137,8 +127,7 @@ def _class_name(pretrained: Pretrained) -> str:
 def _config(pretrained: Pretrained) -> Any:
     from transformers import AutoConfig
 
-    # Half precision is for whoever trains with it; a backbone's weights come with the model's own.
-    left_out = ("model_type", "dtype", "torch_dtype", "use_pretrained_backbone")
+    left_out = (*LEFT_OUT, "use_pretrained_backbone")  # a backbone's weights come with the model's own
     known = {name: value for name, value in pretrained.config.items() if name not in left_out}
     return AutoConfig.for_model(pretrained.config["model_type"], **known)
 
@@ -184,20 +173,3 @@ def _strip(module: Any, pretrained: Pretrained) -> None:
 def _replace(module: Any, path: str, part: Any) -> None:
     parent, _, leaf = path.rpartition(".")
     setattr(module.get_submodule(parent), leaf, part)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Transformers from drawing progress and from reporting what is left out on purpose."""
-    from transformers.utils import logging as theirs
-
-    logging: Any = theirs  # untyped in Transformers
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

@@ -58,19 +58,6 @@ def as_safetensors(path: Path) -> Path:
     return target
 
 
-def shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return each tensor's shape from a safetensors file's header. Raises UserError where it is damaged."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{path} is no whole safetensors file ({error})", "weights as saved", "get the file again"
-        ) from error
-
-
 def _convert(source: str, target: str) -> None:
     """Write a pickle's tensors as safetensors; run in a child process."""
     import argparse

@@ -17,9 +17,10 @@ from headstart.core.files import digest_file, digest_json
 from headstart.core.frameworks import prepare_torch
 from headstart.core.plugins import nearest
 from headstart.core.remembered import remembered
+from headstart.core.tensor_file import shapes
 from headstart.model.architectures import chain
 from headstart.model.picture_processor import per_channel
-from headstart.model.weights import as_safetensors, shapes
+from headstart.model.weights import as_safetensors
 from headstart.sources import _hub
 
 _FAMILIES = (
@@ -49,13 +50,14 @@ class TorchvisionSource(Source):
         base, plain = f"torchvision:{name}", name.partition("@")[0]
         known = _known(plain)
         file, said = _file(base, name, known["versions"], weights)
-        options = _options(known, None if file is None else shapes(as_safetensors(file)))
+        readable = None if file is None else as_safetensors(file)
+        options = _options(known, None if readable is None else shapes(readable))
         return Pretrained(
             base=base,
             architecture=f"torchvision/{plain}",
             licence="not stated",
             revision="random" if file is None else file.name,
-            weights=Path() if file is None else as_safetensors(file),
+            weights=readable or Path(),
             weights_digest=digest_json([None if file is None else digest_file(file), options]),
             preprocess=PicturePreprocess(
                 size=said["size"],

@@ -93,7 +93,7 @@ class Segmentation(Task):
         """Return the classes in the mask, the largest first, each class's share, and the mask."""
         answers = []
         for said, example in zip(outputs, examples, strict=True):
-            width, height = _pictures.opened(example, self.content(example))[0].size
+            width, height = _pictures.size(example)
             labels_HW = _labels(said, (height, width))
             shares = dict(zip(classes, segmentation.shares(labels_HW, len(classes)), strict=True))
             there = sorted((name for name in classes if shares[name]), key=lambda name: -shares[name])

@@ -13,7 +13,8 @@ from safetensors.numpy import load_file, save_file
 
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
-from headstart.model.weights import as_safetensors, shapes, weights_in
+from headstart.core.tensor_file import shapes
+from headstart.model.weights import as_safetensors, weights_in
 
 torch = prepare_torch()
 
@@ -97,7 +98,7 @@ def test_what_holds_no_tensors_is_refused(content: bytes, tmp_path: Path) -> Non
 @pytest.mark.parametrize("content", [b"", b"\xff" * 64, b"\x02\0\0\0\0\0\0\0{}x"])
 def test_broken_safetensors_are_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(content)
-    with pytest.raises(UserError, match="no whole safetensors file"):
+    with pytest.raises(UserError, match="a whole safetensors file"):
         shapes(tmp_path / "model.safetensors")
 
 
