@@ -16,6 +16,7 @@ from headstart.contracts.auditing import (
 from headstart.contracts.choosing import Estimator, Evidence
 from headstart.contracts.data import (
     Array,
+    Augmentation,
     Example,
     Floats,
     Inputs,
@@ -26,7 +27,6 @@ from headstart.contracts.data import (
     Reader,
     Truth,
     Unfit,
-    View,
 )
 from headstart.contracts.learning import (
     Above,
@@ -76,6 +76,7 @@ __all__ = [
     "Again",
     "Answer",
     "Array",
+    "Augmentation",
     "Baseline",
     "Check",
     "Cluster",
@@ -129,7 +130,6 @@ __all__ = [
     "Truth",
     "Unfit",
     "Units",
-    "View",
     "Weights",
     "Written",
 ]

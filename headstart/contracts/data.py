@@ -146,7 +146,7 @@ class PairReader(Reader):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class View:
+class Augmentation:
     """A cut of a picture in fractions of its sides, whether it is mirrored, factors of its colours."""
 
     left: float

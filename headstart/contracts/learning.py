@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from headstart.contracts.choosing import Evidence
-from headstart.contracts.data import Array, Example, Floats, Inputs, View
+from headstart.contracts.data import Array, Augmentation, Example, Floats, Inputs
 from headstart.contracts.model import Column, Frozen, Pretrained
 from headstart.core.records import Metric, Section
 from headstart.core.tallies import Measures, Statistics
@@ -178,11 +178,11 @@ class Above(ABC):
         seen: Mapping[str, Any],
         inputs: Mapping[str, Any],
         places_n: Array,
-        views: Sequence[View] | None,
+        augmentations: Sequence[Augmentation] | None,
     ) -> tuple[Any, Array]:
         """Return the losses of some examples [n], summed over what each teaches, and how much that is [n].
 
-        ``views`` are what of each example the trunk was shown, None where that was all of it as it is.
+        ``augmentations`` say how each example was changed, None where the trunk saw it as it is.
         """
 
     @abstractmethod

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from headstart.contracts.data import Array, Floats, Inputs, View
+from headstart.contracts.data import Array, Augmentation, Floats, Inputs
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -211,6 +211,8 @@ class Modality(ABC):
     """Whose models it takes: the modality that sources describe them with."""
     pooled: ClassVar[bool]
     """Whether each column of a row is one block's vector, whatever the size of the input."""
+    mixes: ClassVar[bool]
+    """Whether a weighted mean of two inputs is an input."""
 
     @abstractmethod
     def restore(self, described: Mapping[str, Any]) -> Preprocess:
@@ -244,8 +246,8 @@ class Modality(ABC):
         """Return the column that tells how many rows an example has, None where each has one."""
 
     @abstractmethod
-    def seen(self, inputs: Inputs, view: View) -> Inputs:
-        """Return what a view shows of one example's inputs. Raises UserError where there are no views."""
+    def augmented(self, inputs: Inputs, augmentation: Augmentation) -> Inputs:
+        """Return one example's inputs, augmented. Raises UserError where that means nothing."""
 
     @abstractmethod
     def sample(self, preprocess: Preprocess) -> Inputs:

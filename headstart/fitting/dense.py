@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart import contracts
-from headstart.contracts import Above, Array, Column, Training
+from headstart.contracts import Above, Array, Augmentation, Column, Training
 from headstart.core.frameworks import prepare_torch
 from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.linear import problem_of
@@ -124,7 +123,7 @@ class DenseAbove(Above):
         seen: Mapping[str, Any],
         inputs: Mapping[str, Any],
         places_n: Array,
-        views: Sequence[contracts.View] | None,
+        augmentations: Sequence[Augmentation] | None,
     ) -> "tuple[Tensor, Array]":
         """Return each example's cross-entropy, and ones."""
         torch = prepare_torch()

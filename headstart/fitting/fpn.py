@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart.contracts import Above, Array, Column, Training, View
+from headstart.contracts import Above, Array, Augmentation, Column, Training
 from headstart.core.frameworks import prepare_torch
 from headstart.fitting import maps
 from headstart.fitting.loop import Objective, shuffled
@@ -68,11 +68,11 @@ class Decoding(Objective):
         return losses_m.sum(), float(areas_m.sum())
 
     def losses(
-        self, maps_mChw: "Sequence[Tensor]", places_m: Array, shown: Sequence[View] | None
+        self, maps_mChw: "Sequence[Tensor]", places_m: Array, augmentations: Sequence[Augmentation] | None
     ) -> "tuple[Tensor, Array]":
         """Return each unit's losses times the area of it that is taught, and those areas, both [m]."""
         torch = prepare_torch()
-        shares_mKGG = torch.from_numpy(self.samples.shares(places_m, shown))
+        shares_mKGG = torch.from_numpy(self.samples.shares(places_m, augmentations))
         areas_m, smoothing = shares_mKGG.sum(dim=(1, 2, 3)).double().numpy(), self.recipe.label_smoothing
         if smoothing and self.module.training:
             taught_m1GG = shares_mKGG.sum(dim=1, keepdim=True)
@@ -145,12 +145,12 @@ class MapsAbove(Above):
         seen: Mapping[str, Any],
         inputs: Mapping[str, Any],
         places_n: Array,
-        views: Sequence[View] | None,
+        augmentations: Sequence[Augmentation] | None,
     ) -> "tuple[Tensor, Array]":
         """Return each picture's losses times the area of it that is taught, and those areas."""
         columns = self.decoding.columns
         maps_nChw = [seen[one.name].reshape(len(places_n), -1, side_of(one), side_of(one)) for one in columns]
-        return self.decoding.losses(maps_nChw, self.rows.places(places_n), views)
+        return self.decoding.losses(maps_nChw, self.rows.places(places_n), augmentations)
 
     def head(self) -> FpnHead:
         """Return the decoder as it stands."""

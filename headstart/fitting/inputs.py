@@ -1,4 +1,4 @@
-"""The inputs of a trunk that trains: read on threads, seen through views, mixed; a batch at a time."""
+"""The inputs of a trunk that trains: read on threads, augmented, mixed; a batch at a time."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.contracts import Array, Inputs, Modality, Prepared, Training, View
+from headstart.contracts import Array, Augmentation, Inputs, Modality, Prepared, Training
 from headstart.core.errors import BadExample, MachineError
 from headstart.core.frameworks import prepare_torch
 from headstart.model.batches import stacked
@@ -27,16 +27,16 @@ class Examples:
             return np.zeros(len(places_n), dtype=np.int64)
         return np.array([one.length for one in self.pool.map(self._prepare, map(int, places_n))])
 
-    def read(self, places_n: Array, shown: Sequence[View] | None) -> "dict[str, Tensor]":
-        """Return a batch of inputs by name, each seen through its view where there are views."""
+    def read(self, places_n: Array, augmentations: Sequence[Augmentation] | None) -> "dict[str, Tensor]":
+        """Return a batch of inputs by name, augmented where that is asked for."""
         torch = prepare_torch()
-        views = [None] * len(places_n) if shown is None else shown
-        found = list(self.pool.map(self._seen, map(int, places_n), views))
+        changes = [None] * len(places_n) if augmentations is None else augmentations
+        found = list(self.pool.map(self._seen, map(int, places_n), changes))
         return {name: torch.from_numpy(stacked([one[name] for one in found])) for name in found[0]}
 
-    def _seen(self, place: int, view: View | None) -> Inputs:
+    def _seen(self, place: int, augmentation: Augmentation | None) -> Inputs:
         inputs = self._prepare(place).inputs
-        return inputs if view is None else self.modality.seen(inputs, view)
+        return inputs if augmentation is None else self.modality.augmented(inputs, augmentation)
 
     def _prepare(self, place: int) -> Prepared:
         reading, example = self.training.reading, self.training.rows.examples[place]

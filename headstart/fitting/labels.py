@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart.contracts import Above, Array, Column, View
+from headstart.contracts import Above, Array, Augmentation, Column
 from headstart.core.frameworks import prepare_torch
 from headstart.maths.softmax import Linear
 from headstart.model.labels import LabelHead
@@ -39,7 +39,7 @@ class LabelsAbove(Above):
         seen: Mapping[str, Any],
         inputs: Mapping[str, Any],
         places_n: Array,
-        views: Sequence[View] | None,
+        augmentations: Sequence[Augmentation] | None,
     ) -> "tuple[Tensor, Array]":
         """Return each example's log loss, the mean over labels, and ones."""
         torch = prepare_torch()

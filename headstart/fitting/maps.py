@@ -21,10 +21,10 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from headstart.contracts import Array, Column, Rows, View
+from headstart.contracts import Array, Augmentation, Column, Rows
 from headstart.core.errors import UserError
 from headstart.core.threads import one_blas_thread
-from headstart.data import views
+from headstart.data import augmentation
 from headstart.data.mask import IGNORED, Mask
 from headstart.data.tiles import Tile
 from headstart.maths import bilinear, class_weights, softmax
@@ -69,13 +69,13 @@ class Samples:
             for unit in rows.units(np.array([index]))[0]:
                 self._samples[next(number)] = _sampled(places_HW, cast(Tile | None, unit.part), fine)
 
-    def shares(self, places_m: Array, shown: Sequence[View] | None = None) -> Array:
-        """Return the share of each cell that each class covers, float32 [m, K, G, G], of views too."""
+    def shares(self, places_m: Array, augmentations: Sequence[Augmentation] | None = None) -> Array:
+        """Return the share of each cell that each class covers, float32 [m, K, G, G], when augmented too."""
         num, side, classes, each = len(places_m), self.side, self.num_classes, self.per_cell
         samples = np.asarray(self._samples[[self._number[int(place)] for place in places_m]])
-        if shown is not None:
-            pairs = zip(samples, shown, strict=True)
-            samples = np.stack([views.of_grid(samples_FF, view) for samples_FF, view in pairs])
+        if augmentations is not None:
+            pairs = zip(samples, augmentations, strict=True)
+            samples = np.stack([augmentation.of_grid(samples_FF, change) for samples_FF, change in pairs])
         cells = samples.reshape(num, side, each, side, each).transpose(0, 1, 3, 2, 4)
         flat = cells.reshape(num * side * side, each**2).astype(np.int64)
         numbers = np.arange(len(flat))[:, None] * classes + flat

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Head, Learner, Modality, Trained, Training, View
+from headstart.contracts import Array, Augmentation, Column, Head, Learner, Modality, Trained, Training
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.core.threads import cores
-from headstart.data import views
+from headstart.data import augmentation
 from headstart.fitting import strategies
 from headstart.fitting.batches import token_batches
 from headstart.fitting.blocks import Block, blocks_of, depths, recompute
@@ -147,19 +147,19 @@ class Tuning(Objective):
         key = (self.recipe.seed, epoch)
         if self.mix is not None:
             return self._mixed_loss(self.mix, places_n, key)
-        inputs, outputs, seen, shown = self._through(places_n, key)
-        losses_n, weights_n = self.above.losses(seen, inputs, places_n, shown)
+        inputs, outputs, seen, changes = self._through(places_n, key)
+        losses_n, weights_n = self.above.losses(seen, inputs, places_n, changes)
         return self._summed(losses_n, weights_n, outputs, inputs)
 
     def _mixed_loss(self, mix: Mix, places_n: Array, key: tuple[int, int]) -> "tuple[Tensor, float]":
         """Return the same of pictures that are mixed in pairs."""
         others_n = mix.partners(places_n, key)
-        (own, shown), (other, _) = self._read(places_n, key), self._read(others_n, key)
+        (own, changes), (other, _) = self._read(places_n, key), self._read(others_n, key)
         ((name, pictures),) = own.items()
         pictures, share_n = mix.mixed(pictures, other[name], places_n, key)
         outputs, seen = self._run({name: pictures})
-        losses_n, weights_n = self.above.losses(seen, own, places_n, shown)
-        losses_n = share_n * losses_n + (1 - share_n) * self.above.losses(seen, own, others_n, shown)[0]
+        losses_n, weights_n = self.above.losses(seen, own, places_n, changes)
+        losses_n = share_n * losses_n + (1 - share_n) * self.above.losses(seen, own, others_n, changes)[0]
         return self._summed(losses_n, weights_n, outputs, {name: pictures})
 
     def _summed(
@@ -229,21 +229,23 @@ class Tuning(Objective):
 
     def _read(
         self, places_n: Array, key: tuple[int, int] | None
-    ) -> "tuple[dict[str, Tensor], list[View] | None]":
-        """Return inputs, and the views they are seen through: none where nothing is to be drawn."""
+    ) -> "tuple[dict[str, Tensor], list[Augmentation] | None]":
+        """Return inputs, and how they were augmented: None where nothing is to be drawn."""
         kind = self.spec.augment
-        shown = [views.draw(kind, (*key, int(place))) for place in places_n] if kind and key else None
-        return self.examples.read(places_n, shown), shown
+        changes = (
+            [augmentation.draw(kind, (*key, int(place))) for place in places_n] if kind and key else None
+        )
+        return self.examples.read(places_n, changes), changes
 
     def _through(
         self, places_n: Array, key: tuple[int, int] | None
-    ) -> "tuple[Tensors, Tensors, Tensors, list[View] | None]":
-        """Return inputs, the outputs of blocks that may train, the taps' features, and views."""
+    ) -> "tuple[Tensors, Tensors, Tensors, list[Augmentation] | None]":
+        """Return inputs, the outputs of blocks that may train, the taps' features, and augmentations."""
         if self.line is not None:
             _freeze_below(self.trunk, self.below)
             return *self.line.through(places_n), None
-        inputs, shown = self._read(places_n, key)
-        return inputs, *self._run(inputs), shown
+        inputs, changes = self._read(places_n, key)
+        return inputs, *self._run(inputs), changes
 
     def _line(self) -> Line | None:
         """Return what crosses the freeze line, where it can be kept."""
@@ -282,7 +284,7 @@ def _mix(training: Training, modality: Modality, among_n: Array) -> Mix | None:
     if spec.mixup is None and spec.cutmix is None:
         return None
     labelled = all(training.rows.examples[int(place)].label for place in among_n)
-    if modality.takes != "picture" or not labelled:
+    if not modality.mixes or not labelled:
         raise UserError("--mixup or --cutmix", "pictures of one class each", "leave it out")
     return Mix(spec.mixup, spec.cutmix, among_n)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from headstart.contracts import Above, Array, Column, Head, Rows, Trained, Training, View
+from headstart.contracts import Above, Array, Augmentation, Column, Head, Rows, Trained, Training
 from headstart.core.frameworks import prepare_torch
 from headstart.fitting.batches import token_batches
 from headstart.fitting.checkpoints import Checkpoints
@@ -59,7 +59,7 @@ class WriterAbove(Above):
         seen: Mapping[str, Any],
         inputs: Mapping[str, Any],
         places_n: Array,
-        views: Sequence[View] | None,
+        augmentations: Sequence[Augmentation] | None,
     ) -> "tuple[Tensor, Array]":
         """Return each example's sum over its target tokens, and how many it has."""
         (states_NSC,) = seen.values()

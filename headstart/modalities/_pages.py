@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from headstart.contracts import Column, Floats, Inputs, Modality, Preprocess, TextPreprocess, View
+from headstart.contracts import Augmentation, Column, Floats, Inputs, Modality, Preprocess, TextPreprocess
 from headstart.core import plugins
 from headstart.model import rows
 
@@ -19,6 +19,7 @@ class Pages(Modality):
     """Texts whose tokens keep a row's place each."""
 
     takes = "text"
+    mixes = False
 
     @abstractmethod
     def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> TextPreprocess:
@@ -44,9 +45,9 @@ class Pages(Modality):
         """Return the column that says how many pages a text has."""
         return columns[0]
 
-    def seen(self, inputs: Inputs, view: View) -> Inputs:
-        """Raise UserError: a text has no views."""
-        return texts().seen(inputs, view)
+    def augmented(self, inputs: Inputs, augmentation: Augmentation) -> Inputs:
+        """Raise UserError: there is no augmentation of a text."""
+        return texts().augmented(inputs, augmentation)
 
     def sample(self, preprocess: Preprocess) -> Inputs:
         """Return two texts of eight tokens, the second one shorter."""

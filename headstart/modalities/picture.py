@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 import numpy as np
 
 from headstart.contracts import (
+    Augmentation,
     Column,
     Floats,
     Inputs,
@@ -15,10 +16,9 @@ from headstart.contracts import (
     PicturePreprocess,
     Preprocess,
     Tap,
-    View,
 )
 from headstart.core.errors import UserError
-from headstart.data import views
+from headstart.data import augmentation
 from headstart.model import rows
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Pictures(Modality):
     name = "picture"
     takes = "picture"
     pooled = True
+    mixes = True
 
     def restore(self, described: Mapping[str, Any]) -> PicturePreprocess:
         """Rebuild a preprocess from its JSON."""
@@ -84,9 +85,9 @@ class Pictures(Modality):
         """Return that each example has one row."""
         return None
 
-    def seen(self, inputs: Inputs, view: View) -> Inputs:
-        """Return the view of a picture."""
-        return {"pixels": views.of_picture(inputs["pixels"], view)}
+    def augmented(self, inputs: Inputs, change: Augmentation) -> Inputs:
+        """Return a picture, augmented."""
+        return {"pixels": augmentation.of_picture(inputs["pixels"], change)}
 
     def sample(self, preprocess: Preprocess) -> Inputs:
         """Return two black pictures."""

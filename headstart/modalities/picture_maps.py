@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 import numpy as np
 
 from headstart.contracts import (
+    Augmentation,
     Column,
     Floats,
     Inputs,
@@ -25,7 +26,6 @@ from headstart.contracts import (
     PicturePreprocess,
     Preprocess,
     Tap,
-    View,
 )
 from headstart.core import plugins
 from headstart.core.errors import UserError
@@ -48,6 +48,7 @@ class PictureMaps(Modality):
     name = "picture-maps"
     takes = "picture"
     pooled = False
+    mixes = True
 
     def restore(self, described: Mapping[str, Any]) -> PicturePreprocess:
         """Rebuild a preprocess from its JSON."""
@@ -102,9 +103,9 @@ class PictureMaps(Modality):
         """Return that each example has one row."""
         return None
 
-    def seen(self, inputs: Inputs, view: View) -> Inputs:
-        """Return the view of a picture."""
-        return _pictures().seen(inputs, view)
+    def augmented(self, inputs: Inputs, augmentation: Augmentation) -> Inputs:
+        """Return a picture, augmented."""
+        return _pictures().augmented(inputs, augmentation)
 
     def sample(self, preprocess: Preprocess) -> Inputs:
         """Return two black pictures."""

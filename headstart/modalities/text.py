@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 import numpy as np
 
 from headstart.contracts import (
+    Augmentation,
     Column,
     Floats,
     Inputs,
@@ -15,7 +16,6 @@ from headstart.contracts import (
     Preprocess,
     Tap,
     TextPreprocess,
-    View,
 )
 from headstart.core.errors import UserError
 from headstart.model import rows
@@ -31,6 +31,7 @@ class Texts(Modality):
     name = "text"
     takes = "text"
     pooled = True
+    mixes = False
 
     def restore(self, described: Mapping[str, Any]) -> TextPreprocess:
         """Rebuild a preprocess from its JSON."""
@@ -77,8 +78,8 @@ class Texts(Modality):
         """Return that each example has one row."""
         return None
 
-    def seen(self, inputs: Inputs, view: View) -> Inputs:
-        """Raise UserError: a text has no views."""
+    def augmented(self, inputs: Inputs, augmentation: Augmentation) -> Inputs:
+        """Raise UserError: there is no augmentation of a text."""
         raise UserError("--augment for texts", "pictures", "leave --augment out")
 
     def sample(self, preprocess: Preprocess) -> Inputs:

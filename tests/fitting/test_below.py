@@ -1,4 +1,4 @@
-"""Below the freeze line: blocks, what crosses the line, adapters, recomputing, views and mixtures."""
+"""Below the freeze line: blocks, what crosses the line, adapters, recomputing, augmentations and mixtures."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from safetensors.torch import load
 
-from headstart.contracts import View
+from headstart.contracts import Augmentation
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
-from headstart.data import views
+from headstart.data.augmentation import KINDS, draw, of_grid, of_picture
 from headstart.fitting import line, lora, strategies
 from headstart.fitting.blocks import blocks_of, depths, recompute
 from headstart.fitting.inputs import Mix
@@ -157,30 +157,33 @@ def test_nothing_to_adapt() -> None:
         lora.adapt(Bare(), [], 0)
 
 
-WHOLE = View(
+WHOLE = Augmentation(
     left=0.0, top=0.0, width=1.0, height=1.0, mirrored=False, brightness=1.0, contrast=1.0, saturation=1.0
 )
 
 
-@pytest.mark.parametrize("kind", views.KINDS)
-def test_a_view_is_a_pure_function_of_its_key(kind: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_augmentation_is_a_pure_function_of_its_key(kind: str) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
-    seen = {views.of_picture(picture, views.draw(kind, (0, epoch, 5))).tobytes() for epoch in range(6)}
-    again = {views.of_picture(picture, views.draw(kind, (0, epoch, 5))).tobytes() for epoch in range(6)}
+    seen = {of_picture(picture, draw(kind, (0, epoch, 5))).tobytes() for epoch in range(6)}
+    again = {of_picture(picture, draw(kind, (0, epoch, 5))).tobytes() for epoch in range(6)}
     assert seen == again
     assert len(seen) >= 2
-    assert (views.of_picture(picture, WHOLE) == picture).all()
+    assert (of_picture(picture, WHOLE) == picture).all()
 
 
 def test_a_mask_gets_the_same_view_as_its_picture() -> None:
-    """A picture whose colour tells the class: after any view colour and class still agree."""
+    """A picture whose colour tells the class: after any change colour and class still agree."""
     classes = np.zeros((64, 64), dtype=np.int64)
     classes[8:40, 16:60] = 1
     picture = np.repeat((classes * 200).astype(np.uint8)[:, :, None], 3, axis=2)
     for epoch in range(20):
-        view = views.draw("crop", (0, epoch, 1))
-        told, seen = views.of_grid(classes, view), views.of_picture(picture, view)[:, :, 0] > 100
-        assert (told == seen).mean() > 0.96, view
+        change = draw("crop", (0, epoch, 1))
+        told, seen = (
+            of_grid(classes, change),
+            of_picture(picture, change)[:, :, 0] > 100,
+        )
+        assert (told == seen).mean() > 0.96, change
 
 
 def test_mixtures_are_drawn_by_example_and_weigh_what_is_seen() -> None:
@@ -202,7 +205,7 @@ def test_mixtures_are_drawn_by_example_and_weigh_what_is_seen() -> None:
 
 def test_threads_do_not_change_a_view() -> None:
     picture = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
-    shown = [views.draw("standard", (0, 0, place)) for place in range(24)]
+    shown = [draw("standard", (0, 0, place)) for place in range(24)]
     with ThreadPoolExecutor(6) as pool:
-        together = list(pool.map(lambda view: views.of_picture(picture, view).tobytes(), shown))
-    assert together == [views.of_picture(picture, view).tobytes() for view in shown]
+        together = list(pool.map(lambda change: of_picture(picture, change).tobytes(), shown))
+    assert together == [of_picture(picture, change).tobytes() for change in shown]

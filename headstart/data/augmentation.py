@@ -1,4 +1,4 @@
-"""Views of a picture: cut, mirrored, recoloured; drawn by (seed, epoch, place), the same for its mask.
+"""Pictures augmented: cut, mirrored, recoloured; drawn by (seed, epoch, place), the same for its mask.
 
 Cuts are fractions of the sides, so that a picture and a mask of any size get the same one.
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.contracts import Array, View
+from headstart.contracts import Array, Augmentation
 from headstart.core.frameworks import prepare_torch
 
 KINDS: Mapping[str, tuple[float, float]] = {"flip": (1.0, 0.0), "crop": (0.5, 0.0), "standard": (0.5, 0.2)}
@@ -16,8 +16,8 @@ KINDS: Mapping[str, tuple[float, float]] = {"flip": (1.0, 0.0), "crop": (0.5, 0.
 _LONGEST_RATIO = 4 / 3
 
 
-def draw(kind: str, key: tuple[int, ...]) -> View:
-    """Draw a view: a pure function of the key.
+def draw(kind: str, key: tuple[int, ...]) -> Augmentation:
+    """Draw an augmentation: a pure function of the key.
 
     The cut has a share of the area and a ratio of the sides as Szegedy et al. (arXiv 1409.4842, section 6)
     draw them, with at least half of the area.
@@ -29,7 +29,7 @@ def draw(kind: str, key: tuple[int, ...]) -> View:
     width, height = min(1.0, float(np.sqrt(area * ratio))), min(1.0, float(np.sqrt(area / ratio)))
     left, top = drawn.uniform(0, 1 - width), drawn.uniform(0, 1 - height)
     factors = drawn.uniform(1 - colours, 1 + colours, 3)
-    return View(
+    return Augmentation(
         left=float(left),
         top=float(top),
         width=width,
@@ -41,32 +41,32 @@ def draw(kind: str, key: tuple[int, ...]) -> View:
     )
 
 
-def of_picture(pixels_HWC: Array, view: View) -> Array:
-    """Return the view of a picture uint8, at the picture's own size."""
+def of_picture(pixels_HWC: Array, augmentation: Augmentation) -> Array:
+    """Return a picture uint8, augmented, at the picture's own size."""
     torch = prepare_torch()
     from torchvision.transforms.v2 import functional
 
     height, width = pixels_HWC.shape[:2]
     one: Any = torch.from_numpy(pixels_HWC.copy()).permute(2, 0, 1)
-    if (view.width, view.height) != (1.0, 1.0):
-        left, top = round(view.left * width), round(view.top * height)
-        size = max(1, round(view.height * height)), max(1, round(view.width * width))
+    if (augmentation.width, augmentation.height) != (1.0, 1.0):
+        left, top = round(augmentation.left * width), round(augmentation.top * height)
+        size = max(1, round(augmentation.height * height)), max(1, round(augmentation.width * width))
         one = functional.resized_crop(one, top, left, *size, [height, width], antialias=True)
-    if view.mirrored:
+    if augmentation.mirrored:
         one = functional.horizontal_flip(one)
     for change, factor in (
-        (functional.adjust_brightness, view.brightness),
-        (functional.adjust_contrast, view.contrast),
-        (functional.adjust_saturation, view.saturation),
+        (functional.adjust_brightness, augmentation.brightness),
+        (functional.adjust_contrast, augmentation.contrast),
+        (functional.adjust_saturation, augmentation.saturation),
     ):
         one = one if factor == 1.0 else change(one, factor)
     return np.ascontiguousarray(one.permute(1, 2, 0).numpy())
 
 
-def of_grid(samples_FF: Array, view: View) -> Array:
-    """Return the view of a grid of samples over a picture: the nearest one, none is mixed."""
+def of_grid(samples_FF: Array, augmentation: Augmentation) -> Array:
+    """Return a grid of samples over an augmented picture: the nearest one, none is mixed."""
     side = len(samples_FF)
     places = (np.arange(side) + 0.5) / side
-    rows = np.minimum((view.top + places * view.height) * side, side - 1).astype(int)
-    columns = np.minimum((view.left + places * view.width) * side, side - 1).astype(int)
-    return np.asarray(samples_FF[np.ix_(rows, columns[::-1] if view.mirrored else columns)])
+    rows = np.minimum((augmentation.top + places * augmentation.height) * side, side - 1).astype(int)
+    columns = np.minimum((augmentation.left + places * augmentation.width) * side, side - 1).astype(int)
+    return np.asarray(samples_FF[np.ix_(rows, columns[::-1] if augmentation.mirrored else columns)])
