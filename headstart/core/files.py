@@ -87,13 +87,25 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path, expected: str) -> dict[str, Any]:
     """Return the JSON object in somebody's file. Raises UserError where it has none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read", expected, "check the path") from error
+    content = _json(path, expected)
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no JSON object", expected, "check the file")
     return content
+
+
+def read_json_list(path: Path, expected: str) -> list[Any]:
+    """Return the JSON array in somebody's file. Raises UserError where it has none."""
+    content = _json(path, expected)
+    if not isinstance(content, list):
+        raise UserError(f"{path} holds no JSON array", expected, "check the file")
+    return content
+
+
+def _json(path: Path, expected: str) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows mark UTF-8
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read", expected, "check the path") from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

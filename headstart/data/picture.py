@@ -38,11 +38,13 @@ MAX_FRAMES_COUNTED = 1_000
 
 UPRIGHT = "turned upright by its EXIF orientation"
 ON_WHITE = "transparency laid on white"
+GREY = "grey shown in three equal channels"
 SIXTEEN_BIT = "16-bit values scaled to 8 bits"
 WIDE_AS_LEVELS = "32-bit values between 0 and 255 taken as 8-bit levels"
 FIRST_OF_SEVERAL = "first picture of a multi-picture JPEG used"
 
 _CONVERTED = {
+    "L": GREY,
     "CMYK": "CMYK colours converted to RGB",
     "YCbCr": "YCbCr colours converted to RGB",
     "LAB": "LAB colours converted to RGB",

@@ -39,10 +39,23 @@ def encode(text: str, pretrained: Pretrained, notes: tuple[str, ...] = ()) -> Pr
         ids, more = count(whole[: _edge(whole, size)])
     if not ids:
         raise BadExample("no token is left of the text")
+    _refuse_unknown(ids, pretrained)
     cut = (f"cut to {longest} tokens",) if more else ()
     ids_T = np.asarray(ids, dtype=np.int64)
     inputs = {"input_ids": ids_T, "attention_mask": np.ones_like(ids_T)}
     return Prepared(inputs=inputs, notes=(*notes, *cut), length=len(ids_T))
+
+
+def _refuse_unknown(ids: list[int], pretrained: Pretrained) -> None:
+    """Raise UserError for a token that the model has no embedding of."""
+    inside = pretrained.config.get("encoder")
+    rows = (inside if isinstance(inside, dict) else pretrained.config).get("vocab_size")
+    if isinstance(rows, int) and max(ids) >= rows:
+        raise UserError(
+            f"the tokenizer of {pretrained.base} gives token {max(ids)}, but the model embeds {rows}",
+            "a tokenizer and a model that belong together",
+            "get both from one place",
+        )
 
 
 def _edge(text: str, size: int) -> int:
@@ -83,13 +96,30 @@ def tokenizer_of(pretrained: Pretrained) -> "Tokenizer":
 def whole_tokenizer_of(pretrained: Pretrained) -> "Tokenizer":
     """Return a model's fast tokenizer, which cuts no text."""
     preprocess = cast(TextPreprocess, pretrained.preprocess)
-    return _tokenizer(pretrained.assets[preprocess.tokenizer], None)
+    if preprocess.tokenizer:
+        return _tokenizer(pretrained.assets[preprocess.tokenizer], None)
+    return _tokenizer_within(own_tokenizer(pretrained), pretrained.base)
 
 
 def own_tokenizer(pretrained: Pretrained) -> Any:
     """Return the tokenizer as Transformers reads it, between the preprocess's languages."""
     preprocess = cast(TextPreprocess, pretrained.preprocess)
     return _transformers(next(iter(pretrained.assets.values())).parent, preprocess.languages)
+
+
+def _tokenizer_within(own: Any, base: str) -> "Tokenizer":
+    """Return the fast tokenizer inside Transformers' own. Raises UserError where that is slow."""
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    if not isinstance(own, PreTrainedTokenizerFast):
+        raise UserError(
+            f"{base} has no tokenizer.json", "a fast tokenizer, for a new decoder", "save_pretrained it anew"
+        )
+    tokenizer = Tokenizer.from_str(own.backend_tokenizer.to_str())
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 @cache

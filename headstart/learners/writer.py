@@ -1,5 +1,6 @@
 """Heads that write: the pretrained model's own decoder, or one made above a frozen encoder."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
@@ -17,6 +18,8 @@ from headstart.model import vocabulary
 from headstart.model.decoders import Decoder, Writing
 from headstart.model.vocabulary import Own, Subwords, Vocabulary
 from headstart.model.writer import VOCABULARY, WriterHead
+
+log = logging.getLogger(__name__)
 
 _NEW = {"learning_rate": 1e-3, "schedule": "linear", "warmup": 100, "label_smoothing": 0.1}
 _PRETRAINED = {"learning_rate": 1e-4, "schedule": "linear", "warmup": 20, "label_smoothing": 0.1}
@@ -41,6 +44,8 @@ class Writer(Learner):
         """Teach the decoder on the first fold; its epoch is chosen on what that fold holds out."""
         refuse_mask_options(training.spec, "a head that writes")
         columns, kind = sets["last"], _kind(training)
+        if kind == "new":
+            log.info("%s: a new decoder is trained above its encoder", training.frozen.pretrained.base)
         recipe = Recipe.from_spec(training.spec, **_ALL, **(_NEW if kind == "new" else _PRETRAINED))
         words, targets = _written(training, kind)
         encoder: Any = training.frozen.network().module

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast, final
 
 from headstart.contracts import Network, Preprocess, Tap, TextPreprocess
 from headstart.modalities._pages import Pages, texts
+from headstart.model.sentence_folder import VECTOR
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +25,8 @@ class TextStates(Pages):
 
     def taps(self, preprocess: Preprocess, network: Network) -> list[Tap]:
         """Return the last layer: what a decoder was or will be trained on."""
-        return [Tap(network.blocks[-1], network.blocks[-1], "")]
+        last = [block for block in network.blocks if block != VECTOR][-1]
+        return [Tap(last, last, "")]
 
     def trunk(self, preprocess: Preprocess, network: Network, taps: Sequence[Tap]) -> "nn.Module":
         """Return the module from tokens to states [N, T, C]."""

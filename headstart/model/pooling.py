@@ -62,7 +62,7 @@ class _Texts(nn.Module, ABC):
         return self.pooled(self.outputs(input_ids_NT, attention_mask_NT), input_ids_NT, attention_mask_NT)
 
     def outputs(self, input_ids_NT: Tensor, attention_mask_NT: Tensor) -> dict[str, Tensor]:
-        """Return every block's states [N, T, C] by name."""
+        """Return every block's states [N, T, C] by name, a vector [N, C] where the model sums texts up."""
         outputs = self.network.outputs(input_ids_NT, attention_mask_NT)
         return dict(zip(self.network.blocks, outputs, strict=True))
 
@@ -167,7 +167,9 @@ def _cells(grid: int, side: int) -> Tensor:
 
 
 def over_tokens(states_NTC: Tensor, mask_NT: Tensor, how: str) -> Tensor:
-    """Return [N, C]: the mean over real tokens, the first token, or the last real one."""
+    """Return [N, C]: the mean over real tokens, the first or the last real one; of vectors themselves."""
+    if states_NTC.ndim == 2:
+        return states_NTC
     if how == "first":
         return states_NTC[:, 0]
     mask_NT1 = mask_NT.unsqueeze(-1).to(states_NTC.dtype)

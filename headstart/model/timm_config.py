@@ -87,6 +87,8 @@ def describe(base: str, config: Mapping[str, Any], weights: Path, licence: str, 
     there = weights.is_file()
     file = as_safetensors(weights) if there else weights
     stated = config.get("num_classes", cfg.get("num_classes", 1000))
+    if there:
+        _refuse_channels(base, cfg, file)
     cfg["num_classes"] = _classes(cfg, file, stated) if there else stated
     cfg["input_size"] = cfg.get("input_size") or [3, 224, 224]
     try:
@@ -109,6 +111,19 @@ def describe(base: str, config: Mapping[str, Any], weights: Path, licence: str, 
         preprocess=preprocess,
         config=known,
     )
+
+
+def _refuse_channels(base: str, cfg: Mapping[str, Any], weights: Path) -> None:
+    """Raise UserError where the first layer among the weights sees other than three channels."""
+    named = cfg.get("first_conv")
+    first = named[0] if isinstance(named, list | tuple) else named
+    found = {WRAPPER.sub("", name): shape for name, shape in shapes(weights).items()}.get(f"{first}.weight")
+    if found is not None and len(found) == 4 and found[1] != 3 and cfg.get("input_size", [3])[0] == 3:
+        raise UserError(
+            f"{base} takes pictures of {found[1]} channels",
+            "a model of RGB pictures",
+            "choose another --base",
+        )
 
 
 def _classes(cfg: Mapping[str, Any], weights: Path, stated: int) -> int:

@@ -9,7 +9,8 @@ from typing import Any, Literal, cast
 from headstart.contracts import Pretrained, TextPreprocess
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, digest_file, read_json
-from headstart.model import shards
+from headstart.model import sentence_folder, shards
+from headstart.model.sentence_folder import SENTENCE
 from headstart.model.weights import as_safetensors
 
 _ENCODER_DECODERS = frozenset({"t5", "mt5", "bart", "mbart", "pegasus", "marian", "m2m_100", "led"})
@@ -18,8 +19,9 @@ _CONTINUE = ("LMHeadModel", "ForCausalLM")
 _OFFSET_POSITIONS = frozenset(
     {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "roberta-prelayernorm", "longformer"}
 )
+ENCODERS_ALONE = frozenset({"t5", "mt5", "umt5"})
+"""Encoder-decoders whose encoder Transformers also saves without its decoder."""
 _RELATIVE_POSITIONS = frozenset({"t5", "mt5", "umt5", "longt5", "switch_transformers"})
-_POOLINGS = {"cls": "first", "mean": "mean", "lasttoken": "last"}  # Sentence-Transformers' names and ours
 _LONGEST, _ANY_LENGTH = 512, 1_000_000
 _FAST = "tokenizer.json"
 _VOCABULARIES = (
@@ -34,6 +36,7 @@ SAVED = "a model folder that Transformers saved"
 
 def describe(base: str, folder: Path, weights: Path, licence: str, revision: str) -> Pretrained:
     """Describe the text model in a folder; its weights need not be there. Raises UserError."""
+    around, folder = folder, sentence_folder.transformer_of(folder)
     config = read_json(folder / "config.json", SAVED)
     kind, writes = str(config.get("model_type")), _writes(config)
     assets = {
@@ -41,12 +44,13 @@ def describe(base: str, folder: Path, weights: Path, licence: str, revision: str
         for name in (*_VOCABULARIES, *_ABOUT_THEM, GENERATION)
         if (folder / name).is_file()
     }
-    # Only Transformers itself knows what the tokenizers of encoder-decoders do with targets and languages.
-    own = writes == "above"
+    # Only Transformers itself knows what the tokenizers of encoder-decoders do with targets and languages,
+    # and how to read the files of older ones.
+    own = writes == "above" or _FAST not in assets
     read = [name for name in (*_VOCABULARIES, *_ABOUT_THEM) if name in assets] if own else [_FAST]
-    if not (assets.keys() & set(_VOCABULARIES) if own else _FAST in assets):
+    if not assets.keys() & set(_VOCABULARIES):
         raise UserError(
-            f"{folder} has no {_FAST}",
+            f"{folder}, a model of type {kind!r}, has no {_FAST}",
             "a text model as Transformers saves it, with its tokenizer",
             "load model and tokenizer with Transformers and save_pretrained both there",
         )
@@ -54,13 +58,17 @@ def describe(base: str, folder: Path, weights: Path, licence: str, revision: str
         weights = as_safetensors(weights)
         shards.check(weights)
     digests = [digest_file(assets[name]) for name in read]
+    sentence = sentence_folder.read(base, around)
     preprocess = TextPreprocess(
         tokenizer="" if own else _FAST,
         tokenizer_digest=digests[0] if len(digests) == 1 else digest_bytes(*map(str.encode, digests)),
         max_length=_max_length(folder, config),
         longest=_positions(config, "encoder"),
-        pooling=_pooling(folder, kind in _DECODERS or writes == "on"),
+        pooling=sentence.pooling or ("last" if kind in _DECODERS or writes == "on" else "mean"),
+        prefix=sentence.prefix,
     )
+    config = {**config, **({SENTENCE: sentence.vector} if sentence.vector else {})}
+    held = (shards.digest(weights) if weights.is_file() else "", *map(digest_file, sentence.files.values()))
     return Pretrained(
         base=base,
         architecture=f"transformers/{kind}",
@@ -68,20 +76,22 @@ def describe(base: str, folder: Path, weights: Path, licence: str, revision: str
         revision=revision,
         weights=weights,
         weights_digest=digest_bytes(
-            shards.digest(weights).encode() if weights.is_file() else b"",
-            json.dumps(config, sort_keys=True).encode(),
+            *(one.encode() for one in held), json.dumps(config, sort_keys=True).encode()
         ),
         preprocess=preprocess,
         writes=writes,
         config=config,
-        assets=assets,
+        assets={**assets, **sentence.files},
     )
 
 
 def _writes(config: Mapping[str, Any]) -> Literal["", "above", "on"]:
     """Return how a model writes: going on where it was saved with an output layer for that."""
-    if any(str(name).endswith(_CONTINUE) for name in config.get("architectures") or ()):
+    saved_as = [str(name) for name in config.get("architectures") or ()]
+    if any(name.endswith(_CONTINUE) for name in saved_as):
         return "on"
+    if config.get("model_type") in ENCODERS_ALONE and any(name.endswith("EncoderModel") for name in saved_as):
+        return ""
     return (
         "above" if config.get("model_type") in _ENCODER_DECODERS or config.get("is_encoder_decoder") else ""
     )
@@ -97,7 +107,7 @@ def own_files(pretrained: Pretrained) -> dict[str, Any]:
 
     The tokenizer cuts texts where they were cut here, and goes between the same languages.
     """
-    files: dict[str, Any] = {"config.json": {**in_float32(pretrained.config), "dtype": "float32"}}
+    files: dict[str, Any] = {"config.json": {**own_config(pretrained), "dtype": "float32"}}
     about = _ABOUT_THEM[0]
     if about in pretrained.assets:
         texts = cast(TextPreprocess, pretrained.preprocess)
@@ -105,6 +115,11 @@ def own_files(pretrained: Pretrained) -> dict[str, Any]:
         said = read_json(pretrained.assets[about], SAVED)
         files[about] = {**said, "model_max_length": texts.max_length, **between}
     return files
+
+
+def own_config(pretrained: Pretrained) -> dict[str, Any]:
+    """Return a model's configuration as Transformers knows it, in float32."""
+    return {name: one for name, one in in_float32(pretrained.config).items() if name != SENTENCE}
 
 
 def in_float32(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,21 +140,6 @@ def licence_of(folder: Path) -> str:
         else None
     )
     return stated.group(1) if stated else "not stated"
-
-
-def _pooling(folder: Path, last: bool) -> str:
-    """Return how the model's own sentence vectors are made; else the ``last`` token's, or the mean."""
-    own = folder / "1_Pooling" / "config.json"
-    if own.is_file():
-        stated = read_json(own, SAVED)
-        modes = stated.get("pooling_mode") or [
-            mode
-            for mode, key in (("cls", "cls_token"), ("mean", "mean_tokens"), ("lasttoken", "lasttoken"))
-            if stated.get(f"pooling_mode_{key}")
-        ]
-        listed = [modes] if isinstance(modes, str) else modes
-        return next((_POOLINGS[mode] for mode in listed if mode in _POOLINGS), "mean")
-    return "last" if last else "mean"
 
 
 def _positions(config: Mapping[str, Any], part: str) -> int:

