@@ -110,6 +110,10 @@ KEYS = {
         "set": "with `--coverage`, the classes that hold the right one with this probability, the likeliest first",
         "error": "why the input could not be read; only there where it could not",
     },
+    "sources": {
+        "sources": "a kind of models each: `{source, family, takes, tasks, engines}`; `tasks` and `engines` give by name "
+        "why it does not work, empty where it does",
+    },
     "cache": {
         "tables": "one table of features per model, preprocessing and image size: `{key, about, bytes, rows, "
         "last_used}`, the longest unused first; `last_used` in Unix seconds",
@@ -153,7 +157,8 @@ def _verb(verb: str, spec: type) -> Iterator[str]:
     rows.append(("`--json`", "flag", "off", "", "print JSON on standard output, for programs"))
     yield _table(("argument", "type", "default", "limits", "meaning"), rows)
     parameters = ", ".join(str(one) for one in inspect.signature(getattr(api, verb)).parameters)
-    yield f"In Python: `headstart.{verb}({parameters})`; arguments have the same names, defaults and limits."
+    where = "headstart" if verb in headstart.__all__ else "headstart.api"
+    yield f"In Python: `{where}.{verb}({parameters})`; arguments have the same names, defaults and limits."
     lines = "one object a line, one line an input" if verb == "predict" else "one object"
     yield f"With `--json` it prints {lines}:"
     yield _table(("key", "meaning"), [(f"`{key}`", _described(verb, key)) for key in _printed(verb)])
@@ -215,6 +220,8 @@ def _invented(verb: str) -> Iterable[Any]:
         return [[good, bad]]
     if verb == "cache":
         return [[TableUsage(key="0", about={}, bytes=0, rows=0, last_used=0.0)]]
+    if verb == "sources":
+        return [[]]
     made = {
         "audit": records.Audited,
         "choose": records.Chosen,

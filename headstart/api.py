@@ -8,10 +8,19 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from headstart.specs import AuditSpec, CacheSpec, ChooseSpec, CompareSpec, EvaluateSpec, FitSpec, PredictSpec
+from headstart.specs import (
+    AuditSpec,
+    CacheSpec,
+    ChooseSpec,
+    CompareSpec,
+    EvaluateSpec,
+    FitSpec,
+    PredictSpec,
+    SourcesSpec,
+)
 
 if TYPE_CHECKING:
-    from headstart.core.records import Audited, Chosen, Comparison, Evaluation, Fitted, Prediction
+    from headstart.core.records import Audited, Chosen, Comparison, Evaluation, Fitted, Prediction, Support
     from headstart.core.store import TableUsage
 
 P = ParamSpec("P")
@@ -89,6 +98,17 @@ def predict(spec: PredictSpec) -> "Iterator[Prediction]":
     from headstart.verbs.predict import predict
 
     return predict(spec)
+
+
+@_taking(SourcesSpec)
+def sources(spec: SourcesSpec) -> "list[Support]":
+    """Return what works of each source's models, by task and engine.
+
+    It is ``headstart.api.sources``, for a package lies where ``headstart.sources`` would.
+    """
+    from headstart.verbs.sources import sources
+
+    return sources(spec)
 
 
 @_taking(CacheSpec)

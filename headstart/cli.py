@@ -20,6 +20,7 @@ VERBS = {
     "evaluate": specs.EvaluateSpec,
     "compare": specs.CompareSpec,
     "predict": specs.PredictSpec,
+    "sources": specs.SourcesSpec,
     "cache": specs.CacheSpec,
 }
 INTERRUPTED = 130

@@ -274,6 +274,11 @@ class PredictSpec(Spec):
 
 
 @dataclass(frozen=True)
+class SourcesSpec(Spec):
+    """Show where pretrained models come from, and what works of them by task and engine."""
+
+
+@dataclass(frozen=True)
 class CacheSpec(Spec):
     """List what the feature store holds, or shrink it."""
 

@@ -22,6 +22,7 @@ from headstart.core.records import (
     Metric,
     Note,
     Prediction,
+    Support,
     to_json,
 )
 from headstart.specs import (
@@ -32,6 +33,7 @@ from headstart.specs import (
     EvaluateSpec,
     FitSpec,
     PredictSpec,
+    SourcesSpec,
     command,
 )
 
@@ -281,6 +283,47 @@ def _told(one: Prediction) -> str:
     if said == ", ".join(name for name, _ in largest):
         return ", ".join(f"{name} {score:.3f}" for name, score in largest) + written
     return " ".join((said or "").split()) + written
+
+
+def sources(spec: SourcesSpec, as_json: bool) -> int:
+    """Show what works of each source's models; what does not has a number, and its reason below."""
+    from headstart.verbs.sources import sources as listed
+
+    found = listed(spec)
+    if as_json:
+        _print_json({"sources": to_json(found)})
+        return 0
+    console, reasons = _console(), list[str]()
+    console.print(_supported(found, reasons))
+    for number, reason in enumerate(reasons, start=1):
+        console.print(f"{number}: {reason}", markup=False, soft_wrap=True)
+    return 0
+
+
+def _supported(found: Sequence[Support], reasons: list[str]) -> Table:
+    """Lay out kinds that work alike in one row each; collect the reasons of what does not, numbered."""
+
+    def mark(why: str) -> str:
+        if not why or why in reasons:
+            return str(reasons.index(why) + 1) if why else "yes"
+        reasons.append(why)
+        return str(len(reasons))
+
+    alike: dict[tuple[str, ...], list[Support]] = {}
+    for one in found:
+        same = (one.source, *one.tasks, *one.tasks.values(), *one.engines.values())
+        alike.setdefault(same, []).append(one)
+    shown = Table(title="features as the original library's, tested", title_justify="left")
+    for name in ("source", "models", "tasks"):
+        shown.add_column(name, overflow="fold", no_wrap=name == "source")
+    for name in found[0].engines if found else ():
+        shown.add_column(name, justify="center", no_wrap=True)
+    for members in alike.values():
+        first = members[0]
+        tasks = [name if not why else f"not {name} ({mark(why)})" for name, why in first.tasks.items()]
+        engines = (mark(why) for why in first.engines.values())
+        shown.add_row(first.source, ", ".join(one.family for one in members), ", ".join(tasks), *engines)
+    return shown
 
 
 def cache(spec: CacheSpec, as_json: bool) -> int:

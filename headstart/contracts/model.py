@@ -138,10 +138,25 @@ class Frozen(ABC):
         """Build the trunk, in evaluation mode: a module of the caller's own, to train."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Family:
+    """Models of one kind that a source brings: whether they take a ``picture`` or a ``text``, what fails.
+
+    ``lacks`` has the reason by the name of a task or of an engine. All else works: the conformance suite
+    holds both, so ``headstart sources`` can say it.
+    """
+
+    name: str
+    takes: str
+    lacks: Mapping[str, str] = field(default_factory=dict)
+
+
 class Source(ABC):
     """Where pretrained models come from."""
 
     name: ClassVar[str]
+    families: ClassVar[Sequence[Family]] = ()
+    """The kinds of models that are tested."""
 
     @abstractmethod
     def names(self) -> Sequence[str]:

@@ -16,6 +16,17 @@ class Metric:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Support:
+    """A kind of models of a source: by task that takes the same and by engine why it fails, empty where not."""
+
+    source: str
+    family: str
+    takes: str
+    tasks: Mapping[str, str]
+    engines: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Dropped:
     """An input that was left out, and why."""
 

@@ -5,6 +5,7 @@ It knows a section by its kind only, never a task by its name.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def render(fitted: Json, evaluation: Json) -> str:
     return template.render(**_summary(fitted, evaluation), **_details(fitted, evaluation))
 
 
+@cache
 def environment() -> Environment:
     """Return what fills in the templates beside this file: text is escaped, figures written for people."""
     found = Environment(

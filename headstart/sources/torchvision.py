@@ -11,7 +11,7 @@ from typing import Any, final
 from safetensors.numpy import load_file
 
 from headstart.catalogue import CATALOGUE
-from headstart.contracts import Array, Network, PicturePreprocess, Pretrained, Source
+from headstart.contracts import Array, Family, Network, PicturePreprocess, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.files import digest_file, digest_json
 from headstart.core.frameworks import prepare_torch
@@ -34,6 +34,9 @@ class TorchvisionSource(Source):
     """Chains of convolutions as torchvision names them; of segmentation models the decoder too."""
 
     name = "torchvision"
+    families = tuple(
+        Family(name=name, takes="picture") for name in ("ResNet", "MobileNet", "SqueezeNet", "DeepLabV3")
+    )
 
     def names(self) -> Sequence[str]:
         """Return nothing: torchvision's list is torchvision's to give."""
