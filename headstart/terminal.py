@@ -286,44 +286,40 @@ def _told(one: Prediction) -> str:
 
 
 def sources(spec: SourcesSpec, as_json: bool) -> int:
-    """Show what works of each source's models; what does not has a number, and its reason below."""
+    """Show the kinds of models of each source, then what does not work of them, with the reasons."""
     from headstart.verbs.sources import sources as listed
 
     found = listed(spec)
     if as_json:
         _print_json({"sources": to_json(found)})
         return 0
-    console, reasons = _console(), list[str]()
-    console.print(_supported(found, reasons))
-    for number, reason in enumerate(reasons, start=1):
-        console.print(f"{number}: {reason}", markup=False, soft_wrap=True)
+    console = _console()
+    shown = Table(title="kinds of models, tested against their own libraries", title_justify="left")
+    for name in ("source", "takes", "models"):
+        shown.add_column(name, overflow="fold", no_wrap=name != "models")
+    alike: dict[tuple[str, str], list[Support]] = {}
+    for one in found:
+        alike.setdefault((one.source, one.takes), []).append(one)
+    for (source, takes), members in alike.items():
+        shown.add_row(source, takes, ", ".join(one.family for one in members))
+    console.print(shown)
+    for takes, tasks in {one.takes: ", ".join(one.tasks) for one in found}.items():
+        console.print(f"{takes}: {tasks}", markup=False, soft_wrap=True)
+    console.print(f"engines: {', '.join(found[0].engines)}", markup=False, soft_wrap=True)
+    for one in found:
+        for why, names in _by_reason({**one.tasks, **one.engines}).items():
+            told = f"{one.source} {one.family}, not {' and '.join(names)}: {why}"
+            console.print(told, markup=False, soft_wrap=True)
     return 0
 
 
-def _supported(found: Sequence[Support], reasons: list[str]) -> Table:
-    """Lay out kinds that work alike in one row each; collect the reasons of what does not, numbered."""
-
-    def mark(why: str) -> str:
-        if not why or why in reasons:
-            return str(reasons.index(why) + 1) if why else "yes"
-        reasons.append(why)
-        return str(len(reasons))
-
-    alike: dict[tuple[str, ...], list[Support]] = {}
-    for one in found:
-        same = (one.source, *one.tasks, *one.tasks.values(), *one.engines.values())
-        alike.setdefault(same, []).append(one)
-    shown = Table(title="features as the original library's, tested", title_justify="left")
-    for name in ("source", "models", "tasks"):
-        shown.add_column(name, overflow="fold", no_wrap=name == "source")
-    for name in found[0].engines if found else ():
-        shown.add_column(name, justify="center", no_wrap=True)
-    for members in alike.values():
-        first = members[0]
-        tasks = [name if not why else f"not {name} ({mark(why)})" for name, why in first.tasks.items()]
-        engines = (mark(why) for why in first.engines.values())
-        shown.add_row(first.source, ", ".join(one.family for one in members), ", ".join(tasks), *engines)
-    return shown
+def _by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return what fails, by the reason why; nothing of what works."""
+    failing: dict[str, list[str]] = {}
+    for name, why in reasons.items():
+        if why:
+            failing.setdefault(why, []).append(name)
+    return failing
 
 
 def cache(spec: CacheSpec, as_json: bool) -> int:
