@@ -22,7 +22,6 @@ from headstart.core.records import (
     Metric,
     Note,
     Prediction,
-    Support,
     to_json,
 )
 from headstart.specs import (
@@ -287,6 +286,7 @@ def _told(one: Prediction) -> str:
 
 def sources(spec: SourcesSpec, as_json: bool) -> int:
     """Show the kinds of models of each source, then what does not work of them, with the reasons."""
+    from headstart.ship.support import remarks, rows
     from headstart.verbs.sources import sources as listed
 
     found = listed(spec)
@@ -297,29 +297,12 @@ def sources(spec: SourcesSpec, as_json: bool) -> int:
     shown = Table(title="kinds of models, tested against their own libraries", title_justify="left")
     for name in ("source", "takes", "models"):
         shown.add_column(name, overflow="fold", no_wrap=name != "models")
-    alike: dict[tuple[str, str], list[Support]] = {}
-    for one in found:
-        alike.setdefault((one.source, one.takes), []).append(one)
-    for (source, takes), members in alike.items():
-        shown.add_row(source, takes, ", ".join(one.family for one in members))
+    for row in rows(found):
+        shown.add_row(*row)
     console.print(shown)
-    for takes, tasks in {one.takes: ", ".join(one.tasks) for one in found}.items():
-        console.print(f"{takes}: {tasks}", markup=False, soft_wrap=True)
-    console.print(f"engines: {', '.join(found[0].engines)}", markup=False, soft_wrap=True)
-    for one in found:
-        for why, names in _by_reason({**one.tasks, **one.engines}).items():
-            told = f"{one.source} {one.family}, not {' and '.join(names)}: {why}"
-            console.print(told, markup=False, soft_wrap=True)
+    for line in remarks(found):
+        console.print(line, markup=False, soft_wrap=True)
     return 0
-
-
-def _by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return what fails, by the reason why; nothing of what works."""
-    failing: dict[str, list[str]] = {}
-    for name, why in reasons.items():
-        if why:
-            failing.setdefault(why, []).append(name)
-    return failing
 
 
 def cache(spec: CacheSpec, as_json: bool) -> int:

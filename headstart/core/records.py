@@ -17,7 +17,7 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Support:
-    """A kind of models of a source: by task that takes the same, and by engine, why it fails; empty: works."""
+    """A kind of models of a source: by task that takes the same, and by engine, why it fails, or nothing."""
 
     source: str
     family: str

@@ -87,10 +87,13 @@ class FrozenModel(Frozen):
             if digest_file(path) == path.stem:
                 return dict(load_file(path))
             path.unlink(missing_ok=True)  # damaged: convert anew
+        torch = prepare_torch()
+        with torch.random.fork_rng(devices=[]):  # libraries draw weights before they load the right ones
+            read = self.source.state(self.pretrained)
         # ``ascontiguousarray`` would give a single number an axis.
         state = {
             key: array if array.flags.c_contiguous else np.ascontiguousarray(array)
-            for key, array in self.source.state(self.pretrained).items()
+            for key, array in read.items()
         }
         content = save(state)
         write_bytes(folder / f"{digest_bytes(content)}.safetensors", content)

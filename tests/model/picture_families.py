@@ -23,6 +23,7 @@ FOUR = {"out_features": ["stage1", "stage2", "stage3", "stage4"]}
 BOTH, SHORTER = {"height": 64, "width": 64}, {"shortest_edge": 72}
 LARGE = {"height": 128, "width": 128}
 CROP = {"do_center_crop": True, "crop_size": BOTH}
+_SQUARE = partial(t.ViTImageProcessor, size=BOTH)
 SEGFORMER = {**STAGES, "num_attention_heads": [1, 2, 2, 2], "decoder_hidden_size": 16}
 
 
@@ -127,7 +128,36 @@ SEGMENTERS: dict[str, tuple[Any, Any, Any]] = {
         partial(t.Mask2FormerImageProcessor, size=LARGE),
     ),
 }
-KINDS = {**ENCODERS, **SEGMENTERS}
+OTHERS: dict[str, tuple[Any, Any, Any]] = {
+    "convnextv2": (t.ConvNextV2ForImageClassification, partial(t.ConvNextV2Config, **STAGES), _SQUARE),
+    "regnet": (
+        t.RegNetForImageClassification,
+        partial(t.RegNetConfig, **STAGES, embedding_size=8, groups_width=8),
+        _SQUARE,
+    ),
+    "bit": (
+        t.BitForImageClassification,
+        partial(t.BitConfig, **STAGES, embedding_size=8, num_groups=4),
+        _SQUARE,
+    ),
+    "pvt_v2": (
+        t.PvtV2ForImageClassification,
+        partial(t.PvtV2Config, **STAGES, num_attention_heads=[1, 2, 2, 2]),
+        _SQUARE,
+    ),
+    "poolformer": (t.PoolFormerForImageClassification, partial(t.PoolFormerConfig, **STAGES), _SQUARE),
+    "mobilenet_v2": (
+        t.MobileNetV2ForImageClassification,
+        partial(t.MobileNetV2Config, depth_multiplier=0.25),
+        _SQUARE,
+    ),
+    "data2vec-vision": (
+        t.Data2VecVisionForImageClassification,
+        partial(t.Data2VecVisionConfig, **VIT),
+        _SQUARE,
+    ),
+}
+KINDS = {**ENCODERS, **SEGMENTERS, **OTHERS}
 
 
 def save(kind: str, folder: Path) -> Path:
