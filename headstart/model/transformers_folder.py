@@ -135,7 +135,7 @@ def licence_of(folder: Path) -> str:
     """Return the licence that the model card states."""
     card = folder / "README.md"
     stated = (
-        re.search(r"^license:\s*(\S+)", card.read_text(errors="replace"), re.MULTILINE)
+        re.search(r"^license:\s*[\"']?([^\s\"']+)", card.read_text(errors="replace"), re.MULTILINE)
         if card.is_file()
         else None
     )

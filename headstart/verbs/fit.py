@@ -32,6 +32,7 @@ from headstart.model.features import Features, extract
 from headstart.model.saved import Model, save_model
 from headstart.model.trunk import FrozenModel, find, find_model
 from headstart.scoring import Look, evaluate
+from headstart.ship.card import write_card
 from headstart.ship.report import write_report
 from headstart.specs import FitSpec, command
 from headstart.verbs.common import data_digest, engine_record, guess_task, say_engine, split_record, versions
@@ -105,6 +106,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
     record = _record(spec, run, (data, features, roles), trained, fitted, evaluation, stages)
     write_json(staging / "run.json", to_json(record))
     write_report(staging)
+    write_card(staging)
     store.enforce_cap()
     return record
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headstart.contracts import Engine, TextPreprocess
+from headstart.contracts import TextPreprocess
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
@@ -140,21 +140,6 @@ def slow(folder: Path, how: str, max_length: int = 10**6) -> np.ndarray[Any, Any
     return np.stack(rows)
 
 
-@pytest.mark.parametrize("engine", plugins.names("engine"))
-@every_kind
-def test_features_are_those_of_transformers(folder_of: Callable[[str], Path], kind: str, engine: str) -> None:
-    folder = folder_of(kind)
-    model = frozen(folder)
-    runtime: Engine = plugins.load("engine", engine)
-    run = runtime.compile(model.trunk())
-    inputs = prepared(model)
-    together = run(batch(inputs))
-    expected = slow(folder, "last" if kind == "gpt2" else "mean", 40)
-    np.testing.assert_allclose(together, expected, atol=1e-4)
-    alone = np.concatenate([run(batch([one])) for one in inputs])
-    np.testing.assert_allclose(alone, together, atol=1e-5)
-
-
 @every_kind
 def test_the_longest_text_fits_the_positions(folder_of: Callable[[str], Path], kind: str) -> None:
     model = frozen(folder_of(kind))
@@ -224,7 +209,6 @@ def test_weights_in_half_precision_are_computed_with_in_float32(
         ({"pooling_mode": "cls"}, "first"),
         ({"pooling_mode": "mean"}, "mean"),
         ({"pooling_mode": "lasttoken"}, "last"),
-        ({"pooling_mode": ["max", "mean"]}, "mean"),
     ],
 )
 def test_the_pooling_of_sentence_transformers_is_honoured(

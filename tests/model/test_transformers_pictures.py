@@ -170,7 +170,7 @@ def test_mask2formers_last_map_is_its_embedding_of_pixels(folder_of: Callable[[s
     torch.testing.assert_close(found, expected.flatten(1), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["segformer", "upernet", "mask2former", "vit", "swin"])
+@pytest.mark.parametrize("kind", ["segformer", "mask2former"])
 def test_every_engine_gives_the_same_in_any_batch(kind: str, folder_of: Callable[[str], Path]) -> None:
     model = frozen(folder_of(kind), "picture-maps")
     pixels_NHWC = our_pixels(model, 3)

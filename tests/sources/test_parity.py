@@ -207,7 +207,8 @@ def test_a_task_is_learnt_saved_and_used(
     for one, file in zip(together, named, strict=True):
         (alone,) = headstart.predict(str(run), [file], engine="torch")
         assert alone.prediction == one.prediction
-        assert alone.scores == pytest.approx(one.scores, abs=1e-5)
+        # Features of random networks hardly vary: standardised, they magnify rounding.
+        assert alone.scores == pytest.approx(one.scores, abs=1e-3)
     _frozen_is_frozen(model, run)
     if task in EXAMPLE_TASK.values() and takes == "text":
         _answers_are_of_the_librarys_features(
