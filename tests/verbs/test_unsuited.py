@@ -173,7 +173,7 @@ REFUSED: Mapping[str, tuple[str, Callable[[Path], None], str, tuple[str, ...], s
     "a mask model for translation": ("segformer", _as_it_is, "pairs", (), "is a picture model; expected a"),
     "two towers": ("bert", _two_towers, "texts", (), "is a model of type 'clip'"),
     "one channel": ("vit", _one_channel, "pictures", (), "takes pictures of 1 channels"),
-    "one channel, said to be three": ("timm", _one_channel_timm, "pictures", (), "takes pictures of 1 channels"),
+    "one channel said to be three": ("timm", _one_channel_timm, "pictures", (), "pictures of 1 channels"),
     "a size that cuts patches": ("vit", _as_it_is, "pictures", ("--image-size", "100"), "patches are 16 px"),
     "a length beyond the positions": ("bert", _as_it_is, "texts", ("--max-length", "99"), "at most 64"),
     "more words than rows": ("bert", _few_words, "texts", (), "but the model embeds 50"),
