@@ -45,6 +45,7 @@ FIRST_OF_SEVERAL = "first picture of a multi-picture JPEG used"
 
 _CONVERTED = {
     "L": GREY,
+    "1": GREY,
     "CMYK": "CMYK colours converted to RGB",
     "YCbCr": "YCbCr colours converted to RGB",
     "LAB": "LAB colours converted to RGB",

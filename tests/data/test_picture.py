@@ -82,9 +82,9 @@ def test_lossy_formats_come_close(kind: str) -> None:
 @pytest.mark.parametrize(
     ("mode", "kind"), [("L", "PNG"), ("1", "PNG"), ("P", "PNG"), ("P", "GIF"), ("L", "JPEG")]
 )
-def test_grey_and_palette_need_no_note(mode: str, kind: str) -> None:
+def test_grey_is_said_and_a_palette_is_not(mode: str, kind: str) -> None:
     decoded, notes = picture.decode(saved(noise().convert(mode), kind))
-    assert (decoded.mode, notes) == ("RGB", ())
+    assert (decoded.mode, notes) == ("RGB", () if mode == "P" else (picture.GREY,))
 
 
 def turned(array: np.ndarray, orientation: int) -> np.ndarray:
