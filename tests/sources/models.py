@@ -38,10 +38,13 @@ Features = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Kind:
-    """How a model is made, giving the name its source finds it by, and what its own library says of files."""
+    """How a model is made, giving the name its source finds it by, and what its own library says of files.
+
+    Where another test compares with the library, ``original`` is left out: engines are then held to torch.
+    """
 
     make: Callable[[Path], str]
-    original: Callable[[str, FrozenModel, Sequence[Path]], Features]
+    original: Callable[[str, FrozenModel, Sequence[Path]], Features] | None = None
     image_size: int | None = None
 
 
