@@ -215,11 +215,10 @@ def test_a_task_is_learnt_saved_and_used(
     together = list(headstart.predict(str(run), named, engine="torch"))
     assert drawn_so_far() == before
     assert [one.error for one in together] == [None] * 3
-    for one, file in zip(together, named, strict=True):
-        (alone,) = headstart.predict(str(run), [file], engine="torch")
-        assert alone.prediction == one.prediction
-        # Features of random networks hardly vary: standardised, they magnify rounding.
-        assert alone.scores == pytest.approx(one.scores, abs=1e-3)
+    (alone,) = headstart.predict(str(run), named[1:2], engine="torch")
+    assert alone.prediction == together[1].prediction
+    # Features of random networks hardly vary: standardised, they magnify rounding.
+    assert alone.scores == pytest.approx(together[1].scores, abs=1e-3)
     _frozen_is_frozen(model, run)
     if task in EXAMPLE_TASK.values() and takes == "text":
         _answers_are_of_the_librarys_features(
