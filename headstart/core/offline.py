@@ -1,0 +1,45 @@
+"""``--offline``: while it holds, nothing that this thread runs can reach a network.
+
+Libraries have their own variables for that, and code that comes with a model heeds none of them; so what opens
+connections is refused where all of Python's connections are announced (PEP 578).
+"""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+_REFUSED = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"})
+_here = threading.local()
+
+
+class Offline(OSError):
+    """A connection was refused: the user wants nothing fetched."""
+
+
+@contextmanager
+def nothing_fetched() -> Iterator[None]:
+    """Refuse this thread's connections with ``Offline`` until the block ends; those within the machine stay."""
+    _watch()
+    before = getattr(_here, "depth", 0)
+    _here.depth = before + 1
+    try:
+        yield
+    finally:
+        _here.depth = before
+
+
+@cache  # a hook can be added to a process and never taken away
+def _watch() -> None:
+    sys.addaudithook(_refuse)
+
+
+def _refuse(event: str, arguments: tuple[object, ...]) -> None:
+    if event in _REFUSED and getattr(_here, "depth", 0) and not _within_the_machine(event, arguments):
+        raise Offline("nothing is fetched: --offline")
+
+
+def _within_the_machine(event: str, arguments: tuple[object, ...]) -> bool:
+    """Say whether a connection is to a socket file, whose address is text."""
+    return event in ("socket.connect", "socket.sendto") and isinstance(arguments[-1], str | bytes)
