@@ -154,7 +154,7 @@ class Source(ABC):
 
     name: ClassVar[str]
 
-    def __init__(self, allowed: Allowed = Allowed()) -> None:  # noqa: B008  # frozen: nothing is shared
+    def __init__(self, allowed: Allowed = Allowed()) -> None:  # frozen: nothing is shared
         self.allowed = allowed
 
     @abstractmethod

@@ -1,7 +1,7 @@
 """``--offline``: while it holds, nothing that this thread runs can reach a network.
 
-Libraries have their own variables for that, and code that comes with a model heeds none of them; so what opens
-connections is refused where all of Python's connections are announced (PEP 578).
+Libraries have their own variables for that, and code that comes with a model heeds none of them. So
+connections are refused where Python announces all of them (PEP 578).
 """
 
 import sys
@@ -20,7 +20,7 @@ class Offline(OSError):
 
 @contextmanager
 def nothing_fetched() -> Iterator[None]:
-    """Refuse this thread's connections with ``Offline`` until the block ends; those within the machine stay."""
+    """Refuse this thread's connections, socket files left out, with ``Offline`` until the block ends."""
     _watch()
     before = getattr(_here, "depth", 0)
     _here.depth = before + 1

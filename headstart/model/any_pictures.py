@@ -153,7 +153,7 @@ def _watched(module: Any, parts: Sequence[str], pixels_NCHW: "Tensor") -> list[_
 
 @contextmanager
 def _hooked(module: Any, parts: Sequence[str], calls: list[_Call]) -> Iterator[None]:
-    """Note every call of some parts while the block lasts; the tensors are kept, so that none is another's."""
+    """Note every call of some parts while the block lasts; tensors are kept, so that none is another's."""
     opened: list[_Call] = []
 
     def before(part: str, kernel: bool, taken: tuple[Any, ...]) -> None:

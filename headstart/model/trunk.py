@@ -172,7 +172,7 @@ class FrozenModel(Frozen):
 
 
 def source_of(name: str, allowed: Allowed = NOTHING) -> Source:
-    """Return the source called ``name``, which may do what is allowed. Raises UserError where there is none."""
+    """Return the source called ``name``, told what is allowed. Raises UserError where there is none."""
     source: Source = plugins.load("source", name)
     return source if allowed == NOTHING else type(source)(allowed)
 

