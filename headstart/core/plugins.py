@@ -89,9 +89,9 @@ def _checked(kind: str, name: str, found: Any) -> Any:
     """Return the instance of a class that a package adds. Raises UserError where it is none of that name."""
     if not inspect.isclass(found) or getattr(found, "name", None) != name or inspect.isabstract(found):
         lacks = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        what = f"{found!r}, which lacks {lacks}" if lacks else repr(found)
         raise UserError(
-            f"the {kind} {name!r} of an installed package is {found!r}"
-            + (f", which lacks {lacks}" if lacks else ""),
+            f"the {kind} {name!r} of an installed package is {what}",
             f"a class with name = {name!r} that implements the whole contract",
             "mend it, or uninstall the package",
         )

@@ -88,8 +88,8 @@ def entry(base: str, folder: Path, name: str, offline: bool) -> Iterator[Entry]:
     """Run a ``hubconf.py`` and yield its function called ``name``; the code's modules are forgotten after.
 
     While ``offline``, the code reaches no network. Two repositories may have modules of one name, so none
-    stays where the other's import would find it. Raises UserError where the code fails, needs what is not installed, or has no
-    such function.
+    stays where the other's import would find it. Raises UserError where the code fails, needs what is not
+    installed, or has no such function.
     """
     file = folder / HUBCONF
     if not file.is_file():
