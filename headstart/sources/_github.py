@@ -44,8 +44,8 @@ def code_of(base: str, repository: str, commit: str, offline: bool) -> tuple[Pat
         commit = commit if COMMIT.fullmatch(commit) else _resolved(repository, commit or "HEAD")
         _download(repository, commit)
     except (OSError, zipfile.BadZipFile) as error:
-        reason = str(error.reason) if isinstance(error, urllib.error.URLError) else str(error)
-        raise _unreachable(base, here, reason or type(error).__name__) from error
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise _unreachable(base, here, f"{type(error).__name__}: {reason}") from error
     return _folder(repository, commit), commit
 
 

@@ -116,7 +116,7 @@ def entry(base: str, folder: Path, name: str, offline: bool) -> Iterator[Entry]:
         make = getattr(module, name, None)
         if not callable(make) or name.startswith("_"):
             public = [
-                one for one, value in vars(module).items() if callable(value) and not one.startswith("_")
+                one for one, value in vars(module).items() if inspect.isfunction(value) and one[0] != "_"
             ]
             raise UserError(
                 f"{base} names no model", f"one of {', '.join(public) or 'none'}", nearest(name, public)

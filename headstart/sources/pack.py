@@ -7,7 +7,7 @@ own preprocessing, and how the file's tensors are called in the architecture.
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -21,6 +21,7 @@ from headstart.core.plugins import imported, installed, nearest
 from headstart.core.unpickle import load_arrays
 from headstart.model import transformers_folder, transformers_network
 from headstart.model.architectures import chain, efficientnet_lite_block_names
+from headstart.sources.hf import HfSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +36,29 @@ class Pack:
     state: Callable[[Pretrained], dict[str, Array]]
     network: Callable[[Pretrained], Network]
     needs: str = ""
+    sized: Callable[[Pretrained], Pretrained] = lambda pretrained: pretrained  # these take any size
+    own_files: Callable[[Pretrained], Mapping[str, Any]] | None = None
+
+
+def saved_folder(*, module: str, file: str, install: str, licence: str) -> Pack:
+    """Return a pack whose ``file`` lies in a folder as Transformers or timm saves it: that tells the rest."""
+    source = HfSource()
+
+    def describe(base: str, weights: Path, licence: str, revision: str) -> Pretrained:
+        found = source.find(str(weights.parent))
+        return replace(found, base=base, licence=licence, revision=revision)
+
+    return Pack(
+        module=module,
+        file=file,
+        install=install,
+        licence=licence,
+        describe=describe,
+        state=source.state,
+        network=source.network,
+        sized=source.sized,
+        own_files=source.own_files,
+    )
 
 
 def _rename_lite(pretrained: Pretrained) -> dict[str, Array]:
@@ -225,12 +249,12 @@ class PackSource(Source):
                 f"{pack.module} on this machine",
                 f"run: {pack.install}",
             )
-        revision = importlib.metadata.version(pack.module.replace("_", "-"))
+        revision = _version(pack.module)
         return pack.describe(f"pack:{name}", file, pack.licence, revision)
 
     def sized(self, pretrained: Pretrained) -> Pretrained:
-        """Return the model as it is: these take any size."""
-        return pretrained
+        """Return the model fit for its size, where it is made for one."""
+        return _pack(pretrained).sized(pretrained)
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
         """Return the weights under the architecture's names."""
@@ -242,6 +266,9 @@ class PackSource(Source):
 
     def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
         """Return the ``config.json`` of timm or Transformers, by which they load the saved weights."""
+        own_files = _pack(pretrained).own_files
+        if own_files is not None:
+            return own_files(pretrained)
         library, _, name = pretrained.architecture.partition("/")
         if library == "transformers":
             return transformers_folder.own_files(pretrained)
@@ -265,6 +292,14 @@ def _weights(pack: Pack) -> Path | None:
     file = Path(folders[0]) / pack.file if folders else Path()
     needed = not pack.needs or importlib.util.find_spec(pack.needs)
     return file if needed and file.is_file() else None
+
+
+def _version(module: str) -> str:
+    """Return the version of the package that has a module, whatever it is called itself."""
+    try:
+        return importlib.metadata.version(module.replace("_", "-"))
+    except importlib.metadata.PackageNotFoundError:  # reads every package's files: 0.3 s
+        return importlib.metadata.version(importlib.metadata.packages_distributions()[module][0])
 
 
 def _pack(pretrained: Pretrained) -> Pack:
