@@ -1,5 +1,6 @@
 """``hf:NAME-or-folder``: models of Hugging Face Transformers, from a folder, the local cache or the hub.
 
+`hf:OWNER/NAME@REVISION` takes a commit, a tag or a branch. No code of theirs runs, whatever a folder says.
 The folder's ``config.json`` tells whether it reads texts or looks at pictures.
 """
 
@@ -41,7 +42,17 @@ class HfSource(Source):
         """Describe a folder, or a model of the cache or hub. Raises UserError where it is not to be had."""
         base, folder, revision = f"hf:{name}", Path(name).expanduser(), "local"
         if "\0" in name or not folder.is_dir():
-            folder = _hub.snapshot(base, name, weights, _INSTEAD)
+            repository, _, asked = name.partition("@")
+            folder = _hub.snapshot(
+                _hub.Wanted(
+                    base=base,
+                    repository=repository,
+                    revision=asked,
+                    weights=weights,
+                    offline=self.allowed.offline,
+                    instead=_INSTEAD,
+                )
+            )
             revision = folder.name
         licence = transformers_folder.licence_of(folder)
         config = read_json(folder / "config.json", transformers_folder.SAVED)

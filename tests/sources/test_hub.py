@@ -222,7 +222,7 @@ def test_the_commit_is_read_as_git_writes_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("no_such_model", "one of small_cnn"),
+        ("no_such_model", "expected one of a_number"),
         ("a_number", "gives a int; expected a torch.nn.Module"),
         ("fails", "RuntimeError: no such file: weights.pth"),
         ("_HERE", "names no model"),
@@ -254,7 +254,7 @@ def test_missing_dependencies_are_named(own: Path) -> None:
 def github(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[bytes], list[str]]]:
-    """Return a function that lets a server here serve an archive as GitHub does, and returns what is asked."""
+    """Return a function that gives a server here an archive to serve, as GitHub; it returns what is asked."""
     asked: list[str] = []
     content = {"archive": archive(folder, f"owner-repo-{COMMIT[:7]}")}
 
