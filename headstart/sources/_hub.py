@@ -94,12 +94,11 @@ def _why(error: BaseException) -> str:
     """Return in a few words why something could not be fetched."""
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    cause = error.__cause__ or error
-    if isinstance(cause, OfflineModeIsEnabled):
+    chain = [one for one in (error, error.__cause__) if one is not None]
+    if any(isinstance(one, OfflineModeIsEnabled) for one in chain):
         return "HF_HUB_OFFLINE is set"
-    if isinstance(cause, HfHubHTTPError):
-        return f"the hub answers {cause.response.status_code}"
-    return type(cause).__name__
+    answers = [one.response for one in chain if isinstance(one, HfHubHTTPError) and one.response is not None]
+    return f"the hub answers {answers[0].status_code}" if answers else type(chain[-1]).__name__
 
 
 def _not_to_be_had(wanted: Wanted, why: str) -> UserError:

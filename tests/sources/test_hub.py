@@ -222,7 +222,7 @@ def test_the_commit_is_read_as_git_writes_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("no_such_model", "expected one of a_number"),
+        ("no_such_model", "expected one of small_cnn, always"),
         ("a_number", "gives a int; expected a torch.nn.Module"),
         ("fails", "RuntimeError: no such file: weights.pth"),
         ("_HERE", "names no model"),
