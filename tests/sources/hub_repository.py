@@ -3,6 +3,7 @@
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from headstart.core.frameworks import prepare_torch
 
@@ -79,8 +80,21 @@ class SmallCNN(nn.Module):
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
+def small_network() -> Any:
+    """Return the repository's network; its weights are drawn, its statistics too."""
+    torch = prepare_torch()
+    scope: dict[str, Any] = {}
+    exec(NETWORK, scope)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        model = scope["SmallCNN"]()
+        model.bn.running_mean.uniform_(-0.2, 0.2)
+        model.bn.running_var.uniform_(0.8, 1.2)
+    return model
+
+
 def clone(folder: Path, commit: str = COMMIT) -> Path:
-    """Write the repository as a clone has it; its weights are drawn, its statistics too."""
+    """Write the repository as a clone has it."""
     torch = prepare_torch()
     (folder / "nets").mkdir(parents=True)
     (folder / "hubconf.py").write_text(HUBCONF)
@@ -90,13 +104,7 @@ def clone(folder: Path, commit: str = COMMIT) -> Path:
     (folder / ".git" / "refs" / "heads").mkdir(parents=True)
     (folder / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
     (folder / ".git" / "refs" / "heads" / "main").write_text(f"{commit}\n")
-    scope: dict[str, object] = {}
-    exec(NETWORK, scope)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(7)
-        model = scope["SmallCNN"]()  # type: ignore[operator]
-        model.bn.running_mean.uniform_(-0.2, 0.2)
-        model.bn.running_var.uniform_(0.8, 1.2)
+    model = small_network()
     torch.save(model.state_dict(), folder / "small.pth")
     return folder
 
