@@ -5,6 +5,7 @@ The folder's ``config.json`` tells whether it reads texts or looks at pictures.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
@@ -40,6 +41,9 @@ class HfSource(Source):
 
     def find(self, name: str, weights: bool = True) -> Pretrained:
         """Describe a folder, or a model of the cache or hub. Raises UserError where it is not to be had."""
+        return _without_code(self._find(name, weights))
+
+    def _find(self, name: str, weights: bool) -> Pretrained:
         base, folder, revision = f"hf:{name}", Path(name).expanduser(), "local"
         if "\0" in name or not folder.is_dir():
             repository, _, asked = name.partition("@")
@@ -99,6 +103,14 @@ class HfSource(Source):
         if _is_picture(pretrained):
             return transformers_pictures.own_files(pretrained)
         return transformers_folder.own_files(pretrained)
+
+
+def _without_code(found: Pretrained) -> Pretrained:
+    """Return a model with a word on code that its repository names: Transformers' own class is taken."""
+    if "auto_map" not in found.config:
+        return found
+    what = f"{found.base} names code of its own, which is not run: Transformers' own {found.architecture} is"
+    return replace(found, adapted=(*found.adapted, what.replace("own transformers/", "own ")))
 
 
 def _is_timm(pretrained: Pretrained) -> bool:

@@ -17,8 +17,8 @@ ANYTHING_MAY_BE_RAISED = {
     "model/transform_network.py": 1,
     "sources/_hubconf.py": 2,
 }
-"""Handlers of ``Exception`` allowed by file: Pillow's decoders raise whatever a broken byte leads them to, code
-that is not ours whatever its author did not think of."""
+"""Handlers of ``Exception`` allowed by file: Pillow's decoders raise whatever a broken byte leads them to, as
+does code that is not ours."""
 
 
 def shown(file: Path) -> str:

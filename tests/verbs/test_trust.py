@@ -65,7 +65,7 @@ def test_a_run_predicts_and_evaluates_with_trust_alone(
     assert found.json["metrics"]["accuracy"]["n"] > 0
 
 
-@pytest.mark.parametrize("strategy", ["last-1", "lora"])
+@pytest.mark.parametrize("strategy", ["last-1", "full"])
 def test_what_trains_below_the_line_is_kept(
     strategy: str, pictures: Path, folder: Path, tmp_path: Path, call: Call
 ) -> None:
@@ -74,7 +74,7 @@ def test_what_trains_below_the_line_is_kept(
     record = call("fit", pictures, *words, "--out", out, *FAST).json
     blocks = {one["block"]: one["moved"] for one in record["objective"]["blocks"]}
     assert list(blocks) == ["conv1", "conv2", "conv3", "conv4"]
-    assert (blocks["conv1"] > 0) is (strategy == "lora")
+    assert (blocks["conv1"] > 0) is (strategy == "full")
     assert blocks["conv4"] > 0
     one = next(pictures.rglob("*.png"))
     first = call("predict", out, one, "--trust", folder, "--json").out
