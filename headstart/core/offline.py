@@ -11,7 +11,13 @@ from contextlib import contextmanager
 from functools import cache
 
 _REFUSED = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"})
-_here = threading.local()
+
+
+class _Here(threading.local):
+    depth = 0
+
+
+_here = _Here()
 
 
 class Offline(OSError):
@@ -22,7 +28,7 @@ class Offline(OSError):
 def nothing_fetched() -> Iterator[None]:
     """Refuse this thread's connections, socket files left out, with ``Offline`` until the block ends."""
     _watch()
-    before = getattr(_here, "depth", 0)
+    before = _here.depth
     _here.depth = before + 1
     try:
         yield
@@ -36,7 +42,7 @@ def _watch() -> None:
 
 
 def _refuse(event: str, arguments: tuple[object, ...]) -> None:
-    if event in _REFUSED and getattr(_here, "depth", 0) and not _within_the_machine(event, arguments):
+    if event in _REFUSED and _here.depth and not _within_the_machine(event, arguments):
         raise Offline("nothing is fetched: --offline")
 
 
