@@ -103,9 +103,10 @@ def _parts(module: Any, path: str) -> list[str]:
 def _cut(calls: "Sequence[_Call]") -> list[_Place]:
     """Return the places of the blocks' outputs among a run's calls; what tells classes is left out."""
     starts = [index for index, one in enumerate(calls) if one.kernel]
+    ends = [*starts[1:], len(calls)][: len(starts)]
     known: set[int] = set()
     found: list[_Place] = []
-    for start, end in zip(starts, [*starts[1:], len(calls)], strict=True):
+    for start, end in zip(starts, ends, strict=True):
         block = calls[start]
         inside = [one for one in calls[start:end] if _goes_on(block.gave, one.gave)]
         after = calls[end] if end < len(calls) else None
