@@ -1,5 +1,6 @@
 """GitHub's repositories as ``torch.hub`` keeps them: TORCH_HOME/hub/OWNER_REPO_COMMIT, whole or absent."""
 
+import json
 import logging
 import re
 import shutil
@@ -9,6 +10,7 @@ import urllib.request
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from headstart.core.errors import UserError
 from headstart.core.files import sync_folder
@@ -17,7 +19,7 @@ from headstart.sources import _hub
 
 API, SITE = "https://api.github.com", "https://github.com"
 COMMIT = re.compile(r"[0-9a-f]{40}")
-_MOST_BYTES = 2 << 30
+_MOST_BYTES, _MOST_ANSWER_BYTES = 2 << 30, 16 << 20
 _SECONDS = 30
 
 log = logging.getLogger(__name__)
@@ -41,7 +43,10 @@ def code_of(base: str, repository: str, commit: str, offline: bool) -> tuple[Pat
     if offline:
         raise _unreachable(base, here, "--offline")
     try:
-        commit = commit if COMMIT.fullmatch(commit) else _resolved(repository, commit or "HEAD")
+        head = _resolved(repository, "HEAD")
+        if not COMMIT.fullmatch(commit):
+            commit = _resolved(repository, commit) if commit else head
+        _refuse_forks(repository, commit, head)
         _download(repository, commit)
     except (OSError, zipfile.BadZipFile) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -63,14 +68,44 @@ def _folder(repository: str, commit: str) -> Path:
 
 def _resolved(repository: str, name: str) -> str:
     """Return the commit that a branch, a tag or the beginning of a commit means now."""
-    request = urllib.request.Request(  # noqa: S310  # the address is ours
-        f"{API}/repos/{repository}/commits/{name}", headers={"Accept": "application/vnd.github.sha"}
-    )
-    with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
-        commit = str(answer.read(100).decode("ascii", "replace")).strip()
-    if not COMMIT.fullmatch(commit):
+    commit = _asked(f"{repository}/commits/{name}", "application/vnd.github.sha").decode("ascii", "replace")
+    if not COMMIT.fullmatch(commit.strip()):
         raise OSError(f"{SITE} names no commit of {repository}")
-    return commit
+    return commit.strip()
+
+
+def _refuse_forks(repository: str, commit: str, head: str) -> None:
+    """Raise UserError for a commit that is not below the repository's head, a branch or a tag.
+
+    GitHub gives a fork's commits under the name of the repository that was forked, and whoever is trusted
+    did not write them.
+    """
+    if commit == head:
+        return
+    compared = _listed(f"{repository}/compare/{head}...{commit}?per_page=1")
+    if compared["status"] in ("behind", "identical"):
+        return
+    named = [one for kind in ("branches", "tags") for one in _listed(f"{repository}/{kind}?per_page=100")]
+    if commit not in [one["commit"]["sha"] for one in named]:
+        raise UserError(
+            f"commit {commit} belongs to no branch or tag of {repository}",
+            "a commit of its own, not of a fork",
+            "name the fork, if you trust it",
+        )
+
+
+def _listed(what: str) -> Any:
+    """Return what GitHub says about repositories. Raises OSError where that is no JSON."""
+    try:
+        return json.loads(_asked(what, "application/vnd.github+json"))
+    except ValueError as error:
+        raise OSError(f"{SITE} gives no JSON") from error
+
+
+def _asked(what: str, kind: str) -> bytes:
+    request = urllib.request.Request(f"{API}/repos/{what}", headers={"Accept": kind})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310  # the address is ours
+        return bytes(answer.read(_MOST_ANSWER_BYTES))
 
 
 def _download(repository: str, commit: str) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, home
@@ -20,7 +20,7 @@ from headstart.core.offline import nothing_fetched
 from headstart.core.plugins import nearest
 
 HUBCONF = "hubconf.py"
-_CODE = frozenset({".py", ".so", ".pyd", ".json", ".yaml", ".yml", ".toml"})
+_CODE = frozenset({".py", ".pyc", ".so", ".pyd", ".json", ".yaml", ".yml", ".toml"})
 _HOW: tuple[tuple[str, tuple[Any, Any]], ...] = (
     ("pretrained", (True, False)),
     ("weights", ("DEFAULT", None)),
@@ -80,7 +80,17 @@ class Entry:
         """Return what function, model or ``hubconf.py`` state as ``preprocess``, and timm's cfg of it."""
         said = (getattr(one, "preprocess", None) for one in (self.make, model, self.module))
         cfg = getattr(model, "pretrained_cfg", None) or getattr(model, "default_cfg", None)
-        return next((one for one in said if one is not None), None), cfg if isinstance(cfg, dict) else {}
+        known = next((one for one in said if one is not None), None)
+        return known or self._transforms(), cfg if isinstance(cfg, dict) else {}
+
+    def _transforms(self) -> Any:
+        """Return the transform of the weights that are asked for, where they are an enum as torchvision's."""
+        if self.asked != "weights":
+            return None
+        taken = inspect.signature(self.make).parameters["weights"].annotation
+        defaults = (getattr(kind, "DEFAULT", None) for kind in (taken, *get_args(taken)))
+        made = (getattr(default, "transforms", None) for default in defaults)
+        return next((one() for one in made if callable(one)), None)
 
 
 @contextmanager

@@ -10,8 +10,10 @@ from headstart.core.frameworks import prepare_torch
 HUBCONF = '''
 """Small networks."""
 import os
+from typing import Optional
 
 import torch
+from torchvision.models import SqueezeNet1_1_Weights
 
 from nets.small import SmallCNN
 
@@ -41,6 +43,12 @@ def stated(pretrained=True):
 
 
 stated.preprocess = {"size": 48, "crop": 1.0, "mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+
+
+def with_weights(*, weights: Optional[SqueezeNet1_1_Weights] = None):
+    """The same, as torchvision asks for weights."""
+    assert weights in (None, "DEFAULT")
+    return small_cnn(pretrained=weights is not None)
 
 
 def fails(pretrained=True):

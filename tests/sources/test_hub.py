@@ -26,7 +26,8 @@ from tests.sources.hub_repository import COMMIT, archive, clone
 torch = prepare_torch()
 
 SIZES = {"image_size": None, "max_length": None}
-OTHER = "f" * 40
+OTHER, OLDER, TAGGED, FORKED = "f" * 40, "a" * 40, "b" * 40, "c" * 40
+KNOWN = (COMMIT, OLDER, TAGGED, FORKED)
 MARKER = "import pathlib; pathlib.Path({!r}).touch()\n"
 
 
@@ -105,6 +106,16 @@ def test_what_is_described(folder: Path) -> None:
     assert stated.adapted == ()
     assert isinstance(stated.preprocess, PicturePreprocess)
     assert (stated.preprocess.size, stated.preprocess.std) == (48, (0.25, 0.25, 0.25))
+
+
+def test_the_transform_of_torchvisions_weights_is_honoured(folder: Path) -> None:
+    found = source(folder).find(f"{folder}:with_weights")
+    assert found.adapted == ()
+    assert isinstance(found.preprocess, PicturePreprocess)
+    assert (found.preprocess.size, found.preprocess.crop) == (224, 224 / 256)
+    plain = source(folder).find(f"{folder}:small_cnn")
+    assert found.weights == plain.weights
+    assert source(folder).find(f"{folder}:with_weights", weights=False).weights == Path()
 
 
 def test_nothing_stays_of_the_code(folder: Path) -> None:
@@ -261,9 +272,19 @@ def github(
     class Answers(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
+            compared = f"/repos/owner/repo/compare/{COMMIT}..."
             known = {
                 "/repos/owner/repo/commits/HEAD": COMMIT.encode(),
-                f"/owner/repo/zipball/{COMMIT}": content["archive"],
+                "/repos/owner/repo/commits/v1": TAGGED.encode(),
+                f"{compared}{OLDER}?per_page=1": b'{"status": "behind"}',
+                f"{compared}{TAGGED}?per_page=1": b'{"status": "diverged"}',
+                f"{compared}{FORKED}?per_page=1": b'{"status": "ahead"}',
+                "/repos/owner/repo/branches?per_page=100": b"[]",
+                "/repos/owner/repo/tags?per_page=100": json.dumps([{"commit": {"sha": TAGGED}}]).encode(),
+                **{
+                    f"/owner/repo/zipball/{one}": content["archive"]
+                    for one in (COMMIT, OLDER, TAGGED, FORKED)
+                },
             }
             body = known.get(self.path, b"")
             self.send_response(200 if self.path in known else 404)
@@ -317,6 +338,17 @@ def test_from_github_once_and_pinned(github: Callable[[bytes], list[str]], tmp_p
         source("owner/repo").find("owner/repo:small_cnn")
     for name in [one for one in sys.modules if one.startswith("nets")]:
         del sys.modules[name]
+
+
+def test_commits_of_the_repository_are_taken_and_those_of_forks_are_not(
+    github: Callable[[bytes], list[str]], tmp_path: Path
+) -> None:
+    """GitHub serves a fork's commit under the trusted name, too."""
+    for asked, commit in ((OLDER, OLDER), ("v1", TAGGED)):
+        assert source("owner/repo").find(f"owner/repo:small_cnn@{asked}").revision == commit
+    with pytest.raises(UserError, match=f"commit {FORKED} belongs to no branch or tag of owner/repo"):
+        source("owner/repo").find(f"owner/repo:small_cnn@{FORKED}")
+    assert not [one for one in github(b"") if one.endswith(f"zipball/{FORKED}")]
 
 
 def test_github_out_of_reach_is_one_sentence(github: Callable[[bytes], list[str]], tmp_path: Path) -> None:
