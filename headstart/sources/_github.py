@@ -31,15 +31,15 @@ def code_of(base: str, repository: str, commit: str, offline: bool) -> tuple[Pat
     Nothing is fetched where a commit is here, or where the user is ``offline``. Raises UserError.
     """
     here = cached(repository)
-    if not commit and len(here) > 1:
+    found = [one for one in here if one.startswith(commit)]
+    if len(found) > 1:
         raise UserError(
-            f"{len(here)} commits of {repository} are in torch's cache",
+            f"{len(found)} commits of {repository} in torch's cache may be meant",
             "one that is named",
-            f"write {base}@{here[0]}, or another of {', '.join(one[:12] for one in here)}",
+            f"write @ and one of {', '.join(one[:12] for one in found)} behind the model's name",
         )
-    found = next((one for one in here if one.startswith(commit)), "")
     if found:
-        return _folder(repository, found), found
+        return _folder(repository, found[0]), found[0]
     if offline:
         raise _unreachable(base, here, "--offline")
     try:

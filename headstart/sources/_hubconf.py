@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -66,7 +66,7 @@ class Entry:
         how = {name: value[0 if weights else 1] for name, value in _HOW if name == self.asked}
         try:
             module = self.make(**how)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failed(self.base, "making the model", error) from error
         if not isinstance(module, torch.nn.Module):
             raise UserError(
@@ -104,7 +104,9 @@ def entry(base: str, folder: Path, name: str, offline: bool) -> Iterator[Entry]:
     file = folder / HUBCONF
     if not file.is_file():
         raise UserError(f"{folder} holds no {HUBCONF}", "a clone of a torch.hub repository", "check the name")
-    with nothing_fetched() if offline else nullcontext(), _importing(folder):
+    prepare_torch()  # or the code's own import of torchvision may fail
+    told = redirect_stdout(sys.stderr)  # standard output is the command's own
+    with told, nothing_fetched() if offline else nullcontext(), _importing(folder):
         spec = importlib.util.spec_from_file_location("hubconf", file)
         if spec is None or spec.loader is None:
             raise UserError(f"{file} is no Python file", "a torch.hub repository", "check the name")
@@ -112,7 +114,7 @@ def entry(base: str, folder: Path, name: str, offline: bool) -> Iterator[Entry]:
         sys.modules["hubconf"] = module
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failed(base, f"importing its {HUBCONF}", error) from error
         missing = [
             one for one in getattr(module, "dependencies", ()) if importlib.util.find_spec(one) is None
@@ -160,7 +162,7 @@ def _lies_in(module: ModuleType, folder: Path) -> bool:
     return bool(file) and Path(file).resolve().is_relative_to(folder.resolve())
 
 
-def _failed(base: str, doing: str, error: Exception) -> UserError:
+def _failed(base: str, doing: str, error: BaseException) -> UserError:
     """Return what to say where foreign code raised; the whole of it is the cause."""
     reason = " ".join(str(error).split())[:160] or "no reason given"
     return UserError(

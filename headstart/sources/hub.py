@@ -56,8 +56,11 @@ class HubSource(Source):
         base = f"hub:{name}"
         owner, model, commit = _parsed(base, name)
         code = self._trusted(base, owner, commit)
+        if commit and not _REPOSITORY.fullmatch(owner) and not code.commit.startswith(commit):
+            found = f"{owner} is at commit {code.commit or 'unknown'}"
+            raise UserError(found, f"commit {commit}", "check it out there")
         digest = code_digest(code.folder)
-        said = self._described(base, code, model, weights)
+        said = self._described(base, code, digest, model, weights)
         return Pretrained(
             base=base,
             architecture=f"hub/{model}",
@@ -86,10 +89,10 @@ class HubSource(Source):
         base, config = pretrained.base, pretrained.config
         code = self._trusted(base, str(config["code_of"]), str(config["commit"]))
         if code_digest(code.folder) != config["code_sha256"]:
+            commit = config["commit"] or "none is known"
             raise UserError(
                 f"the code of {base} in {code.folder} has changed since the model was made with it",
-                f"the code whose SHA-256 begins with {str(config['code_sha256'])[:12]}"
-                + (f", commit {config['commit']}" if config["commit"] else ""),
+                f"the code whose SHA-256 begins with {str(config['code_sha256'])[:12]} (commit: {commit})",
                 "restore it, or fit anew",
             )
         with entry(base, code.folder, str(config["model"]), self.allowed.offline) as made:
@@ -114,20 +117,15 @@ class HubSource(Source):
             Path(one).expanduser().resolve() for one in self.allowed.trusted if not _REPOSITORY.fullmatch(one)
         }
         _refuse(base, owner, folder in named)
-        here = head_of(folder)
-        if commit and not (here and here.startswith(commit)):
-            raise UserError(
-                f"{owner} is at commit {here or 'unknown'}", f"commit {commit}", "check it out there"
-            )
-        return _Code(owner=str(folder), folder=folder, commit=here)
+        return _Code(owner=str(folder), folder=folder, commit=head_of(folder))
 
-    def _described(self, base: str, code: _Code, model: str, weights: bool) -> dict[str, Any]:
+    def _described(self, base: str, code: _Code, digest: str, model: str, weights: bool) -> dict[str, Any]:
         """Return what running the code has shown, once for each state of its files on a machine."""
         files = [
             (str(path.relative_to(code.folder)), (stat := path.stat()).st_size, stat.st_mtime_ns)
             for path in files_of(code.folder)
         ]
-        state = digest_json([_FORMAT, str(code.folder), model, weights, code_digest(code.folder), files])
+        state = digest_json([str(code.folder), model, weights, digest, files])
 
         def learn() -> dict[str, Any]:
             with entry(base, code.folder, model, self.allowed.offline) as made:
@@ -170,7 +168,7 @@ def _learnt(base: str, made: Entry, weights: bool) -> dict[str, Any]:
         module = made.built(weights)
     preprocess, adapted = _stated.preprocess(base, *made.stated(module))
     # A copy of each: tensors that share memory have no place in safetensors.
-    state = module.state_dict() if weights else {}
+    state = {name: one for name, one in module.state_dict().items() if weights and torch.is_tensor(one)}
     content = save({name: np.array(one.detach().numpy(), order="C") for name, one in state.items()})
     digest = digest_bytes(content)
     write_bytes(_kept(digest), content)
