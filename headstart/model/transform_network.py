@@ -48,7 +48,7 @@ class _Transformed(Network):
     def outputs(self, *inputs: "Tensor") -> "list[Tensor]":
         """Return the rows [N, C] for pixels [N, 3, H, W], laid flat by row, column and channel."""
         torch = prepare_torch()
-        rows_ND = inputs[0].permute(0, 2, 3, 1).flatten(1).numpy()
+        rows_ND = inputs[0].permute(0, 2, 3, 1).flatten(1).cpu().numpy()
         found = self._transformer.transform(rows_ND)
         dense = found if isinstance(found, np.ndarray) else found.toarray()
-        return [torch.from_numpy(np.asarray(dense, dtype=np.float32))]
+        return [torch.from_numpy(np.asarray(dense, dtype=np.float32)).to(inputs[0].device)]

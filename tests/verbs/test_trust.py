@@ -9,7 +9,7 @@ import pytest
 import headstart
 from headstart.core.errors import UserError
 from tests.sources.hub_repository import COMMIT, clone
-from tests.verbs.conftest import Call, contents, copy_pictures, run
+from tests.verbs.conftest import Call, contents, copy_pictures
 
 FAST = ("--image-size", "48", "--engine", "torch", "--json")
 
@@ -28,8 +28,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fitted(pictures: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on trusted code; copy it before changing it."""
     out = tmp_path_factory.mktemp("runs") / "run"
-    done = run("fit", pictures, "--base", f"hub:{folder}:small_cnn", "--trust", folder, "--out", out, *FAST)
-    assert done.code == 0, done.err
+    headstart.fit(
+        str(pictures),
+        base=f"hub:{folder}:small_cnn",
+        trust=str(folder),
+        out=str(out),
+        image_size=48,
+        engine="torch",
+    )
     return out
 
 
