@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from headstart.core.errors import UserError
@@ -40,10 +41,10 @@ def snapshot(wanted: Wanted) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    which = {"repo_id": wanted.repository, "revision": wanted.revision or None}
+    fetch = partial(snapshot_download, wanted.repository, revision=wanted.revision or None)
     files = [*_FILES, *(_SAFE if wanted.weights else ())]
     try:
-        folder = Path(snapshot_download(**which, local_files_only=True, allow_patterns=files))
+        folder = Path(fetch(local_files_only=True, allow_patterns=files))
         if (folder / "config.json").is_file() and (not wanted.weights or weights_in(folder).is_file()):
             return folder
     except LocalEntryNotFoundError:
@@ -55,9 +56,9 @@ def snapshot(wanted: Wanted) -> Path:
     if wanted.offline:
         raise _not_to_be_had(wanted, "--offline")
     try:
-        folder = Path(snapshot_download(**which, allow_patterns=files))
+        folder = Path(fetch(allow_patterns=files))
         if wanted.weights and not weights_in(folder).is_file():  # older models have a pickle alone
-            snapshot_download(**which, allow_patterns=[_PICKLED])
+            fetch(allow_patterns=[_PICKLED])
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise _not_to_be_had(wanted, _why(error)) from error
     _check(wanted.base, folder)

@@ -23,7 +23,8 @@ from headstart.sources import _github, _stated
 from headstart.sources._clone import head_of, licence_of
 from headstart.sources._hubconf import Entry, code_digest, entry, files_of
 
-_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9_][\w.-]*")
+"""An owner has no underscore, so that no two repositories share a folder of torch's cache."""
 _WRITTEN = "hub:OWNER/REPO:MODEL or hub:./FOLDER:MODEL, with @COMMIT to pin it"
 _FORMAT = 1  # raised when the same code would be described otherwise
 

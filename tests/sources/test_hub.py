@@ -403,3 +403,19 @@ def test_a_newer_process_describes_without_torch(folder: Path) -> None:
         [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True, env=os.environ
     )
     assert json.loads(done.stdout.lower()) is False
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("owner/repo", "owner/repo:", ":model", "owner/repo:two words", "owner/repo:a.b", "a\0b:model"),
+        *("owner/repo:model@../..", "owner/repo:model@a b", "a_b/c:model", "./nowhere:model", "owner:model"),
+    ],
+)
+def test_what_names_no_repository_is_one_sentence(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="hub:OWNER/REPO:MODEL or hub:./FOLDER:MODEL") as told:
+        source("owner/repo", "a_b/c", "owner", offline=True).find(name)
+    assert "\n" not in str(told.value)
