@@ -416,6 +416,6 @@ def test_what_names_no_repository_is_one_sentence(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="hub:OWNER/REPO:MODEL or hub:./FOLDER:MODEL") as told:
+    with pytest.raises(UserError, match=r"hub:OWNER/REPO:MODEL or hub:\./FOLDER:MODEL") as told:
         source("owner/repo", "a_b/c", "owner", offline=True).find(name)
     assert "\n" not in str(told.value)
