@@ -139,10 +139,24 @@ class Frozen(ABC):
         """Build the trunk, in evaluation mode: a module of the caller's own, to train."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Allowed:
+    """What the user allows, said on the command line or as an argument: no file or variable can add to it.
+
+    ``trusted`` names whose code may run: OWNER/REPO, or a folder. ``offline`` is that nothing may be fetched.
+    """
+
+    trusted: frozenset[str] = frozenset()
+    offline: bool = False
+
+
 class Source(ABC):
-    """Where pretrained models come from."""
+    """Where pretrained models come from; what ``allowed`` does not name, it must not do."""
 
     name: ClassVar[str]
+
+    def __init__(self, allowed: Allowed = Allowed()) -> None:  # frozen: nothing is shared
+        self.allowed = allowed
 
     @abstractmethod
     def names(self) -> Sequence[str]:

@@ -13,11 +13,22 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from headstart.contracts import Array, Column, Head, Kept, Learner, Learnt, Modality, Pretrained, Task
+from headstart.contracts import (
+    Allowed,
+    Array,
+    Column,
+    Head,
+    Kept,
+    Learner,
+    Learnt,
+    Modality,
+    Pretrained,
+    Task,
+)
 from headstart.core import plugins
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import digest_file, write_bytes, write_json
-from headstart.model.trunk import FrozenModel
+from headstart.model.trunk import NOTHING, FrozenModel, source_of
 
 CONFIG = "headstart.json"
 _FORMAT = 2
@@ -90,8 +101,11 @@ def _described(pretrained: Pretrained) -> dict[str, Any]:
     }
 
 
-def load_model(run: Path) -> Model:
-    """Read a run's model. Raises UserError where there is none, MachineError where it is damaged."""
+def load_model(run: Path, allowed: Allowed = NOTHING) -> Model:
+    """Read a run's model, whose source may do what is allowed.
+
+    Raises UserError where there is none, MachineError where it is damaged.
+    """
     folder = run / "model"
     described = _read_config(run, folder)
     try:
@@ -108,7 +122,7 @@ def load_model(run: Path) -> Model:
         }
         for part in ("baselines", "beside")
     )
-    frozen = _frozen(folder, described)
+    frozen = _frozen(folder, described, allowed)
     named: Task = plugins.load("task", described["task"])
     return Model(
         task=named.of_kind(described["kind"]),
@@ -147,7 +161,7 @@ def _read_config(run: Path, folder: Path) -> dict[str, Any]:
     return described
 
 
-def _frozen(folder: Path, described: Mapping[str, Any]) -> FrozenModel:
+def _frozen(folder: Path, described: Mapping[str, Any], allowed: Allowed) -> FrozenModel:
     facts = dict(described["pretrained"])
     modality: Modality = plugins.load("modality", facts["preprocess"]["modality"])
     pretrained = Pretrained(
@@ -160,7 +174,7 @@ def _frozen(folder: Path, described: Mapping[str, Any]) -> FrozenModel:
         }
     )
     return FrozenModel(
-        source=plugins.load("source", pretrained.base.partition(":")[0]),
+        source=source_of(pretrained.base.partition(":")[0], allowed),
         pretrained=pretrained,
         random_seed=described["random_seed"],
         saved=folder / "model.safetensors",

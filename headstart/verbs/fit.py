@@ -34,7 +34,15 @@ from headstart.model.trunk import FrozenModel, find, find_model
 from headstart.scoring import Look, evaluate
 from headstart.ship.report import write_report
 from headstart.specs import FitSpec, command
-from headstart.verbs.common import data_digest, engine_record, guess_task, say_engine, split_record, versions
+from headstart.verbs.common import (
+    allowed,
+    data_digest,
+    engine_record,
+    guess_task,
+    say_engine,
+    split_record,
+    versions,
+)
 from headstart.verbs.places import checkpoint_folder, finished, forget_checkpoints, run_folder
 
 _CROSS_VALIDATION_EXAMPLES = 1000
@@ -129,14 +137,14 @@ def find_for(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
             f"--head {spec.head} for {task.name}", f"one of {', '.join(task.learners)}", "choose one"
         )
     base = spec.base or task.default_base
-    _, found = find(base, weights=not spec.random_init)
+    _, found = find(base, not spec.random_init, allowed(spec))
     able = [plugins.load("learner", name) for name in ([spec.head] if spec.head else task.learners)]
     learner: Learner = next((one for one in able if one.suits(found)), able[0])
     sized = ("image_size", "max_length", "target_length", "tiles")
     sizes = {name: getattr(spec, name) for name in sized}
     seed = spec.seed if spec.random_init else None
     fit_for = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
-    model = find_model(base, fit_for[0], sizes, seed, spec.precision)
+    model = find_model(base, fit_for[0], sizes, seed, allowed(spec), spec.precision)
     log.info("%s, licence %s", model.pretrained.base, model.pretrained.licence)
     for what in model.pretrained.adapted:
         log.info("%s", what)
