@@ -89,7 +89,8 @@ class Pretrained:
     to the model beside its weights, by the name they are saved under. ``writes`` is how it can write
     text, if at all: by a decoder above its encoder, or going on from what it has read. ``weights`` need not
     be there where it was described without. ``adapted`` says what was done to the model so that it takes
-    what it is given.
+    what it is given. ``lineage`` are the models that its weights were trained from, the last one the first
+    of all; ``trains`` is false where it is a graph, frozen for good, and no architecture of torch's.
     """
 
     base: str
@@ -101,6 +102,8 @@ class Pretrained:
     preprocess: Preprocess
     writes: Literal["", "above", "on"] = ""
     adapted: tuple[str, ...] = ()
+    lineage: tuple[str, ...] = ()
+    trains: bool = True
     config: Mapping[str, Any] = field(default_factory=dict)
     assets: Mapping[str, Path] = field(default_factory=dict)
 

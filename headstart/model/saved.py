@@ -92,15 +92,11 @@ def _described(pretrained: Pretrained) -> dict[str, Any]:
 
 def load_model(run: Path) -> Model:
     """Read a run's model. Raises UserError where there is none, MachineError where it is damaged."""
-    folder = run / "model"
-    described = _read_config(run, folder)
+    described, frozen = _read(run)
     try:
-        for name, digest in described["sha256"].items():
-            if digest_file(folder / name) != digest:
-                raise MachineError(f"{folder / name} is damaged: its SHA-256 is not the one {CONFIG} has.")
-        tensors = load_file(folder / "head.safetensors")
+        tensors = load_file(run / "model" / "head.safetensors")
     except (SafetensorError, OSError) as error:
-        raise MachineError(f"{folder} is damaged: {error}.") from error
+        raise MachineError(f"{run / 'model'} is damaged: {error}.") from error
     baselines, beside = (
         {
             name: Learnt(facts=facts, arrays=_named(tensors, name))
@@ -108,7 +104,6 @@ def load_model(run: Path) -> Model:
         }
         for part in ("baselines", "beside")
     )
-    frozen = _frozen(folder, described)
     named: Task = plugins.load("task", described["task"])
     return Model(
         task=named.of_kind(described["kind"]),
@@ -120,6 +115,24 @@ def load_model(run: Path) -> Model:
         baselines=baselines,
         beside=beside,
     )
+
+
+def load_trunk(run: Path) -> FrozenModel:
+    """Read what lies below a run's head. Raises as ``load_model`` does."""
+    return _read(run)[1]
+
+
+def _read(run: Path) -> tuple[dict[str, Any], FrozenModel]:
+    """Return what is described of a run's model, each file of which is as it was written, and its trunk."""
+    folder = run / "model"
+    described = _read_config(run, folder)
+    try:
+        for name, digest in described["sha256"].items():
+            if digest_file(folder / name) != digest:
+                raise MachineError(f"{folder / name} is damaged: its SHA-256 is not the one {CONFIG} has.")
+        return described, _frozen(folder, described)
+    except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise MachineError(f"{folder} is damaged: {error}.") from error
 
 
 def _head(described: Mapping[str, Any], tensors: Mapping[str, Array], frozen: FrozenModel) -> Head:
@@ -157,6 +170,7 @@ def _frozen(folder: Path, described: Mapping[str, Any]) -> FrozenModel:
             "preprocess": modality.restore(facts["preprocess"]),
             "assets": {name: folder / name for name in facts["assets"]},
             "adapted": tuple(facts.get("adapted", ())),
+            "lineage": tuple(facts.get("lineage", ())),
         }
     )
     return FrozenModel(

@@ -276,6 +276,7 @@ def _record(
             "weights_sha256": pretrained.weights_digest,
             "preprocess": to_json(pretrained.preprocess),
             "adapted": list(pretrained.adapted),
+            "lineage": list(pretrained.lineage),
             "random_init": spec.random_init,
             "parameters_trained": model.head.parameters(),
         },
