@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from headstart.contracts import Array, Modality, Network, Preprocess, Pretrained, Source
 from headstart.core import plugins
 from headstart.core.errors import UserError
-from headstart.core.files import digest_file
+from headstart.core.files import digest_file, digest_json
 from headstart.core.run import read_run
 from headstart.model.saved import load_trunk
 
@@ -40,7 +40,8 @@ class RunSource(Source):
         read_run(run)  # written last, so what has it is finished
         trunk = load_trunk(run)
         kept, file = trunk.pretrained, cast(Path, trunk.saved)
-        digest = digest_file(file)
+        parts = [[one, digest_file(path)] for one, path in sorted(kept.assets.items())]
+        digest = digest_json([digest_file(file), parts])
         return replace(
             kept,
             base=f"run:{name}",

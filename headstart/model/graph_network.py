@@ -1,0 +1,109 @@
+"""A frozen graph as a network: a torch module whose forward pass is OpenVINO's. Nothing in it can train.
+
+Shape letters: N examples, C channels, H W a map's sides, T tokens.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.contracts import Network, Pretrained
+from headstart.core.errors import EngineUnavailable
+from headstart.model import graph_convert, graph_file
+from headstart.model.picture_network import as_map, size_of
+
+_TYPES = {"f32": np.float32, "f16": np.float16, "u8": np.uint8, "i32": np.int32, "i64": np.int64}
+
+
+@final
+class GraphNetwork(Network):
+    """The tensors of a graph that everything flows through: maps [N, C, H, W], vectors [N, C], or states."""
+
+    def __init__(self, pretrained: Pretrained) -> None:
+        self.facts = pretrained.config
+        self.module = GraphModule(pretrained)
+        self.blocks = tuple(f"block.{place}" for place in range(len(self.facts["blocks"])))
+
+    def outputs(self, *inputs: Tensor) -> list[Tensor]:
+        """Return every block's output: for normalised pixels [N, 3, H, W], or for token ids and mask [N, T]."""
+        found = self.module(*inputs)
+        if self.facts["kind"] == "text":
+            return list(found)
+        return [_as_pictures(x, one) for x, one in zip(found, self.facts["blocks"], strict=True)]
+
+
+class GraphModule(nn.Module):
+    """Runs a graph on tensors; it has no parameters, for the graph holds its weights itself."""
+
+    def __init__(self, pretrained: Pretrained) -> None:
+        super().__init__()
+        self.pretrained, self.facts = pretrained, pretrained.config
+
+    def __deepcopy__(self, memo: object) -> "GraphModule":
+        """Return the module itself: a copy would be the same function."""
+        return self
+
+    @cached_property
+    def request(self) -> Any:
+        """The graph, made ready for pictures of one size where that is known."""
+        model = graph_convert.core().read_model(graph_file.check(self.pretrained))
+        if self.facts["kind"] == "picture" and self.facts["flexible"]:
+            size = size_of(self.pretrained)
+            channels, last = self.facts["channels"], self.facts["channels_last"]
+            model.reshape([-1, size, size, channels] if last else [-1, channels, size, size])
+        return graph_convert.compiled(model).create_infer_request()
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the graph's outputs for a batch, one example after another where it takes no more at once."""
+        if torch.jit.is_tracing():
+            raise EngineUnavailable("it is a graph already, which OpenVINO runs")
+        fed = self._fed(*inputs)
+        if self.facts["batched"]:
+            outputs = self._run(fed)
+        else:
+            each = [
+                self._run({name: array[place : place + 1] for name, array in fed.items()})
+                for place in range(len(inputs[0]))
+            ]
+            outputs = [np.concatenate(parts) for parts in zip(*each, strict=True)]
+        return tuple(torch.from_numpy(array).to(inputs[0].device) for array in outputs)
+
+    def _run(self, fed: Mapping[str, Any]) -> list[Any]:
+        found = self.request.infer(fed).to_tuple()
+        return [np.array(array, dtype=np.float32) for array in found]
+
+    def _fed(self, *inputs: Tensor) -> dict[str, Any]:
+        """Return the graph's inputs by name, as it wants them."""
+        plain, types = self.facts["inputs"], self.facts["types"]
+        if self.facts["kind"] == "text":
+            ids_NT, mask_NT = inputs
+            given = {"input_ids": ids_NT, "attention_mask": mask_NT}
+            named = {name: given.get(one, torch.zeros_like(ids_NT)) for name, one in plain.items()}
+        else:
+            named = {self.facts["start"]: self._laid(inputs[0])}
+        return {
+            name: np.ascontiguousarray(x.cpu().numpy().astype(_TYPES[types[name]]))
+            for name, x in named.items()
+        }
+
+    def _laid(self, pixels_NCHW: Tensor) -> Tensor:
+        """Return pictures as they lie in the graph's input; one channel is the mean of three."""
+        if self.facts["channels"] == 1:
+            pixels_NCHW = pixels_NCHW.mean(dim=1, keepdim=True)
+        if self.facts["types"][self.facts["start"]] == "u8":
+            pixels_NCHW = pixels_NCHW.round().clamp(0, 255)
+        return pixels_NCHW.permute(0, 2, 3, 1) if self.facts["channels_last"] else pixels_NCHW
+
+
+def _as_pictures(x: Tensor, block: Mapping[str, Any]) -> Tensor:
+    """Return a block's output as a map [N, C, H, W] or a vector [N, C]."""
+    if block["kind"] == "vector":
+        return x.flatten(1)
+    if block["kind"] == "map":
+        return x.permute(0, 3, 1, 2) if block["channels_last"] else x
+    laid = as_map(x, int(x.shape[1] ** 0.5))
+    return x.mean(dim=1) if laid is None else laid
