@@ -61,9 +61,7 @@ def _flow(model: Any, start: str) -> tuple[list[Any], Mapping[tuple[str, int], i
     for node in model.get_ordered_ops():
         sources = [one.get_source_output() for one in node.inputs()]
         own = [one for one in sources if one.get_node().get_friendly_name() in names]
-        if node.get_type_name() in ("ShapeOf", "Result") or not (
-            own or node.get_friendly_name() == begin
-        ):
+        if node.get_type_name() in ("ShapeOf", "Result") or not (own or node.get_friendly_name() == begin):
             continue
         for one in own:
             last_use[one.get_node().get_friendly_name(), one.get_index()] = len(flowing)

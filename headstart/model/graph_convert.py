@@ -120,7 +120,9 @@ def _inputs(model: Any) -> dict[str, Any]:
         if len(names) == 1 and rank.is_static and rank.get_length() == 4:
             told = {"kind": "picture", "start": names[0], "inputs": plain, "types": types}
             return {**told, **_picture(model.inputs[0])}
-    listed = ", ".join(f"{name} {one.get_partial_shape()}" for name, one in zip(names, model.inputs, strict=True))
+    listed = ", ".join(
+        f"{name} {one.get_partial_shape()}" for name, one in zip(names, model.inputs, strict=True)
+    )
     raise SystemExit(f"its inputs are {listed}: neither one picture nor a text's tokens")
 
 

@@ -37,7 +37,9 @@ def beside(file: Path, expected: str) -> list[Path]:
     found = [file.parent / name for name in names]
     lost = [one for one in found if not one.is_file()]
     if lost:
-        raise UserError(f"{file} wants its weights from {lost[0]}, which is no file", expected, "put it there")
+        raise UserError(
+            f"{file} wants its weights from {lost[0]}, which is no file", expected, "put it there"
+        )
     return found
 
 
@@ -121,7 +123,9 @@ def _check_size(files: Sequence[Path], expected: str) -> None:
     large = sum(one.stat().st_size for one in files)
     if large > _MOST_BYTES:
         raise UserError(
-            f"{files[0]} of {large / 2**30:.1f} GiB", f"{expected}, of at most {_MOST_BYTES >> 30} GiB", "choose another --base"
+            f"{files[0]} of {large / 2**30:.1f} GiB",
+            f"{expected}, of at most {_MOST_BYTES >> 30} GiB",
+            "choose another --base",
         )
 
 

@@ -53,9 +53,7 @@ def sized(pretrained: Pretrained) -> Pretrained:
     return pretrained
 
 
-def _pictures(
-    base: str, beside: Path, facts: Mapping[str, Any]
-) -> tuple[PicturePreprocess, tuple[str, ...]]:
+def _pictures(base: str, beside: Path, facts: Mapping[str, Any]) -> tuple[PicturePreprocess, tuple[str, ...]]:
     """Return the preprocessing: declared beside the graph, else what it does itself, else what is usual."""
     assumed = PicturePreprocess(
         size=facts["size"] or _SIZE,
@@ -126,5 +124,7 @@ def _text(base: str, beside: Path, parts: Mapping[str, Any]) -> Pretrained:
         )
     known = transformers_folder.describe(base, beside, Path(), parts["licence"], parts["revision"])
     if known.writes:
-        raise UserError(f"{base} is one half of a model that writes", "an encoder alone", "choose another --base")
+        raise UserError(
+            f"{base} is one half of a model that writes", "an encoder alone", "choose another --base"
+        )
     return replace(known, **{**parts, "assets": {**known.assets, **parts["assets"]}, "writes": ""})

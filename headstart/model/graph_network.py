@@ -4,7 +4,6 @@ Shape letters: N examples, C channels, H W a map's sides, T tokens.
 """
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -41,26 +40,17 @@ class GraphModule(nn.Module):
 
     def __init__(self, pretrained: Pretrained) -> None:
         super().__init__()
-        self.pretrained, self.facts = pretrained, pretrained.config
+        self.facts = pretrained.config
+        self.request = _ready(pretrained).create_infer_request()
 
     def __deepcopy__(self, memo: object) -> "GraphModule":
         """Return the module itself: a copy would be the same function."""
         return self
 
-    @cached_property
-    def request(self) -> Any:
-        """The graph, made ready for pictures of one size where that is known."""
-        model = graph_convert.core().read_model(graph_file.check(self.pretrained))
-        if self.facts["kind"] == "picture" and self.facts["flexible"]:
-            size = size_of(self.pretrained)
-            channels, last = self.facts["channels"], self.facts["channels_last"]
-            model.reshape([-1, size, size, channels] if last else [-1, channels, size, size])
-        return graph_convert.compiled(model).create_infer_request()
-
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the graph's outputs for a batch, one example after another where it takes no more at once."""
         if torch.jit.is_tracing():
-            raise EngineUnavailable("it is a graph already, which OpenVINO runs")
+            raise EngineUnavailable("the model is a frozen graph, which OpenVINO runs when torch calls it")
         fed = self._fed(*inputs)
         if self.facts["batched"]:
             outputs = self._run(fed)
@@ -97,6 +87,17 @@ class GraphModule(nn.Module):
         if self.facts["types"][self.facts["start"]] == "u8":
             pixels_NCHW = pixels_NCHW.round().clamp(0, 255)
         return pixels_NCHW.permute(0, 2, 3, 1) if self.facts["channels_last"] else pixels_NCHW
+
+
+def _ready(pretrained: Pretrained) -> Any:
+    """Return the graph compiled, for pictures of one size where that may be chosen."""
+    facts = pretrained.config
+    model = graph_convert.core().read_model(graph_file.check(pretrained))
+    if facts["kind"] == "picture" and facts["flexible"]:
+        size, channels = size_of(pretrained), facts["channels"]
+        shape = [-1, size, size, channels] if facts["channels_last"] else [-1, channels, size, size]
+        model.reshape(shape)
+    return graph_convert.compiled(model)
 
 
 def _as_pictures(x: Tensor, block: Mapping[str, Any]) -> Tensor:
