@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from headstart.contracts import Array
 from headstart.core.child import limit_memory
 from headstart.model.graph_blocks import Cut, above_the_features, cuts, reads
 
@@ -24,9 +24,11 @@ TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _CLOSE = 1e-4
 _MOST_BLOCKS = 24
 _SPARE_BYTES, _TIMES_SIZE = 4 << 30, 8
-_SIZE, _OTHER, _TOKENS = 224, 96, 8
+_SIZE, _OTHERS, _TOKENS = 224, (96, 128), 8
 _TYPES = {"f32": np.float32, "f16": np.float16, "u8": np.uint8, "i32": np.int32, "i64": np.int64}
 _VARIES = -1
+
+Array = NDArray[Any]  # as in the contracts, which take longer to import than a child has to live
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +95,7 @@ def _converted(source: Path, target: Path) -> dict[str, Any]:
     found = _kept(above_the_features(every), facts["kind"])
     if not found:
         raise SystemExit("nothing in it can be features: no tensor that everything flows through")
-    outputs = _run(_with_outputs(fed, found), facts, drawn, way.batched)
+    outputs = _run(compiled(_with_outputs(fed, found)), facts, drawn, way.batched)
     places = _told_apart(found, outputs)
     trunk = _with_outputs(fed, [found[place] for place in places])
     openvino.save_model(trunk, target / GRAPH, compress_to_fp16=False)
@@ -112,23 +114,24 @@ def _inputs(model: Any) -> dict[str, Any]:
     names = [one.get_any_name() for one in model.inputs]
     plain = {name: name.partition(":")[0].removeprefix("serving_default_") for name in names}
     types = {one.get_any_name(): one.get_element_type().get_type_name() for one in model.inputs}
+    shape = model.inputs[0].get_partial_shape()
+    batch = (_lengths(shape)[0] or 1) if shape.rank.is_static and len(shape) else 1
+    fed = {"inputs": plain, "types": types, "batch": batch}
     if set(types.values()) <= _TYPES.keys():
         if "input_ids" in plain.values() and set(plain.values()) <= set(TEXT_INPUTS):
             start = next(name for name in names if plain[name] == "input_ids")
-            return {"kind": "text", "start": start, "inputs": plain, "types": types}
-        rank = model.inputs[0].get_partial_shape().rank
-        if len(names) == 1 and rank.is_static and rank.get_length() == 4:
-            told = {"kind": "picture", "start": names[0], "inputs": plain, "types": types}
-            return {**told, **_picture(model.inputs[0])}
+            return {"kind": "text", "start": start, **fed}
+        if len(names) == 1 and shape.rank.is_static and len(shape) == 4:
+            return {"kind": "picture", "start": names[0], **fed, **_picture(shape)}
     listed = ", ".join(
         f"{name} {one.get_partial_shape()}" for name, one in zip(names, model.inputs, strict=True)
     )
     raise SystemExit(f"its inputs are {listed}: neither one picture nor a text's tokens")
 
 
-def _picture(given: Any) -> dict[str, Any]:
+def _picture(shape: Any) -> dict[str, Any]:
     """Return how a picture lies in the graph's input, and the side in px that it must have, if any."""
-    axes = _lengths(given.get_partial_shape())
+    axes = _lengths(shape)
     last = axes[3] in (1, 3) and axes[1] not in (1, 3)
     channels, sides = (axes[3], axes[1:3]) if last else (axes[1], axes[2:])
     if channels not in (None, 1, 3):
@@ -161,15 +164,18 @@ def _drawn(model: Any, facts: Mapping[str, Any], size: int | None = None) -> dic
 
 def _believed(model: Any, facts: Mapping[str, Any], drawn: Mapping[str, Array]) -> tuple[_Way, Any]:
     """Return the freest way in which the graph gives what it gives as it is, and the graph made for it."""
-    expected = _run(model.clone(), facts, drawn, batched=False)
+    expected = _run(compiled(model.clone()), facts, drawn, batched=False)
     for way in _WAYS:
         fed = model.clone()
         try:
             if way.batched:
                 fed.reshape({one.get_any_name(): _shape(one, facts, way) for one in fed.inputs})
-            found = _run(fed.clone(), facts, drawn, way.batched)
+            ready = compiled(fed.clone())
+            found = _run(ready, facts, drawn, way.batched)
             if way.flexible and facts["kind"] == "picture":
-                _run(fed.clone(), facts, _drawn(model, facts, _OTHER), way.batched)
+                other = _drawn(model, facts, next(one for one in _OTHERS if one != facts["size"]))
+                if any(len(one) != 2 for one in _run(ready, facts, other, way.batched)):
+                    continue  # what does not fit has become more examples
         except RuntimeError:
             continue
         if all(_close(one, other) for one, other in zip(found, expected, strict=True)):
@@ -197,11 +203,11 @@ def _with_outputs(fed: Any, found: Sequence[Cut]) -> Any:
     return openvino.Model([one.output for one in found], fed.get_parameters(), "trunk").clone()
 
 
-def _run(model: Any, facts: Mapping[str, Any], drawn: Mapping[str, Array], batched: bool) -> list[Array]:
-    """Return a graph's outputs for a batch, all of it at once or one example after another."""
-    request = compiled(model).create_infer_request()
+def _run(ready: Any, facts: Mapping[str, Any], drawn: Mapping[str, Array], batched: bool) -> list[Array]:
+    """Return a compiled graph's outputs for a batch, all of it at once or one example after another."""
+    request = ready.create_infer_request()
 
-    def outputs(part: slice) -> list[Array]:
+    def outputs(part: list[int]) -> list[Array]:
         fed = {
             name: np.ascontiguousarray(array[part].astype(_TYPES[facts["types"][name]]))
             for name, array in drawn.items()
@@ -209,9 +215,9 @@ def _run(model: Any, facts: Mapping[str, Any], drawn: Mapping[str, Array], batch
         return [np.array(one) for one in request.infer(fed).to_tuple()]
 
     if batched:
-        return outputs(slice(None))
-    each = [outputs(slice(place, place + 1)) for place in range(2)]
-    return [np.concatenate(parts) for parts in zip(*each, strict=True)]
+        return outputs([0, 1])
+    each = [outputs([place] * facts["batch"]) for place in range(2)]
+    return [np.concatenate([one[:1] for one in parts]) for parts in zip(*each, strict=True)]
 
 
 def _close(one: Array, other: Array) -> bool:
@@ -232,14 +238,16 @@ def _kept(found: Sequence[Cut], kind: str) -> list[Cut]:
 
 
 def _told_apart(found: Sequence[Cut], outputs: Sequence[Array]) -> list[int]:
-    """Return the places of the blocks without vectors that are the mean of the map before them."""
+    """Return the places of the blocks without vectors that are the map before them, or its mean."""
     kept: list[int] = []
     for place, (one, array) in enumerate(zip(found, outputs, strict=True)):
         before = outputs[kept[-1]] if kept and found[kept[-1]].kind == "map" else None
-        vector = array.reshape(len(array), -1) if one.kind == "vector" else None
-        means = [] if before is None else [before.mean((1, 2)), before.mean((2, 3))]
-        if vector is None or not any(_close(vector, mean) for mean in means):
-            kept.append(place)
+        if before is not None and one.kind == "vector":
+            vector = array.reshape(len(array), -1)
+            means = (before.mean((1, 2)), before.mean((2, 3)))
+            if vector.size == before.size or any(_close(vector, mean) for mean in means):
+                continue
+        kept.append(place)
     return kept
 
 

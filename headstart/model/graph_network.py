@@ -56,10 +56,10 @@ class GraphModule(nn.Module):
             outputs = self._run(fed)
         else:
             each = [
-                self._run({name: array[place : place + 1] for name, array in fed.items()})
+                self._run({name: array[[place] * self.facts["batch"]] for name, array in fed.items()})
                 for place in range(len(inputs[0]))
             ]
-            outputs = [np.concatenate(parts) for parts in zip(*each, strict=True)]
+            outputs = [np.concatenate([one[:1] for one in parts]) for parts in zip(*each, strict=True)]
         return tuple(torch.from_numpy(array).to(inputs[0].device) for array in outputs)
 
     def _run(self, fed: Mapping[str, Any]) -> list[Any]:

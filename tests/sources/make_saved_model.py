@@ -1,7 +1,7 @@
 """Remakes `tests/sources/saved_model` with TensorFlow, which the tests themselves do not need.
 
-`python tests/sources/make_saved_model.py`, with `pip install tensorflow` (2.21 made what is there). Beside the
-model lies what TensorFlow itself computes with it: `expected.safetensors`.
+`python tests/sources/make_saved_model.py`, with `pip install tensorflow` (2.21 made what is there).
+Beside the model lies what TensorFlow itself computes with it: `expected.safetensors`.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""ONNX files and SavedModels: cut where everything flows through, equal to their own runtimes, never trained."""
+"""ONNX files and SavedModels: cut where everything flows through, equal to their own runtimes, frozen."""
 
 import json
 import re
@@ -189,7 +189,7 @@ def test_a_text_graph_reads_its_folder_and_pads_as_transformers_does(
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
     assert ours.pretrained.preprocess == theirs.pretrained.preprocess
     (folder / "config.json").unlink()
-    with pytest.raises(UserError, match="has no config.json"):
+    with pytest.raises(UserError, match=r"has no config\.json"):
         find_model(f"onnx:{folder}", "text", SIZES, None)
 
 
@@ -274,4 +274,4 @@ def test_a_fit_keeps_the_graph_and_needs_nothing_else(graph: Path, tmp_path: Pat
     assert all(one.mib > 0 for one in chosen.ranking)
     (run / "model" / "graph.bin").write_bytes(b"x")
     with pytest.raises(headstart.HeadstartError, match="damaged"):
-        headstart.predict(str(run), [str(file)])
+        list(headstart.predict(str(run), [str(file)]))
