@@ -34,7 +34,7 @@ class Writer(Learner):
     stepped = True
 
     def suits(self, pretrained: Pretrained) -> bool:
-        """Say that it suits a model with a decoder above its encoder, and an encoder whose words it can see."""
+        """Say that it suits encoder-decoders, and an encoder whose embeddings can be looked into."""
         return pretrained.writes != "on" and pretrained.trains
 
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:

@@ -1,7 +1,7 @@
 """Where a frozen graph may be cut: the tensors that everything flows through, as OpenVINO shows the graph.
 
-A tensor is such a cut where no other one is still needed: every path from the input to the output goes through
-it (it is an articulation point of the data flow). In a residual network those are the ends of its blocks.
+A tensor is such a cut where no other one is still needed: every path from the input to the output goes
+through it (it is an articulation point of the data flow). In a residual network those are its blocks' ends.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ _HEAVY = frozenset(
 )
 _FLOATS = ("f32", "f16", "bf16")
 _PASSING = frozenset({"Convert", "Transpose", "Pad"})
-_MOST_RAW = 20.0
+_MOST_SCALED = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +88,24 @@ def _kind(output: Any) -> str:
 def reads(model: Any, start: str) -> str:
     """Return which numbers a picture graph expects: ``pixels`` 0 to 255, ``unit`` 0 to 1, or empty: not told.
 
-    Told is what the graph does itself before its first layer: scaling that makes 255 small is for pixels.
+    Told is by what the graph does itself before its first layer: that is meant to bring numbers around 0, or
+    at least to make them small.
     """
     import numpy as np
 
     output = model.input(start)
     if output.get_element_type().get_type_name() == "u8":
         return "pixels"
-    largest, scales = np.full((1, 1, 1, 1), 255.0), False
-    for operation, constant in _before_the_first_layer(output):
-        scales = True
-        largest = operation(largest, constant)
-    if not scales:
+    ends_22 = np.array([[0.0, 255.0], [0.0, 1.0]])
+    steps = list(_before_the_first_layer(output))
+    for operation, constant in steps:
+        ends_22 = operation(ends_22, constant)
+    if not steps:
         return ""
-    return "pixels" if float(np.abs(largest).max()) <= _MOST_RAW else "unit"
+    aside_2 = np.abs(ends_22.mean(axis=1)) / np.maximum(np.abs(np.ptp(ends_22, axis=1)), 1e-12)
+    if np.isclose(*aside_2):  # scaled and not moved
+        return "pixels" if np.abs(ends_22[0]).max() <= _MOST_SCALED else "unit"
+    return "pixels" if aside_2[0] < aside_2[1] else "unit"
 
 
 def _before_the_first_layer(output: Any) -> Iterator[tuple[Any, Any]]:
@@ -135,7 +139,7 @@ def _constant(node: Any) -> Any:
 
 
 def above_the_features(found: Sequence[Cut]) -> Sequence[Cut]:
-    """Return the cuts without the last layer of a classifier: a vector computed from another one or a mean."""
+    """Return the cuts without the last layer of a classifier: a vector computed from another vector."""
     deepest = found[-1].depth if found else 0
     below = [one for one in found if one.depth < deepest]
     last = [one for one in found if one.depth == deepest]

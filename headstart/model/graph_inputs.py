@@ -115,7 +115,7 @@ def _declared(file: Path, assumed: PicturePreprocess) -> PicturePreprocess:
 
 
 def _text(base: str, beside: Path, parts: Mapping[str, Any]) -> Pretrained:
-    """Describe a graph that reads texts, by the tokenizer and configuration that Transformers saved with it."""
+    """Describe a graph that reads texts, by what Transformers saved with it: tokenizer and configuration."""
     if not (beside / "config.json").is_file():
         raise UserError(
             f"{base} reads texts, and {beside} has no config.json",

@@ -28,7 +28,7 @@ class GraphNetwork(Network):
         self.blocks = tuple(f"block.{place}" for place in range(len(self.facts["blocks"])))
 
     def outputs(self, *inputs: Tensor) -> list[Tensor]:
-        """Return every block's output: for normalised pixels [N, 3, H, W], or for token ids and mask [N, T]."""
+        """Return every block's output for normalised pixels [N, 3, H, W], or token ids and mask [N, T]."""
         found = self.module(*inputs)
         if self.facts["kind"] == "text":
             return list(found)
@@ -48,7 +48,7 @@ class GraphModule(nn.Module):
         return self
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return the graph's outputs for a batch, one example after another where it takes no more at once."""
+        """Return the graph's outputs for a batch, one example after another where it takes only one."""
         if torch.jit.is_tracing():
             raise EngineUnavailable("the model is a frozen graph, which OpenVINO runs when torch calls it")
         fed = self._fed(*inputs)

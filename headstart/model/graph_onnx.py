@@ -1,4 +1,4 @@
-"""What an ONNX file may hold: operations of the standard, and weights inside its own folder; a child looks."""
+"""What an ONNX file may hold: operations of the standard, and weights in its own folder; a child looks."""
 
 import json
 import sys

@@ -69,7 +69,7 @@ def _file(base: str, name: str) -> Path:
 
 
 def _around(file: Path) -> Path:
-    """Return the folder with what belongs to a graph: its own, or the one above where that has a tokenizer."""
+    """Return the folder with what belongs to a graph: its own, or the one above with a tokenizer."""
     above = file.parent.parent
     here = (file.parent / "config.json").is_file() or not (above / "tokenizer.json").is_file()
     return file.parent if here else above

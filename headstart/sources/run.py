@@ -42,9 +42,11 @@ class RunSource(Source):
         kept, file = trunk.pretrained, cast(Path, trunk.saved)
         parts = [[one, digest_file(path)] for one, path in sorted(kept.assets.items())]
         digest = digest_json([digest_file(file), parts])
+        drawn = (f"{kept.base} began with random weights",) if trunk.random_seed is not None else ()
         return replace(
             kept,
             base=f"run:{name}",
+            adapted=(*kept.adapted, *(one for one in drawn if one not in kept.adapted)),
             lineage=(kept.base, *kept.lineage),
             revision=digest[:16],
             weights=file,

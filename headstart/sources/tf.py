@@ -1,4 +1,4 @@
-"""``tf:FOLDER``: a TensorFlow SavedModel as a frozen trunk that OpenVINO reads and runs, without TensorFlow."""
+"""``tf:FOLDER``: a TensorFlow SavedModel as a frozen trunk that OpenVINO runs, without TensorFlow."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ class TfSource(Source):
         return ()
 
     def find(self, name: str, weights: bool = True) -> Pretrained:
-        """Describe a SavedModel, converted for OpenVINO once on a machine. Raises UserError where it is unfit."""
+        """Describe a SavedModel, converted once on a machine. Raises UserError where it is unfit."""
         base = f"tf:{name}"
         graph_file.refuse_without_weights(base, weights)
         folder = Path(name).expanduser() if name and "\0" not in name else Path("/nowhere")
