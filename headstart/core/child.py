@@ -11,7 +11,8 @@ def run_child(code: str, *words: str, seconds: int) -> tuple[str, str]:
 
     The reason is the last line of its complaint, empty where it ended well.
     """
-    command = [sys.executable, "-W", "ignore", "-c", code, *words]
+    # -P: the folder that the user stands in may be the very one that somebody sent.
+    command = [sys.executable, "-P", "-W", "ignore", "-c", code, *words]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -23,7 +24,8 @@ def run_child(code: str, *words: str, seconds: int) -> tuple[str, str]:
 
 
 def limit_memory(more_bytes: int) -> None:
-    """Let this process grow by so much and no more, where the system tells how large it is."""
+    """Let this process grow by so much and no more, where the system tells how large it is; leave no core."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

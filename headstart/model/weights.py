@@ -5,11 +5,13 @@ a child that dies takes nothing with it.
 """
 
 import re
+import resource
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headstart.core.child import limit_memory, run_child
 from headstart.core.errors import UserError
 from headstart.core.files import atomic_file, digest_bytes, digest_file, home
 from headstart.model.shards import INDEX
@@ -41,10 +43,15 @@ def as_safetensors(path: Path) -> Path:
     if target.is_file():
         return target
     code = "import sys; from headstart.model.weights import _convert; _convert(sys.argv[1], sys.argv[2])"
-    said = run_child(code, str(path), str(target), seconds=_SECONDS)[1]
+    words = [sys.executable, "-W", "ignore", "-c", code, str(path), str(target)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_SECONDS)
+        said = done.stderr.strip().splitlines()[-1:] or ["it died"] if done.returncode else []
+    except subprocess.TimeoutExpired:
+        said = [f"it took longer than {_SECONDS} s"]
     if said:
         raise UserError(
-            f"{path} cannot be read as weights ({said})",
+            f"{path} cannot be read as weights ({said[0][:200]})",
             "a safetensors file, or a pickle of tensors alone",
             "save the weights as safetensors with the library that wrote them",
         )
@@ -57,7 +64,7 @@ def _convert(source: str, target: str) -> None:
 
     import torch
 
-    limit_memory(_SPARE_BYTES + _TIMES_SIZE * Path(source).stat().st_size)
+    _limit_memory(_SPARE_BYTES + _TIMES_SIZE * Path(source).stat().st_size)
     from safetensors.torch import save
 
     # timm's training checkpoints hold their script's arguments: a Namespace, which only holds values.
@@ -79,3 +86,13 @@ def _tensors(content: Any) -> dict[str, Any]:
     from torch import is_tensor
 
     return {_WRAPPERS.sub("", name): value for name, value in inside.items() if is_tensor(value)}
+
+
+def _limit_memory(more_bytes: int) -> None:
+    """Let this process grow by so much and no more, where the system tells how large it is."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return
+    used = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData"))
+    resource.setrlimit(resource.RLIMIT_DATA, (used + more_bytes, used + more_bytes))

@@ -56,13 +56,13 @@ class RunSource(Source):
 
     def sized(self, pretrained: Pretrained) -> Pretrained:
         """Return the model fit for another size than the run's, as the source of its architecture does it."""
-        source, origin = _origin(pretrained)
+        source, origin = self._origin(pretrained)
         found = source.sized(origin)
         return replace(found, base=pretrained.base, lineage=pretrained.lineage)
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
         """Return the run's weights; where the size has changed, fitted to that by their source."""
-        source, origin = _origin(pretrained)
+        source, origin = self._origin(pretrained)
         run = pretrained.weights.parent.parent
         if load_trunk(run).pretrained.config == pretrained.config:
             return dict(load_file(pretrained.weights))
@@ -70,20 +70,19 @@ class RunSource(Source):
 
     def network(self, pretrained: Pretrained) -> Network:
         """Build the architecture."""
-        source, origin = _origin(pretrained)
+        source, origin = self._origin(pretrained)
         return source.network(origin)
 
     def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
         """Return the files of the library that has the architecture."""
-        source, origin = _origin(pretrained)
+        source, origin = self._origin(pretrained)
         return source.own_files(origin)
 
-
-def _origin(pretrained: Pretrained) -> tuple[Source, Pretrained]:
-    """Return the model as the source knows it that the first of all runs took it from, and that source."""
-    base = pretrained.lineage[-1]
-    source: Source = plugins.load("source", base.partition(":")[0])
-    return source, replace(pretrained, base=base, lineage=())
+    def _origin(self, pretrained: Pretrained) -> tuple[Source, Pretrained]:
+        """Return the source that the first of all runs took the model from, and the model as it knows it."""
+        base = pretrained.lineage[-1]
+        source: Source = plugins.load("source", base.partition(":")[0])
+        return source, replace(pretrained, base=base, lineage=())
 
 
 def _as_taken(preprocess: Preprocess) -> Preprocess:

@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import headstart
 from headstart.contracts import Pretrained, Source
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.model.trunk import FrozenModel, find_model
 from headstart.sources.pack import PACKS
+from tests.sources.graphs import SAVED_MODEL, picture_graph
+from tests.verbs.conftest import copy_pictures
 
 SIZES = {"image_size": None, "max_length": None}
 
@@ -30,9 +33,13 @@ def made(name: str) -> str:
     torch = prepare_torch()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
-        return {"a picture folder": _segformer, "a timm folder": _timm, "a weights file": _squeezenet}[name](
-            folder
-        )
+        return {
+            "a picture folder": _segformer,
+            "a timm folder": _timm,
+            "a weights file": _squeezenet,
+            "a graph": lambda folder: str(picture_graph(folder / "model.onnx")),
+            "a run": _run,
+        }[name](folder)
 
 
 def _segformer(folder: Path) -> str:
@@ -61,15 +68,27 @@ def _squeezenet(folder: Path) -> str:
     return f"squeezenet1_0@{folder / 'weights.safetensors'}"
 
 
+def _run(folder: Path) -> str:
+    data = copy_pictures(folder / "data", ("animals", "vehicles"), 8)
+    base = f"timm:{made('a timm folder')}"
+    headstart.fit(str(data), base=base, out=str(folder / "run"), image_size=64, engine="torch")
+    return str(folder / "run")
+
+
 CASES = {
     "pack": tuple(PACKS),
     "hf": ("a text folder", "a picture folder"),
     "timm": ("a timm folder",),
     "torchvision": ("a weights file",),
+    "run": ("a run",),
+    "onnx": ("a graph",),
+    "tf": (str(SAVED_MODEL),),
 }
-MADE = ("a text folder", "a picture folder", "a timm folder", "a weights file")
+MADE = ("a text folder", "a picture folder", "a timm folder", "a weights file", "a graph", "a run")
 EVERY = [(source, name) for source, names in CASES.items() for name in names]
-every_model = pytest.mark.parametrize(("source", "name"), EVERY, ids=[":".join(one) for one in EVERY])
+every_model = pytest.mark.parametrize(
+    ("source", "name"), EVERY, ids=[f"{one}:{Path(name).name}" for one, name in EVERY]
+)
 
 
 def found(source: str, name: str) -> Pretrained:
@@ -210,8 +229,9 @@ def test_the_smallest_size_that_may_be_asked_for_works(source: str, name: str) -
 
 @every_model
 def test_the_key_names_the_function(source: str, name: str) -> None:
-    keys = [frozen(source, name).key, frozen(source, name, 0).key, frozen(source, name, 1).key]
-    assert len(set(keys)) == 3
+    seeds = (0, 1) if found(source, name).trains else ()  # a frozen graph has no weights but its own
+    keys = [frozen(source, name, seed).key for seed in (None, *seeds)]
+    assert len(set(keys)) == 1 + len(seeds)
     assert frozen(source, name).key == keys[0]
 
 
