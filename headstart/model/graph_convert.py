@@ -52,7 +52,7 @@ def main() -> None:
     files = [source] if source.is_file() else [one for one in source.rglob("*") if one.is_file()]
     limit_memory(_SPARE_BYTES + _TIMES_SIZE * sum(one.stat().st_size for one in files))
     try:
-        print(json.dumps(_converted(source, target)))
+        sys.stdout.write(json.dumps(_converted(source, target)))
     except RuntimeError as error:
         raise SystemExit(f"OpenVINO says: {_reason(error)}") from error
 

@@ -1,6 +1,7 @@
 """How the inputs of a frozen graph are prepared: what the file says, what lies beside it, what is assumed."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,6 @@ from headstart.model.transformers_folder import licence_of
 OWN, PROCESSOR = "preprocess.json", "preprocessor_config.json"
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as most training code has them
 _SIZE, _CROP = 224, 0.875
-_NUMBERS: Mapping[str, type | tuple[type, ...]] = {
-    **{"size": int, "crop": (int, float), "scale": (int, float)},
-    **{"interpolation": str, "order": str, "squash": bool, "mean": list, "std": list},
-}
 _WAYS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 
 
@@ -64,13 +61,13 @@ def _pictures(base: str, beside: Path, facts: Mapping[str, Any]) -> tuple[Pictur
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
     )
-    processor = beside / PROCESSOR
+    pictures, told = _assumed(assumed, facts["reads"])
     if (beside / OWN).is_file():
-        pictures, told = _declared(beside / OWN, assumed), ()
-    elif processor.is_file():
-        pictures, told = picture_processor.preprocess(base, read_json(processor, "a JSON object")), ()
-    else:
-        pictures, told = _assumed(assumed, facts["reads"])
+        pictures, declared = _declared(beside / OWN, pictures)
+        told = () if {"mean", "std"} <= declared else told
+    elif (beside / PROCESSOR).is_file():
+        pictures = picture_processor.preprocess(base, read_json(beside / PROCESSOR, "a JSON object"))
+        told = ()
     if facts["size"] and not facts["flexible"] and pictures.size != facts["size"]:
         raise UserError(
             f"{base} is a graph for {facts['size']} px, and the file beside it says {pictures.size}",
@@ -95,23 +92,39 @@ def _assumed(assumed: PicturePreprocess, reads: str) -> tuple[PicturePreprocess,
     )
 
 
-def _declared(file: Path, assumed: PicturePreprocess) -> PicturePreprocess:
-    """Return a preprocessing with what a file declares of it. Raises UserError for what has no meaning."""
-    expected = f"a JSON object with some of {', '.join(_NUMBERS)}"
+def _declared(file: Path, assumed: PicturePreprocess) -> tuple[PicturePreprocess, set[str]]:
+    """Return a preprocessing with what a file declares of it, and the names of that.
+
+    Raises UserError for what has no meaning.
+    """
+    expected = f"a JSON object with some of {', '.join(_MEANINGS)}"
     said = read_json(file, expected)
-    wrong = [name for name, value in said.items() if not isinstance(value, _NUMBERS.get(name, ()))]
-    if not wrong:
-        numbers = {name: said[name] for name in ("mean", "std") if name in said}
-        wrong = [name for name, value in numbers.items() if len(value) != 3]
-        wrong += [name for name in ("size", "crop", "scale") if not said.get(name, 1) > 0]
-        wrong += ["interpolation"] if said.get("interpolation", "box") not in _WAYS else []
-        wrong += ["order"] if said.get("order", "RGB") not in ("RGB", "BGR") else []
+    wrong = [name for name, value in said.items() if name not in _MEANINGS or not _MEANINGS[name](value)]
     if wrong:
         raise UserError(f"{file} says {wrong[0]}: {said[wrong[0]]!r}", expected, "mend it")
-    try:
-        return replace(assumed, **{**said, **{name: per_channel(one) for name, one in numbers.items()}})
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{file} says what is no number ({error})", expected, "mend it") from error
+    channels: dict[str, Any] = {name: per_channel(said[name]) for name in ("mean", "std") if name in said}
+    return replace(assumed, **{**said, **channels}), set(said)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_three(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(map(_is_number, value))
+
+
+_MEANINGS: Mapping[str, Callable[[Any], bool]] = {
+    "size": lambda value: _is_number(value) and isinstance(value, int) and value > 0,
+    "crop": lambda value: _is_number(value) and 0 < value <= 1,
+    "interpolation": lambda value: value in _WAYS,
+    "order": lambda value: value in ("RGB", "BGR"),
+    "scale": lambda value: _is_number(value) and value != 0,
+    "mean": _are_three,
+    "std": lambda value: _are_three(value) and all(value),
+    "squash": lambda value: isinstance(value, bool),
+}
+"""What may be declared, and whether a value of it has a meaning."""
 
 
 def _text(base: str, beside: Path, parts: Mapping[str, Any]) -> Pretrained:

@@ -49,7 +49,7 @@ class GraphModule(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the graph's outputs for a batch, one example after another where it takes only one."""
-        if torch.jit.is_tracing():
+        if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # torch's stubs lack it
             raise EngineUnavailable("the model is a frozen graph, which OpenVINO runs when torch calls it")
         fed = self._fed(*inputs)
         if self.facts["batched"]:

@@ -148,7 +148,12 @@ def test_how_pictures_are_prepared_is_read_beside_the_graph_else_assumed_aloud(
     declared = pictures(f"onnx:{here}").pretrained
     assert not any("assumed" in what for what in declared.adapted)
     assert (declared.preprocess.size, declared.preprocess.order) == (64, "BGR")  # type: ignore[attr-defined]
-    for wrong in ({"sise": 64}, {"mean": [1, 2]}, {"order": "GRB"}, {"size": -1}, {"mean": [1, 2, "x"]}):
+    (tmp_path / "preprocess.json").write_text(json.dumps({"size": 64}))
+    partly = pictures(f"onnx:{here}").pretrained
+    assert any("assumed" in what for what in partly.adapted)
+    assert partly.preprocess.mean == assumed.preprocess.mean  # type: ignore[attr-defined]
+    wrongs = [{"sise": 64}, {"mean": [1, 2]}, {"order": "GRB"}, {"size": -1}, {"mean": [1, 2, "x"]}]
+    for wrong in (*wrongs, {"size": True}, {"order": ["RGB"]}, {"std": [1, 1, 0]}, {"scale": "1"}):
         (tmp_path / "preprocess.json").write_text(json.dumps(wrong))
         with pytest.raises(UserError, match=re.escape("preprocess.json says")):
             pictures(f"onnx:{here}")
