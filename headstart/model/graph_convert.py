@@ -264,4 +264,5 @@ def _reason(error: RuntimeError) -> str:
     """Return what an error of OpenVINO's says, without where in its code."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
-    return " ".join(told or lines)[:180]
+    # What it advises is for those who write its extensions.
+    return " ".join(told or lines).partition(" To facilitate")[0][:180]

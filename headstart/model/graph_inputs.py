@@ -136,8 +136,8 @@ def _text(base: str, beside: Path, parts: Mapping[str, Any]) -> Pretrained:
             "export it with its tokenizer",
         )
     known = transformers_folder.describe(base, beside, Path(), parts["licence"], parts["revision"])
-    if known.writes:
+    if known.writes == "above":
         raise UserError(
-            f"{base} is one half of a model that writes", "an encoder alone", "choose another --base"
+            f"{base} is a part of a model that writes", "an encoder alone", "choose another --base"
         )
     return replace(known, **{**parts, "assets": {**known.assets, **parts["assets"]}, "writes": ""})

@@ -1,5 +1,6 @@
 """What is refused of graphs' files: weights from elsewhere, operations of somebody's own, what is broken."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import onnx
 import pytest
 
 from headstart.core.errors import UserError
+from headstart.model import graph_file
 from headstart.model.trunk import FrozenModel, find_model
 from tests.sources.graphs import SAVED_MODEL, picture_graph, torch
 
@@ -71,7 +73,35 @@ def test_operations_of_somebodys_own_and_broken_files_are_refused(graph: Path, t
         with pytest.raises(UserError, match="cannot be taken"):
             pictures(f"onnx:{tmp_path / name}")
     broken = tmp_path / "broken"
-    broken.mkdir()
-    (broken / "saved_model.pb").write_bytes((SAVED_MODEL / "saved_model.pb").read_bytes()[:9000])
+    shutil.copytree(SAVED_MODEL, broken)
+    whole = (SAVED_MODEL / "saved_model.pb").read_bytes()
+    (broken / "saved_model.pb").write_bytes(whole.replace(b"Conv2D", b"PyFunc"))
+    with pytest.raises(UserError, match=r"operations: PyFunc\)"):
+        pictures(f"tf:{broken}")
+    (broken / "saved_model.pb").write_bytes(whole[:9000])
     with pytest.raises(UserError, match="cannot be taken"):
         pictures(f"tf:{broken}")
+
+
+def test_what_is_too_large_is_not_even_read(tmp_path: Path) -> None:
+    with (tmp_path / "large.onnx").open("wb") as file:
+        file.truncate(9 << 30)
+    with pytest.raises(UserError, match=r"of 9\.0 GiB"):
+        pictures(f"onnx:{tmp_path / 'large.onnx'}")
+
+
+def test_a_child_that_dies_takes_nothing_with_it(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_file, "_CALL", "import os; os.kill(os.getpid(), 9)  # {module} {function}")
+    monkeypatch.setattr(graph_file, "_FORMAT", 0)  # converted anew
+    with pytest.raises(UserError, match="it died"):
+        pictures(f"onnx:{graph}")
+
+
+def test_a_converted_graph_that_was_damaged_is_converted_anew(graph: Path) -> None:
+    before = pictures(f"onnx:{graph}", 32)
+    weights = before.pretrained.assets[graph_file.WEIGHTS]
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    after = pictures(f"onnx:{graph}", 32)
+    assert after.pretrained.assets[graph_file.WEIGHTS].read_bytes() == whole
+    assert after.key == before.key
