@@ -25,7 +25,7 @@ _CLOSE = 1e-4
 _MOST_BLOCKS = 24
 _SPARE_BYTES, _TIMES_SIZE = 4 << 30, 8
 _SIZE, _OTHERS, _TOKENS = 224, (96, 128), 8
-_TYPES = {"f32": np.float32, "f16": np.float16, "u8": np.uint8, "i32": np.int32, "i64": np.int64}
+TYPES = {"f32": np.float32, "f16": np.float16, "u8": np.uint8, "i32": np.int32, "i64": np.int64}
 _VARIES = -1
 
 Array = NDArray[Any]  # as in the contracts, which take longer to import than a child has to live
@@ -91,6 +91,8 @@ def _converted(source: Path, target: Path) -> dict[str, Any]:
     facts = _inputs(model)
     drawn = _drawn(model, facts)
     way, fed = _believed(model, facts, drawn)
+    if facts["kind"] == "text" and not way.flexible:
+        raise SystemExit("it takes texts of one length alone")
     every = cuts(fed, facts["start"])
     found = _kept(above_the_features(every), facts["kind"])
     if not found:
@@ -111,13 +113,15 @@ def _converted(source: Path, target: Path) -> dict[str, Any]:
 
 def _inputs(model: Any) -> dict[str, Any]:
     """Return what a graph takes: one picture, or a text's tokens."""
+    if not model.inputs:
+        raise SystemExit("it has no inputs")
     names = [one.get_any_name() for one in model.inputs]
     plain = {name: name.partition(":")[0].removeprefix("serving_default_") for name in names}
     types = {one.get_any_name(): one.get_element_type().get_type_name() for one in model.inputs}
     shape = model.inputs[0].get_partial_shape()
     batch = (_lengths(shape)[0] or 1) if shape.rank.is_static and len(shape) else 1
     fed = {"inputs": plain, "types": types, "batch": batch}
-    if set(types.values()) <= _TYPES.keys():
+    if set(types.values()) <= TYPES.keys():
         if "input_ids" in plain.values() and set(plain.values()) <= set(TEXT_INPUTS):
             start = next(name for name in names if plain[name] == "input_ids")
             return {"kind": "text", "start": start, **fed}
@@ -209,7 +213,7 @@ def _run(ready: Any, facts: Mapping[str, Any], drawn: Mapping[str, Array], batch
 
     def outputs(part: list[int]) -> list[Array]:
         fed = {
-            name: np.ascontiguousarray(array[part].astype(_TYPES[facts["types"][name]]))
+            name: np.ascontiguousarray(array[part].astype(TYPES[facts["types"][name]]))
             for name, array in drawn.items()
         }
         return [np.array(one) for one in request.infer(fed).to_tuple()]

@@ -15,11 +15,12 @@ from typing import Any
 
 from headstart.contracts import Pretrained
 from headstart.core.child import run_child
-from headstart.core.errors import MachineError, UserError
+from headstart.core.errors import MachineError, UserError, machine_error
 from headstart.core.files import digest_bytes, digest_file, digest_json, home, read_json, write_json
 from headstart.core.remembered import remembered
+from headstart.model.graph_convert import GRAPH, WEIGHTS
 
-GRAPH, WEIGHTS, FACTS = "graph.xml", "graph.bin", "facts.json"
+_FACTS = "facts.json"
 _FORMAT = 1
 _SECONDS = 600
 _MOST_BYTES = 8 << 30
@@ -34,6 +35,11 @@ def beside(file: Path, expected: str) -> list[Path]:
         return {"beside": json.loads(_asked(file, expected, ("graph_onnx", "main"), str(file)))}
 
     names = remembered("onnx", _version("onnx"), digest_file(file), learn)["beside"]
+    wrong = [name for name in names if not _is_inside(file, name)]
+    if wrong:
+        raise UserError(
+            f"{file} wants weights from outside its folder: {wrong[0]!r}", expected, "move them in"
+        )
     found = [file.parent / name for name in names]
     lost = [one for one in found if not one.is_file()]
     if lost:
@@ -90,10 +96,12 @@ def _convert(source: Path, folder: Path, expected: str) -> dict[str, Any]:
         said = _asked(source, expected, ("graph_convert", "main"), str(source), str(staging))
         facts: dict[str, Any] = json.loads(said)
         made = {name: digest_file(staging / name) for name in (GRAPH, WEIGHTS)}
-        write_json(staging / FACTS, {"sha256": made, "facts": facts})
+        write_json(staging / _FACTS, {"sha256": made, "facts": facts})
         staging.chmod(0o755)
         if not folder.exists():  # nobody else was quicker
             os.rename(staging, folder)
+    except OSError as error:
+        raise machine_error(error, "Converting into") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return facts
@@ -102,7 +110,7 @@ def _convert(source: Path, folder: Path, expected: str) -> dict[str, Any]:
 def _kept(folder: Path) -> dict[str, Any] | None:
     """Return what is known of a graph that was converted before; None where that is not here, or damaged."""
     try:
-        noted = read_json(folder / FACTS, "a JSON object")
+        noted = read_json(folder / _FACTS, "a JSON object")
         if all(digest_file(folder / name) == digest for name, digest in noted["sha256"].items()):
             return dict(noted["facts"])
     except (UserError, OSError, LookupError, TypeError):
@@ -117,6 +125,14 @@ def _asked(source: Path, expected: str, called: tuple[str, str], *words: str) ->
     if said:
         raise UserError(f"{source} cannot be taken ({said})", expected, "choose another --base")
     return printed
+
+
+def _is_inside(file: Path, place: str) -> bool:
+    """Say whether a name leads to a file in the ONNX file's folder, where that lies or is linked to."""
+    if not place or "\0" in place or Path(place).is_absolute() or ".." in Path(place).parts:
+        return False
+    inside = (file.parent / place).resolve()
+    return any(inside.is_relative_to(one) for one in (file.parent.resolve(), file.resolve().parent))
 
 
 def _check_size(files: Sequence[Path], expected: str) -> None:

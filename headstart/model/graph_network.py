@@ -15,8 +15,6 @@ from headstart.core.errors import EngineUnavailable
 from headstart.model import graph_convert, graph_file
 from headstart.model.picture_network import as_map, size_of
 
-_TYPES = {"f32": np.float32, "f16": np.float16, "u8": np.uint8, "i32": np.int32, "i64": np.int64}
-
 
 @final
 class GraphNetwork(Network):
@@ -76,7 +74,7 @@ class GraphModule(nn.Module):
         else:
             named = {self.facts["start"]: self._laid(inputs[0])}
         return {
-            name: np.ascontiguousarray(x.cpu().numpy().astype(_TYPES[types[name]]))
+            name: np.ascontiguousarray(x.cpu().numpy().astype(graph_convert.TYPES[types[name]]))
             for name, x in named.items()
         }
 

@@ -49,6 +49,12 @@ def test_weights_beside_the_file_belong_to_it(graph: Path, tmp_path: Path) -> No
     first = pictures(f"onnx:{file}", 32)
     expected = pictures(f"onnx:{graph}", 32).network().outputs(torch.from_numpy(PIXELS))[-1]
     torch.testing.assert_close(first.network().outputs(torch.from_numpy(PIXELS))[-1], expected)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(file, elsewhere)
+    (elsewhere / "weights.bin").symlink_to(tmp_path / "weights.bin")
+    with pytest.raises(UserError, match="weights from outside its folder"):  # though this file is known
+        pictures(f"onnx:{elsewhere / 'model.onnx'}")
     weights = tmp_path / "weights.bin"
     weights.write_bytes((2 * np.frombuffer(weights.read_bytes(), np.float32)).tobytes())
     assert pictures(f"onnx:{file}", 32).key != first.key
