@@ -106,15 +106,11 @@ def load_model(run: Path, allowed: Allowed = NOTHING) -> Model:
 
     Raises UserError where there is none, MachineError where it is damaged.
     """
-    folder = run / "model"
-    described = _read_config(run, folder)
+    described, frozen = _read(run, allowed)
     try:
-        for name, digest in described["sha256"].items():
-            if digest_file(folder / name) != digest:
-                raise MachineError(f"{folder / name} is damaged: its SHA-256 is not the one {CONFIG} has.")
-        tensors = load_file(folder / "head.safetensors")
+        tensors = load_file(run / "model" / "head.safetensors")
     except (SafetensorError, OSError) as error:
-        raise MachineError(f"{folder} is damaged: {error}.") from error
+        raise MachineError(f"{run / 'model'} is damaged: {error}.") from error
     baselines, beside = (
         {
             name: Learnt(facts=facts, arrays=_named(tensors, name))
@@ -122,7 +118,6 @@ def load_model(run: Path, allowed: Allowed = NOTHING) -> Model:
         }
         for part in ("baselines", "beside")
     )
-    frozen = _frozen(folder, described, allowed)
     named: Task = plugins.load("task", described["task"])
     return Model(
         task=named.of_kind(described["kind"]),
@@ -134,6 +129,24 @@ def load_model(run: Path, allowed: Allowed = NOTHING) -> Model:
         baselines=baselines,
         beside=beside,
     )
+
+
+def load_trunk(run: Path, allowed: Allowed) -> FrozenModel:
+    """Read what lies below a run's head. Raises as ``load_model`` does."""
+    return _read(run, allowed)[1]
+
+
+def _read(run: Path, allowed: Allowed) -> tuple[dict[str, Any], FrozenModel]:
+    """Return what is described of a run's model, each file of which is as it was written, and its trunk."""
+    folder = run / "model"
+    described = _read_config(run, folder)
+    try:
+        for name, digest in described["sha256"].items():
+            if digest_file(folder / name) != digest:
+                raise MachineError(f"{folder / name} is damaged: its SHA-256 is not the one {CONFIG} has.")
+        return described, _frozen(folder, described, allowed)
+    except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise MachineError(f"{folder} is damaged: {error}.") from error
 
 
 def _head(described: Mapping[str, Any], tensors: Mapping[str, Array], frozen: FrozenModel) -> Head:
@@ -171,6 +184,7 @@ def _frozen(folder: Path, described: Mapping[str, Any], allowed: Allowed) -> Fro
             "preprocess": modality.restore(facts["preprocess"]),
             "assets": {name: folder / name for name in facts["assets"]},
             "adapted": tuple(facts.get("adapted", ())),
+            "lineage": tuple(facts.get("lineage", ())),
         }
     )
     return FrozenModel(

@@ -79,6 +79,7 @@ class OwnSource(Source):
             weights_digest=digest_bytes(digest.encode(), np.array(answers).tobytes()),
             preprocess=named.preprocess,
             adapted=tuple(named.adapted),
+            trains=any(one.requires_grad for one in network.module.parameters()),
             config={"answers": answers, "asked_at_px": named.preprocess.size},
         )
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from headstart.auditing.repeats import repeats
 from headstart.auditing.survey import quick
-from headstart.contracts import Array, Example, Fold, Learner, Reading, Task, Trained, Training
+from headstart.contracts import Array, Example, Fold, Learner, Pretrained, Reading, Task, Trained, Training
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.files import write_bytes, write_json
@@ -140,6 +140,8 @@ def find_for(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
     _, found = find(base, not spec.random_init, allowed(spec))
     able = [plugins.load("learner", name) for name in ([spec.head] if spec.head else task.learners)]
     learner: Learner = next((one for one in able if one.suits(found)), able[0])
+    if not found.trains:
+        _check_frozen(spec, found, learner)
     sized = ("image_size", "max_length", "target_length", "tiles")
     sizes = {name: getattr(spec, name) for name in sized}
     seed = spec.seed if spec.random_init else None
@@ -149,6 +151,22 @@ def find_for(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
     for what in model.pretrained.adapted:
         log.info("%s", what)
     return model, learner
+
+
+def _check_frozen(spec: FitSpec, found: Pretrained, learner: Learner) -> None:
+    """Raise UserError where a graph that never trains is asked for more than its features."""
+    if spec.strategy != "head":
+        raise UserError(
+            f"--strategy {spec.strategy} of {found.base}, a frozen graph: it gives features and never trains",
+            "--strategy head",
+            "leave --strategy out, or choose another --base",
+        )
+    if not learner.suits(found):
+        raise UserError(
+            f"--head {learner.name} above {found.base}, a frozen graph",
+            "a model that is built in torch, which this kind of head looks into",
+            "choose another --base, or another --head",
+        )
 
 
 def _roles(task: Task, data: Dataset, features: Features) -> dict[str, Array]:
@@ -284,6 +302,7 @@ def _record(
             "weights_sha256": pretrained.weights_digest,
             "preprocess": to_json(pretrained.preprocess),
             "adapted": list(pretrained.adapted),
+            "lineage": list(pretrained.lineage),
             "random_init": spec.random_init,
             "parameters_trained": model.head.parameters(),
         },

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import headstart
 from headstart.api import own
 from headstart.contracts import Allowed, Pretrained, Source
 from headstart.core import plugins
@@ -18,7 +19,9 @@ from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.model.trunk import FrozenModel, find_model, source_of
 from headstart.sources.pack import PACKS
+from tests.sources.graphs import SAVED_MODEL, picture_graph
 from tests.sources.hub_repository import clone, small_network
+from tests.verbs.conftest import copy_pictures
 
 SIZES = {"image_size": None, "max_length": None}
 
@@ -38,6 +41,8 @@ def made(name: str) -> str:
             "a weights file": _squeezenet,
             "a clone": lambda folder: f"{clone(folder)}:small_cnn",
             "a module": lambda _: own("module", small_network).partition(":")[2],
+            "a graph": lambda folder: str(picture_graph(folder / "model.onnx")),
+            "a run": _run,
         }[name](folder)
 
 
@@ -67,6 +72,13 @@ def _squeezenet(folder: Path) -> str:
     return f"squeezenet1_0@{folder / 'weights.safetensors'}"
 
 
+def _run(folder: Path) -> str:
+    data = copy_pictures(folder / "data", ("animals", "vehicles"), 8)
+    base = f"timm:{made('a timm folder')}"
+    headstart.fit(str(data), base=base, out=str(folder / "run"), image_size=64, engine="torch")
+    return str(folder / "run")
+
+
 CASES = {
     "pack": tuple(PACKS),
     "hf": ("a text folder", "a picture folder"),
@@ -74,10 +86,18 @@ CASES = {
     "torchvision": ("a weights file",),
     "hub": ("a clone",),
     "own": ("a module",),
+    "run": ("a run",),
+    "onnx": ("a graph",),
+    "tf": (str(SAVED_MODEL),),
 }
-MADE = ("a text folder", "a picture folder", "a timm folder", "a weights file", "a clone", "a module")
+MADE = (
+    *("a text folder", "a picture folder", "a timm folder", "a weights file"),
+    *("a clone", "a module", "a graph", "a run"),
+)
 EVERY = [(source, name) for source, names in CASES.items() for name in names]
-every_model = pytest.mark.parametrize(("source", "name"), EVERY, ids=[":".join(one) for one in EVERY])
+every_model = pytest.mark.parametrize(
+    ("source", "name"), EVERY, ids=[f"{one}:{Path(name).name}" for one, name in EVERY]
+)
 
 
 def found(source: str, name: str) -> Pretrained:
@@ -233,7 +253,8 @@ def test_the_smallest_size_that_may_be_asked_for_works(source: str, name: str) -
 
 @every_model
 def test_the_key_names_the_function(source: str, name: str) -> None:
-    seeds = () if source == "own" else (0, 1)  # what makes an own model draws its weights itself, or not
+    # What makes an own model draws its weights itself, or not; a frozen graph has no weights but its own.
+    seeds = (0, 1) if source != "own" and found(source, name).trains else ()
     keys = [frozen(source, name, seed).key for seed in (None, *seeds)]
     assert len(set(keys)) == 1 + len(seeds)
     assert frozen(source, name).key == keys[0]
