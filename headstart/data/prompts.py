@@ -14,6 +14,7 @@ from headstart.contracts import Pretrained, TextPreprocess
 from headstart.core.errors import UserError
 from headstart.data.languages import fits, parse
 from headstart.data.tokens import own_tokenizer
+from headstart.model.sentence_folder import PROMPT
 
 _MARKED = re.compile(r">>(.+)<<|__(.+)__|(.+)")
 _SHOWN = 12
@@ -36,7 +37,8 @@ def prompted(
     both = tuple(languages) if all(languages) else ()
     learnt = pretrained.config.get("task_specific_params") or {}
     name = "_".join([task, both[0], "to", both[1]]) if both else task
-    begin = str(learnt.get(name, {}).get("prefix", "")) if prefix is None else prefix
+    told = learnt.get(name, {}).get("prefix") or pretrained.config.get(PROMPT, "")
+    begin = str(told) if prefix is None else prefix
     known = _known(pretrained) if both and pretrained.writes == "above" else {}
     if not known:
         return replace(pretrained, preprocess=replace(texts, prefix=begin))

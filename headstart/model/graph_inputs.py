@@ -16,6 +16,9 @@ from headstart.model.transformers_folder import licence_of
 
 OWN, PROCESSOR = "preprocess.json", "preprocessor_config.json"
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as most training code has them
+_ITSELF = "the model is a frozen graph, which OpenVINO runs when torch calls it"
+LACKS = {"onnxruntime": _ITSELF, "openvino": _ITSELF}
+"""What does not work of a graph, by engine."""
 _SIZE, _CROP = 224, 0.875
 _WAYS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 

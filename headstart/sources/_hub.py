@@ -12,7 +12,7 @@ from headstart.core.errors import UserError
 from headstart.core.files import digest_file
 from headstart.model.weights import weights_in
 
-_FILES = ("*.json", "*.txt", "*.spm", "*.model", "README.md", "1_Pooling/config.json")
+_FILES = ("*.json", "*.txt", "*.spm", "*.model", "README.md", "1_Pooling/config.json", "*_Dense/*")
 _SAFE, _PICKLED = ("model.safetensors", "model-*.safetensors"), "pytorch_model.bin"
 _HASH, _SHA256 = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}"), 64
 _TOLD = 8

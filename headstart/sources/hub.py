@@ -12,7 +12,7 @@ from typing import Any, final
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from headstart.contracts import Array, Network, Pretrained, Source
+from headstart.contracts import Array, Family, Network, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, digest_file, digest_json, home, write_bytes
 from headstart.core.frameworks import prepare_torch
@@ -43,6 +43,7 @@ class HubSource(Source):
     """Models that a repository's ``hubconf.py`` makes."""
 
     name = "hub"
+    families = (Family(name="module of a clone", takes="picture"),)
 
     def names(self) -> Sequence[str]:
         """Return nothing: repositories are named by whoever trusts them."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-from headstart.contracts import Array, Network, Pretrained, Source
+from headstart.contracts import Array, Family, Network, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.model import graph_file, graph_inputs
@@ -21,6 +21,7 @@ class OnnxSource(Source):
     """Graphs as every framework exports them. They never train."""
 
     name = "onnx"
+    families = (Family(name="graph of pictures", takes="picture", lacks=graph_inputs.LACKS),)
 
     def names(self) -> Sequence[str]:
         """Return nothing: graphs are named by path."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from headstart.contracts import Array, Network, PicturePreprocess, Pretrained, Source
+from headstart.contracts import Array, Family, Network, PicturePreprocess, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, home, write_bytes
 from headstart.core.frameworks import prepare_torch
@@ -39,6 +39,7 @@ class OwnSource(Source):
     """Models that the calling program has made itself."""
 
     name = "own"
+    families = (Family(name="module of one's own", takes="picture"),)
     _known: ClassVar[dict[str, _Named]] = {}
 
     @classmethod

@@ -10,7 +10,7 @@ from typing import Any, cast, final
 
 from safetensors.numpy import load_file
 
-from headstart.contracts import Array, Modality, Network, Preprocess, Pretrained, Source
+from headstart.contracts import Array, Family, Modality, Network, Preprocess, Pretrained, Source
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.files import digest_file, digest_json
@@ -24,6 +24,7 @@ class RunSource(Source):
     """Models that headstart has fitted. A new head is put on them; a decoder of their own is theirs."""
 
     name = "run"
+    families = (Family(name="of a picture model", takes="picture"),)
 
     def names(self) -> Sequence[str]:
         """Return nothing: runs are named by path."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-from headstart.contracts import Array, Network, Pretrained, Source
+from headstart.contracts import Array, Family, Network, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.model import graph_file, graph_inputs
@@ -18,6 +18,7 @@ class TfSource(Source):
     """SavedModels as TensorFlow and Keras export them. They never train."""
 
     name = "tf"
+    families = (Family(name="SavedModel of pictures", takes="picture", lacks=graph_inputs.LACKS),)
 
     def names(self) -> Sequence[str]:
         """Return nothing: SavedModels are named by path."""

@@ -18,11 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+import headstart
+from headstart.api import own
 from headstart.contracts import TextPreprocess
 from headstart.core import plugins
 from headstart.core.frameworks import prepare_torch
 from headstart.model.trunk import FrozenModel
 from tests.model import families, picture_families
+from tests.sources.graphs import FREE, SAVED_MODEL, Residual, classifier, write_graph
+from tests.sources.hub_repository import clone, small_network
+from tests.verbs.conftest import copy_pictures
 
 torch = prepare_torch()
 
@@ -40,12 +45,14 @@ Features = Mapping[str, NDArray[Any]]
 class Kind:
     """How a model is made, giving the name its source finds it by, and what its own library says of files.
 
+    ``is_code`` says that its code has to be trusted, by what stands before the last colon of its name.
     Where another test compares with the library, ``original`` is left out: engines are then held to torch.
     """
 
     make: Callable[[Path], str]
     original: Callable[[str, FrozenModel, Sequence[Path]], Features] | None = None
     image_size: int | None = None
+    is_code: bool = False
 
 
 @cache
@@ -286,6 +293,24 @@ def _minilm(name: str, model: FrozenModel, files: Sequence[Path]) -> Features:
     return {"mean/layer.5": last["mean/layer.5"]}
 
 
+def _graph(folder: Path) -> str:
+    """Write a graph of an eighth of its pictures' size."""
+    *below, _ = classifier()
+    down = torch.nn.Sequential(torch.nn.Conv2d(12, 16, 3, 2, 1), torch.nn.ReLU())
+    top = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(16, 5))
+    sample = {"pixels": np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)}
+    module = torch.nn.Sequential(*below, down, Residual(16), top).eval()
+    return str(write_graph(module, folder / "model.onnx", sample, {"pixels": FREE, "features": {0: "n"}}))
+
+
+def _run(folder: Path) -> str:
+    """Fit a run whose trunk moved."""
+    pictures = copy_pictures(folder / "pictures", ("animals", "vehicles"), 6)
+    base, run = f"hf:{_picture('resnet', folder / 'model')}", folder / "run"
+    headstart.fit(str(pictures), base=base, out=str(run), strategy="full", epochs=1, engine="torch")
+    return str(run)
+
+
 _BY_TEXT = {
     "BERT": "bert", "RoBERTa": "roberta", "XLM-RoBERTa": "xlm-roberta", "DistilBERT": "distilbert",
     "ELECTRA": "electra", "MPNet": "mpnet", "ALBERT": "albert", "T5": "t5", "mT5": "mt5", "BART": "bart",
@@ -338,6 +363,11 @@ KINDS: Mapping[tuple[str, str], Kind] = {
         112,
     ),
     ("pack", "MiniLM"): Kind(lambda _: "minilm-l6", _minilm),
+    ("onnx", "graph of pictures"): Kind(_graph, image_size=64),
+    ("tf", "SavedModel of pictures"): Kind(lambda _: str(SAVED_MODEL)),
+    ("run", "of a picture model"): Kind(_run),
+    ("hub", "module of a clone"): Kind(lambda at: f"{clone(at / 'clone')}:small_cnn", is_code=True),
+    ("own", "module of one's own"): Kind(lambda _: own("parity", small_network).partition(":")[2]),
 }
 
 
