@@ -14,7 +14,6 @@ from headstart.contracts import Pretrained, TextPreprocess
 from headstart.core.errors import UserError
 from headstart.data.languages import fits, parse
 from headstart.data.tokens import own_tokenizer
-from headstart.model.sentence_folder import PROMPT
 
 _MARKED = re.compile(r">>(.+)<<|__(.+)__|(.+)")
 _SHOWN = 12
@@ -37,7 +36,8 @@ def prompted(
     both = tuple(languages) if all(languages) else ()
     learnt = pretrained.config.get("task_specific_params") or {}
     name = "_".join([task, both[0], "to", both[1]]) if both else task
-    told = learnt.get(name, {}).get("prefix") or pretrained.config.get(PROMPT, "")
+    # What an encoder is told with every text does not depend on the task; what a writer is told does.
+    told = learnt.get(name, {}).get("prefix") or ("" if pretrained.writes else texts.prefix)
     begin = str(told) if prefix is None else prefix
     known = _known(pretrained) if both and pretrained.writes == "above" else {}
     if not known:

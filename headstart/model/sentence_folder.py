@@ -17,8 +17,6 @@ VECTOR = "vector"
 """The block above all layers that gives a text's own vector."""
 SENTENCE = "sentence_vector"
 """Under which a model's configuration says how its sentence vector is made."""
-PROMPT = "sentence_prompt"
-"""Under which it has what is written before every text where nobody asks for another."""
 SAVED = "a folder that Sentence-Transformers saved"
 _SIMPLE = {"cls": "first", "mean": "mean", "lasttoken": "last"}
 _KEYS = {

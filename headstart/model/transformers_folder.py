@@ -10,7 +10,7 @@ from headstart.contracts import Pretrained, TextPreprocess
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, digest_file, read_json
 from headstart.model import sentence_folder, shards
-from headstart.model.sentence_folder import PROMPT, SENTENCE
+from headstart.model.sentence_folder import SENTENCE
 from headstart.model.weights import as_safetensors
 
 _ENCODER_DECODERS = frozenset({"t5", "mt5", "bart", "mbart", "pegasus", "marian", "m2m_100", "led"})
@@ -67,8 +67,7 @@ def describe(base: str, folder: Path, weights: Path, licence: str, revision: str
         pooling=sentence.pooling or ("last" if kind in _DECODERS or writes == "on" else "mean"),
         prefix=sentence.prefix,
     )
-    said = {SENTENCE: sentence.vector, PROMPT: sentence.prefix}
-    config |= {name: one for name, one in said.items() if one}
+    config |= {SENTENCE: sentence.vector} if sentence.vector else {}
     held = (shards.digest(weights) if weights.is_file() else "", *map(digest_file, sentence.files.values()))
     return Pretrained(
         base=base,
@@ -120,9 +119,7 @@ def own_files(pretrained: Pretrained) -> dict[str, Any]:
 
 def own_config(pretrained: Pretrained) -> dict[str, Any]:
     """Return a model's configuration as Transformers knows it, in float32."""
-    return {
-        name: one for name, one in in_float32(pretrained.config).items() if name not in (SENTENCE, PROMPT)
-    }
+    return {name: one for name, one in in_float32(pretrained.config).items() if name != SENTENCE}
 
 
 def in_float32(config: Mapping[str, Any]) -> dict[str, Any]:

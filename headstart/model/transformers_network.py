@@ -8,7 +8,7 @@ from headstart.contracts import Array, Network, Pretrained
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.model import shards
-from headstart.model.sentence_folder import PROMPT, SENTENCE, VECTOR
+from headstart.model.sentence_folder import SENTENCE, VECTOR
 from headstart.model.transformers_folder import ENCODERS_ALONE
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from headstart.model.sentence_vector import SentenceVector
 
-LEFT_OUT = ("model_type", "dtype", "torch_dtype", SENTENCE, PROMPT)
+LEFT_OUT = ("model_type", "dtype", "torch_dtype", SENTENCE)
 """What is left out of a configuration: half precision is for whoever trains with it, here is float32."""
 
 

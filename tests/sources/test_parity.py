@@ -21,10 +21,11 @@ from PIL import Image
 
 import headstart
 from headstart.api import sources
-from headstart.contracts import Allowed, Family, Source, Task
+from headstart.contracts import Allowed, Family, Source, Task, TextPreprocess
 from headstart.core import plugins
 from headstart.core.errors import EngineUnavailable
 from headstart.core.frameworks import prepare_torch
+from headstart.data.prompts import prompted
 from headstart.model.batches import stacked
 from headstart.model.head import DenseHead, seen
 from headstart.model.saved import load_model
@@ -264,6 +265,15 @@ def _answers_are_of_the_librarys_features(
     found_NK = head.outputs(seen(head.columns, features_ND))
     expected_NK = [[scores[one] for one in loaded.classes] for scores in told]
     np.testing.assert_allclose(found_NK, expected_NK, atol=1e-3)
+
+
+def test_the_prompt_of_sentence_transformers_is_told(tmp_path: Path) -> None:
+    folder = shutil.copytree(made("hf", "Sentence-Transformers"), tmp_path / "model")
+    said = {"prompts": {"query": "query: ", "passage": "passage: "}, "default_prompt_name": "query"}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(said))
+    model = find_model(f"hf:{folder}", "text", {"image_size": None, "max_length": None}, None).pretrained
+    told = [prompted(model, "text-classification", asked).preprocess for asked in (None, "passage: ", "")]
+    assert [one.prefix for one in told if isinstance(one, TextPreprocess)] == ["query: ", "passage: ", ""]
 
 
 def test_sentence_transformers_says_the_same(files: dict[str, list[Path]]) -> None:
