@@ -1,8 +1,8 @@
 """ZIP archives, looked at whole before any library opens one.
 
 A ZIP names its members twice, before each of them and in a directory at its end, and may hold bytes that
-neither names: libraries that believe different places read different files. Only archives that leave no choice
-are let through. Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
+neither names: libraries that believe different places read different files. Only archives that leave no
+choice are let through. Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
 """
 
 import os

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from headstart.contracts import Array, Column, Head, Kept, Learner, Learnt, Modality, Pretrained, Task
-from headstart.core import plugins
+from headstart.core import plugins, tensor_file
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import digest_file, write_bytes, write_json
 from headstart.model.trunk import FrozenModel
@@ -98,7 +98,7 @@ def load_model(run: Path) -> Model:
         for name, digest in described["sha256"].items():
             if digest_file(folder / name) != digest:
                 raise MachineError(f"{folder / name} is damaged: its SHA-256 is not the one {CONFIG} has.")
-        tensors = load_file(folder / "head.safetensors")
+        tensors = tensor_file.load_arrays(folder / "head.safetensors")
     except (SafetensorError, OSError) as error:
         raise MachineError(f"{folder} is damaged: {error}.") from error
     baselines, beside = (

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from headstart.contracts import Array, Column, Frozen, Inputs, Modality, Network, Pretrained, Source, Trunk
-from headstart.core import plugins
+from headstart.core import plugins, tensor_file
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import atomic_file, digest_bytes, digest_file, digest_json, home, write_bytes
 from headstart.core.frameworks import prepare_torch
@@ -56,7 +56,7 @@ class FrozenModel(Frozen):
     def state(self) -> Mapping[str, Array]:
         """The weights under the architecture's names; random where ``random_seed`` says so."""
         if self.saved is not None:
-            return {**load_file(self.saved), **self.moved}
+            return {**tensor_file.load_arrays(self.saved), **self.moved}
         if self.random_seed is None:
             return {**self._converted(), **self.moved}
         network = self._built(self.random_seed)
@@ -85,7 +85,7 @@ class FrozenModel(Frozen):
         folder = home() / "weights" / name
         for path in folder.glob("*.safetensors"):
             if digest_file(path) == path.stem:
-                return dict(load_file(path))
+                return dict(tensor_file.load_arrays(path))
             path.unlink(missing_ok=True)  # damaged: convert anew
         # ``ascontiguousarray`` would give a single number an axis.
         state = {

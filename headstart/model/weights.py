@@ -4,10 +4,12 @@ Even with ``weights_only`` a pickle may ask for more memory than it is worth, an
 (CVE-2025-32434, CVE-2026-24747); a child that dies takes nothing with it.
 """
 
+import math
 import re
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,10 +31,10 @@ _TORCH = re.compile(
 )
 """What ``torch.save`` puts into its archive; TorchScript, which is a program, holds more."""
 _PICKLE = b"\x80\x02"  # the protocol of torch's files, and the one that ``weights_only`` reads
-_SECONDS, _CPU_SECONDS, _BYTES_A_SECOND = 600, 60, 4 << 20
+_SECONDS, _CPU_SECONDS, _BYTES_A_SECOND = 600, 30, 4 << 20
 _TIMES_SIZE = 8
 _TIMES_WRITTEN = 4
-_SPARE_BYTES, _SPARE_WRITTEN = 1 << 30, 1 << 20
+_SPARE_BYTES, _SPARE_WRITTEN = 1 << 29, 1 << 20
 
 
 def weights_in(folder: Path) -> Path:
@@ -68,7 +70,7 @@ def as_safetensors(path: Path) -> Path:
 
 
 def refuse_form(path: Path) -> None:
-    """Raise UserError for a file that ``torch.save`` has not written, by its form alone: nothing is loaded."""
+    """Raise UserError for a file that ``torch.save`` has not written, by its form: nothing is loaded."""
     with path.open("rb") as file:
         first = file.read(4)
     if first == archive.MAGIC:
@@ -88,9 +90,10 @@ def _refusal(path: Path, reason: str) -> UserError:
 
 
 def _convert(source: str, target: str) -> None:
-    """Write a pickle's tensors as safetensors; run in a child process, whose last line tells what is wrong."""
-    import torch  # noqa: F401 - what it takes is not counted
+    """Write a pickle's tensors as safetensors; run in a child, whose last line tells what is wrong."""
+    import torch
 
+    torch.set_num_threads(1)  # the stacks of more would count as memory
     _limit(Path(source).stat().st_size)
     from safetensors.torch import save
 
@@ -98,7 +101,10 @@ def _convert(source: str, target: str) -> None:
         named = _read(Path(source))
     except (*DAMAGE, RuntimeError, OSError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise SystemExit(next((line.strip() for line in lines if "Unsupported" in line), lines[-1])) from None
+        said = (
+            line.rpartition("error: ")[2] for line in lines if re.search("[Uu]nsupported|Unpickler", line)
+        )
+        raise SystemExit(next(said, lines[-1]).strip()) from None
     # A copy of each: tensors that share memory have no place in safetensors.
     content = save({name: one.detach().clone().contiguous() for name, one in named.items()})
     with atomic_file(Path(target)) as file:
@@ -149,8 +155,12 @@ def _tensors(content: Any) -> "dict[str, Tensor]":
 
 def _limit(size: int) -> None:
     """Let this process, which reads a file of ``size`` bytes, grow, compute and write so much and no more."""
-    seconds, written = _CPU_SECONDS + size // _BYTES_A_SECOND, 2 * _TIMES_WRITTEN * size + 2 * _SPARE_WRITTEN
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    spent = math.ceil(time.process_time())
+    seconds, written = (
+        spent + _CPU_SECONDS + size // _BYTES_A_SECOND,
+        2 * _TIMES_WRITTEN * size + 2 * _SPARE_WRITTEN,
+    )
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
