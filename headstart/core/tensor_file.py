@@ -24,7 +24,7 @@ Tensors: TypeAlias = dict[str, tuple[str, tuple[int, ...]]]
 """Each tensor's type and shape, in the order of their bytes."""
 
 _LONGEST, _MOST = 8 << 20, 50_000
-_PARTS, _PARTS_BESIDE = 16, 200_000  # a tensor's; those of metadata, which may be long texts
+_PARTS, _PARTS_BESIDE = 16, 100_000  # a tensor's; those of metadata, which may be long texts
 _SIZES = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 1),
     **dict.fromkeys(("U16", "I16", "F16", "BF16"), 2),
