@@ -129,11 +129,11 @@ def read_values(path: Path) -> tuple[Array, bool]:
 
 def upright_size(path: Path) -> tuple[tuple[int, int], bool]:
     """Return a picture's (width, height) once upright, and whether EXIF turns it. Raises BadExample."""
-    with picture.pillow(lambda error: _reason(path, error).replace("mask", "picture")):
-        with _opened(path) as image:
-            kind = image.format
-            turn = image.getexif().get(ExifTags.Base.Orientation, 1)
-            width, height = image.size
+    reading = picture.pillow(lambda error: _reason(path, error).replace("mask", "picture"))
+    with reading, _opened(path) as image:
+        kind = image.format
+        turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+        width, height = image.size
     turned = isinstance(turn, int) and 2 <= turn <= 8
     # Of a TIFF, Pillow tells the size that it has once turned.
     swapped = turned and turn >= 5 and kind != "TIFF"
@@ -141,7 +141,7 @@ def upright_size(path: Path) -> tuple[tuple[int, int], bool]:
 
 
 def _opened(path: Path) -> Image.Image:
-    """Open a picture in the formats that are read here alone: Pillow has others, one of which runs a program."""
+    """Open a picture in our own formats alone: Pillow has others, one of which runs a program."""
     with path.open("rb") as file:
         kind = picture_format(file.read(HEAD_BYTES))
     return Image.open(path, formats=(kind,) if kind else ())

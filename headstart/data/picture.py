@@ -163,6 +163,8 @@ def _bytes_a_pixel(image: Image.Image) -> float:
         return 16.5
     if image.mode in (*_CONVERTED, "I", "F") or "transparency" in image.info:
         return 10.5
+    if image.mode in ("1", "L", "P"):
+        return 6.5
     return 5 if image.format == "JPEG" and not image.info.get("progressive") else 8.5
 
 

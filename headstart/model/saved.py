@@ -4,23 +4,26 @@ Beside them lie the files with which the source's own library loads the trunk fr
 """
 
 import json
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import save
 
 from headstart.contracts import Array, Column, Head, Kept, Learner, Learnt, Modality, Pretrained, Task
 from headstart.core import plugins, tensor_file
 from headstart.core.errors import MachineError, UserError
-from headstart.core.files import digest_file, write_bytes, write_json
+from headstart.core.files import digest_file, read_bounded, write_bytes, write_json
 from headstart.model.trunk import FrozenModel
 
 CONFIG = "headstart.json"
 _FORMAT = 2
+_FILES = ("head.safetensors", "model.safetensors")
+_MOST_FILES, _LARGEST_ASSET = 1_000, 256 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +63,7 @@ def save_model(folder: Path, model: Model) -> None:
         write_bytes(folder / name, path.read_bytes())
     for name, content in {**model.frozen.source.own_files(pretrained), **model.head.files()}.items():
         write_json(folder / name, content)
-    files = ("head.safetensors", "model.safetensors", *pretrained.assets)
+    files = (*_FILES, *pretrained.assets)
     described = {
         "format": _FORMAT,
         "task": model.task.name,
@@ -91,16 +94,32 @@ def _described(pretrained: Pretrained) -> dict[str, Any]:
 
 
 def load_model(run: Path) -> Model:
-    """Read a run's model. Raises UserError where there is none, MachineError where it is damaged."""
+    """Read a run's model. Raises UserError where there is none or it is no model, MachineError for damage.
+
+    The folder may be somebody else's: nothing in it can name a file outside it, or code.
+    """
     folder = run / "model"
     described = _read_config(run, folder)
+    _refuse_links(folder)
     try:
+        _refuse_names(folder, [*described["sha256"], *described["pretrained"]["assets"], *_FILES])
         for name, digest in described["sha256"].items():
             if digest_file(folder / name) != digest:
                 raise MachineError(f"{folder / name} is damaged: its SHA-256 is not the one {CONFIG} has.")
-        tensors = tensor_file.load_arrays(folder / "head.safetensors")
-    except (SafetensorError, OSError) as error:
+        return _restored(folder, described)
+    except OSError as error:
         raise MachineError(f"{folder} is damaged: {error}.") from error
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise UserError(
+            f"{folder / CONFIG} describes no model of headstart's ({reason})",
+            "a run folder that headstart fit has written",
+            "get the run again from whoever made it",
+        ) from error
+
+
+def _restored(folder: Path, described: Mapping[str, Any]) -> Model:
+    tensors = tensor_file.load_arrays(folder / "head.safetensors")
     baselines, beside = (
         {
             name: Learnt(facts=facts, arrays=_named(tensors, name))
@@ -114,12 +133,56 @@ def load_model(run: Path) -> Model:
         task=named.of_kind(described["kind"]),
         kind=described["kind"],
         learner=described["head"]["learner"],
-        classes=tuple(described["classes"]),
+        classes=_classes(described["classes"]),
         frozen=frozen,
         head=_head(described["head"], _named(tensors, "head"), frozen),
         baselines=baselines,
         beside=beside,
     )
+
+
+def _classes(names: Any) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("classes that are no names")
+    return tuple(names)
+
+
+def _refuse_links(folder: Path) -> None:
+    """Raise UserError where a model's folder holds anything but files and folders, or very many of them."""
+    count, wrong = 0, ""
+    for root, folders, files in os.walk(folder):
+        count += len(folders) + len(files)
+        for name in (*folders, *files):
+            mode = os.lstat(os.path.join(root, name)).st_mode
+            if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+                wrong = f"{name!r}, a link or no file"
+        if count > _MOST_FILES:
+            wrong = f"more than {_MOST_FILES} files"
+        if wrong:
+            raise UserError(
+                f"{folder} holds {wrong}",
+                "a model's own files",
+                "get the run again from whoever made it, or copy it without links",
+            )
+
+
+def _refuse_names(folder: Path, names: Iterable[Any]) -> None:
+    """Raise UserError for a name that is not that of a file in the folder itself."""
+    for name in names:
+        if not isinstance(name, str) or Path(name).name != name or name in ("", ".", "..") or "\0" in name:
+            raise UserError(
+                f"{folder / CONFIG} names {name!r:.80}",
+                "files of its own folder",
+                "get the run again from whoever made it",
+            )
+        if not (folder / name).is_file():
+            raise MachineError(f"{folder / name} is missing.")
+        if name not in _FILES and (folder / name).stat().st_size > _LARGEST_ASSET:
+            raise UserError(
+                f"{folder / name} is larger than {_LARGEST_ASSET:,} bytes",
+                "tokenizers and the like",
+                "get the run again from whoever made it",
+            )
 
 
 def _head(described: Mapping[str, Any], tensors: Mapping[str, Array], frozen: FrozenModel) -> Head:
@@ -130,13 +193,13 @@ def _head(described: Mapping[str, Any], tensors: Mapping[str, Array], frozen: Fr
 
 def _read_config(run: Path, folder: Path) -> dict[str, Any]:
     try:
-        described: dict[str, Any] = json.loads((folder / CONFIG).read_text())
+        described: dict[str, Any] = json.loads(read_bounded(folder / CONFIG).decode())
         written_in = described["format"]
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(
             f"{run} holds no model", "a run folder that headstart fit has written", "check the path"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise MachineError(f"{folder / CONFIG} is damaged: {error}.") from error
     if written_in != _FORMAT:
         raise UserError(
@@ -153,7 +216,7 @@ def _frozen(folder: Path, described: Mapping[str, Any]) -> FrozenModel:
     pretrained = Pretrained(
         **{
             **facts,
-            "weights": folder / facts["weights"],
+            "weights": folder / "model.safetensors",
             "preprocess": modality.restore(facts["preprocess"]),
             "assets": {name: folder / name for name in facts["assets"]},
             "adapted": tuple(facts.get("adapted", ())),

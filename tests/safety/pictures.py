@@ -81,18 +81,26 @@ def files() -> dict[str, bytes]:
         "PNG of no pixels": png(0, 5, 2, (b"IDAT", zlib.compress(bytes(99)))),
         "PNG of 63 megapixels with transparency": png(7_950, 7_950, 6, (b"IDAT", _zeros(253 << 20))),
         "PNG of 63 megapixels, 16 bits": png(7_950, 7_950, 2, (b"IDAT", _zeros(380 << 20)), bits=16),
-        "PNG with 200 MB in a text": png(9, 9, 0, (b"zTXt", b"a\0\0" + bomb), (b"IDAT", zlib.compress(bytes(90)))),
+        "PNG with 200 MB in a text": png(
+            9, 9, 0, (b"zTXt", b"a\0\0" + bomb), (b"IDAT", zlib.compress(bytes(90)))
+        ),
         "PNG with 200 MB in a profile": png(9, 9, 0, (b"iCCP", b"a\0\0" + bomb)),
         "PNG with 200 MB in an international text": png(9, 9, 0, (b"iTXt", b"a\0\1\0\0\0" + bomb)),
-        "PNG with a chunk of 2 GB": png(9, 9, 0) [:-12] + struct.pack(">I", 2**31 - 1) + b"IDATx",
-        "PNG of 60,000 frames": png(9, 9, 0, (b"acTL", struct.pack(">II", 60_000, 0)), (b"IDAT", zlib.compress(bytes(90)))),
-        "PNG with EXIF that points at itself": png(9, 9, 0, (b"eXIf", b"II*\0" + struct.pack("<IHHHII", 8, 1, 0x8769, 4, 1, 8)), (b"IDAT", b"")),
+        "PNG with a chunk of 2 GB": png(9, 9, 0)[:-12] + struct.pack(">I", 2**31 - 1) + b"IDATx",
+        "PNG of 60,000 frames": png(
+            9, 9, 0, (b"acTL", struct.pack(">II", 60_000, 0)), (b"IDAT", zlib.compress(bytes(90)))
+        ),
+        "PNG with EXIF that points at itself": png(
+            9, 9, 0, (b"eXIf", b"II*\0" + struct.pack("<IHHHII", 8, 1, 0x8769, 4, 1, 8)), (b"IDAT", b"")
+        ),
         "APNG": frames("PNG", 40),
         "GIF of 4 gigapixels": b"GIF89a\xff\xff\xff\xff\0\0\0\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\x00\x3b",
-        "GIF with a frame larger than it": b"GIF89a\x02\0\x02\0\0\0\0\x2c\0\0\0\0\xff\xff\xff\xff\0\x08\x02\x00\x3b",
+        "GIF with a larger frame": b"GIF89a\x02\0\x02\0\0\0\0\x2c\0\0\0\0\xff\xff\xff\xff\0\x08\x02\x00\x3b",
         "GIF of 50,000 frames": first[:-1] + frame * 50_000 + b";",
         "GIF, an animation": frames("GIF", 40),
-        "WebP of 268 megapixels": saved("RGB", "WEBP", 9).replace(b"VP8 ", b"VP8X")[:20] + b"\0" * 4 + b"\xfe\x3f\0" * 2,
+        "WebP of 268 megapixels": saved("RGB", "WEBP", 9).replace(b"VP8 ", b"VP8X")[:20]
+        + b"\0" * 4
+        + b"\xfe\x3f\0" * 2,
         "WebP of 63 megapixels": saved("RGB", "WEBP", 7_950, lossless=True, method=0),
         "WebP of 25 megapixels": saved("RGBA", "WEBP", 5_000, lossless=True, method=0),
         "WebP, an animation": frames("WEBP", 40),
@@ -106,15 +114,17 @@ def files() -> dict[str, bytes]:
         "TIFF with strips of 4 GB": _tiff(64, 64, t279=0xFFFFFFFF),
         "TIFF of 60 megapixels in float": saved("F", "TIFF", 7_700, compression="tiff_lzw"),
         "TIFF with a thousand samples": _tiff(64, 64, t277=1_000),
-        "BMP of 2 gigapixels": b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 46_000, 46_000, 1, 24, 0, 0, 0, 0, 0, 0),
-        "BMP of negative size": b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, -5, 5, 1, 24, 0, 0, 0, 0, 0, 0),
+        "BMP of 2 gigapixels": b"BM"
+        + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 46_000, 46_000, 1, 24, 0, 0, 0, 0, 0, 0),
+        "BMP of negative size": b"BM"
+        + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, -5, 5, 1, 24, 0, 0, 0, 0, 0, 0),
         "PPM of 4 gigapixels": b"P6 70000 70000 255\n",
         "PPM of a size of a thousand digits": b"P6 " + b"9" * 1_000 + b" 9 255\n",
         "PPM in text": b"P3 8000 8000 255\n" + b"1 " * 1_000,
         "EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
         "SVG that asks for files": b'<svg><image href="file:///etc/passwd"/></svg>',
         "a program in a picture's name": b"#!/bin/sh\ntouch /tmp/ran",
-    }  # fmt: skip
+    }
 
 
 def attacks(folder: Path) -> dict[str, Attack]:

@@ -1,4 +1,4 @@
-"""Headers, archives and pictures that attack: each refused, soon, in little memory, without touching a thing."""
+"""Headers, archives and pictures that attack: each refused, soon, in little memory."""
 
 from pathlib import Path
 
