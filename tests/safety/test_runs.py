@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import headstart
+from headstart.core.errors import MachineError
+from headstart.core.run import count_look
 from tests.safety import attacks, runs
 from tests.verbs.conftest import SMALL, copy_pictures
 
