@@ -89,7 +89,9 @@ class Pretrained:
     to the model beside its weights, by the name they are saved under. ``writes`` is how it can write
     text, if at all: by a decoder above its encoder, or going on from what it has read. ``weights`` need not
     be there where it was described without. ``adapted`` says what was done to the model so that it takes
-    what it is given.
+    what it is given. ``precision`` is what its numbers are rounded to while it computes. ``lineage`` are the
+    models that its weights were trained from, the last one the first of all; ``trains`` is false where it is
+    frozen for good, and no architecture of torch's.
     """
 
     base: str
@@ -101,6 +103,9 @@ class Pretrained:
     preprocess: Preprocess
     writes: Literal["", "above", "on"] = ""
     adapted: tuple[str, ...] = ()
+    precision: str = "float32"
+    lineage: tuple[str, ...] = ()
+    trains: bool = True
     config: Mapping[str, Any] = field(default_factory=dict)
     assets: Mapping[str, Path] = field(default_factory=dict)
 
@@ -138,10 +143,24 @@ class Frozen(ABC):
         """Build the trunk, in evaluation mode: a module of the caller's own, to train."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Allowed:
+    """What the user allows, said on the command line or as an argument: no file or variable can add to it.
+
+    ``trusted`` names whose code may run: OWNER/REPO, or a folder. ``offline`` is that nothing may be fetched.
+    """
+
+    trusted: frozenset[str] = frozenset()
+    offline: bool = False
+
+
 class Source(ABC):
-    """Where pretrained models come from."""
+    """Where pretrained models come from; what ``allowed`` does not name, it must not do."""
 
     name: ClassVar[str]
+
+    def __init__(self, allowed: Allowed = Allowed()) -> None:  # frozen: nothing is shared
+        self.allowed = allowed
 
     @abstractmethod
     def names(self) -> Sequence[str]:
@@ -266,7 +285,7 @@ class Modality(ABC):
 class Trunk:
     """Everything below the freeze line: a pure function from a raw batch to features [N, D].
 
-    ``key`` names the function (weights, preprocessing, taps, precision): the store's and the
+    ``key`` names the function (weights, preprocessing, taps, ``precision``): the store's and the
     engines' key. ``module`` builds it in torch, its arguments in the order of ``inputs``; ``graph``
     returns it as an ONNX file with inputs of those names.
     """
@@ -275,6 +294,7 @@ class Trunk:
     inputs: tuple[str, ...]
     module: "Callable[[], nn.Module]"
     graph: Callable[[], Path]
+    precision: str = "float32"
 
 
 Compiled = Callable[[Inputs], Floats]
@@ -292,4 +312,4 @@ class Engine(ABC):
 
     @abstractmethod
     def compile(self, trunk: Trunk) -> Compiled:
-        """Make a trunk ready to run. Raises EngineUnavailable with the reason where it cannot."""
+        """Make a trunk ready, in its precision. Raises EngineUnavailable with the reason where it cannot."""

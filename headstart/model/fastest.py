@@ -9,7 +9,7 @@ import json
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from headstart.core.memory import OutOfMemory, memory_watched
 from headstart.core.threads import cores
 
 REFERENCE = "torch"
-TOLERANCE = 1e-4
-"""Largest difference from the reference, as a share of the feature's largest magnitude."""
+TOLERANCES = {"float32": 1e-4, "bfloat16": 1e-1}
+"""Largest difference from torch in float32, by precision, as a share of the feature's largest magnitude."""
 _MEASURE_S = 0.3
 _MEASURE_EXAMPLES = 8
 
@@ -75,10 +75,12 @@ def _measure(trunk: Trunk, batch: Inputs, path: Path) -> Choice:
     few = {name: array[:_MEASURE_EXAMPLES] for name, array in batch.items()}
     reference: Engine = plugins.load("engine", REFERENCE)
     reference_run = reference.compile(trunk)
-    first = _Timed.of(reference_run, few)
+    first = exact = _Timed.of(reference_run, few)
+    if trunk.precision != "float32":
+        exact = _Timed.of(reference.compile(replace(trunk, precision="float32")), few)
     runs: dict[str, Compiled] = {REFERENCE: reference_run}
     rates: dict[str, float] = {REFERENCE: _rate(reference_run, few, first.seconds)}
-    left_out: dict[str, str] = {}
+    left_out, tolerance = dict[str, str](), TOLERANCES[trunk.precision]
     for name in plugins.names("engine"):
         if name == REFERENCE:
             continue
@@ -92,9 +94,9 @@ def _measure(trunk: Trunk, batch: Inputs, path: Path) -> Choice:
         except OutOfMemory:
             left_out[name] = f"out of memory on {len(next(iter(few.values())))} examples"
             continue
-        apart = difference(timed.features_ND, first.features_ND)
-        if apart > TOLERANCE:
-            left_out[name] = f"differs from {REFERENCE} by {apart:.1e}, more than {TOLERANCE:.0e}"
+        apart = difference(timed.features_ND, exact.features_ND)
+        if apart > tolerance:
+            left_out[name] = f"differs from {REFERENCE} by {apart:.1e}, more than {tolerance:.0e}"
             continue
         runs[name], rates[name] = run, _rate(run, few, timed.seconds)
     best = max(rates, key=lambda name: rates[name])

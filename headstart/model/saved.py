@@ -6,7 +6,8 @@ Beside them lie the files with which the source's own library loads the trunk fr
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,22 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from headstart.contracts import Array, Column, Head, Kept, Learner, Learnt, Modality, Pretrained, Task
+from headstart.contracts import (
+    Allowed,
+    Array,
+    Column,
+    Head,
+    Kept,
+    Learner,
+    Learnt,
+    Modality,
+    Pretrained,
+    Task,
+)
 from headstart.core import plugins, tensor_file
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import digest_file, read_bounded, write_bytes, write_json
-from headstart.model.trunk import FrozenModel
+from headstart.model.trunk import NOTHING, FrozenModel, source_of
 
 CONFIG = "headstart.json"
 _FORMAT = 2
@@ -93,33 +105,53 @@ def _described(pretrained: Pretrained) -> dict[str, Any]:
     }
 
 
-def load_model(run: Path) -> Model:
-    """Read a run's model. Raises UserError where there is none or it is no model, MachineError for damage.
+def load_model(run: Path, allowed: Allowed = NOTHING) -> Model:
+    """Read a run's model, whose source may do what is allowed.
 
-    The folder may be somebody else's: nothing in it can name a file outside it, or code.
+    The folder may be somebody else's: nothing in it can name a file outside it, or code. Raises UserError
+    where it holds no model, MachineError where it is damaged.
     """
+    described, frozen = _read(run, allowed)
+    with _telling(run):
+        return _restored(run, described, frozen)
+
+
+def load_trunk(run: Path, allowed: Allowed) -> FrozenModel:
+    """Read what lies below a run's head. Raises as ``load_model`` does."""
+    return _read(run, allowed)[1]
+
+
+def _read(run: Path, allowed: Allowed) -> tuple[dict[str, Any], FrozenModel]:
+    """Return what is described of a run's model, each file of which is as it was written, and its trunk."""
     folder = run / "model"
     described = _read_config(run, folder)
     _refuse_links(folder)
-    try:
+    with _telling(run):
         _refuse_names(folder, [*described["sha256"], *described["pretrained"]["assets"], *_FILES])
         for name, digest in described["sha256"].items():
             if digest_file(folder / name) != digest:
                 raise MachineError(f"{folder / name} is damaged: its SHA-256 is not the one {CONFIG} has.")
-        return _restored(folder, described)
+        return described, _frozen(folder, described, allowed)
+
+
+@contextmanager
+def _telling(run: Path) -> Iterator[None]:
+    """Raise UserError for whatever else a description leads to that is none of headstart's."""
+    try:
+        yield
     except OSError as error:
-        raise MachineError(f"{folder} is damaged: {error}.") from error
+        raise MachineError(f"{run / 'model'} is damaged: {error}.") from error
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise UserError(
-            f"{folder / CONFIG} describes no model of headstart's ({reason})",
+            f"{run / 'model' / CONFIG} describes no model of headstart's ({reason})",
             "a run folder that headstart fit has written",
             "get the run again from whoever made it",
         ) from error
 
 
-def _restored(folder: Path, described: Mapping[str, Any]) -> Model:
-    tensors = tensor_file.load_arrays(folder / "head.safetensors")
+def _restored(run: Path, described: Mapping[str, Any], frozen: FrozenModel) -> Model:
+    tensors = tensor_file.load_arrays(run / "model" / "head.safetensors")
     baselines, beside = (
         {
             name: Learnt(facts=facts, arrays=_named(tensors, name))
@@ -127,7 +159,6 @@ def _restored(folder: Path, described: Mapping[str, Any]) -> Model:
         }
         for part in ("baselines", "beside")
     )
-    frozen = _frozen(folder, described)
     named: Task = plugins.load("task", described["task"])
     return Model(
         task=named.of_kind(described["kind"]),
@@ -210,7 +241,7 @@ def _read_config(run: Path, folder: Path) -> dict[str, Any]:
     return described
 
 
-def _frozen(folder: Path, described: Mapping[str, Any]) -> FrozenModel:
+def _frozen(folder: Path, described: Mapping[str, Any], allowed: Allowed) -> FrozenModel:
     facts = dict(described["pretrained"])
     modality: Modality = plugins.load("modality", facts["preprocess"]["modality"])
     pretrained = Pretrained(
@@ -220,10 +251,11 @@ def _frozen(folder: Path, described: Mapping[str, Any]) -> FrozenModel:
             "preprocess": modality.restore(facts["preprocess"]),
             "assets": {name: folder / name for name in facts["assets"]},
             "adapted": tuple(facts.get("adapted", ())),
+            "lineage": tuple(facts.get("lineage", ())),
         }
     )
     return FrozenModel(
-        source=plugins.load("source", pretrained.base.partition(":")[0]),
+        source=source_of(pretrained.base.partition(":")[0], allowed),
         pretrained=pretrained,
         random_seed=described["random_seed"],
         saved=folder / "model.safetensors",

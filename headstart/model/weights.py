@@ -7,14 +7,13 @@ Even with ``weights_only`` a pickle may ask for more memory than it is worth, an
 import math
 import re
 import resource
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.core import archive
+from headstart.core.child import limit_memory, run_child
 from headstart.core.errors import UserError
 from headstart.core.files import atomic_file, digest_bytes, digest_file, home
 from headstart.core.unpickle import DAMAGE
@@ -57,15 +56,9 @@ def as_safetensors(path: Path) -> Path:
         return target
     refuse_form(path)
     code = "import sys; from headstart.model.weights import _convert; _convert(sys.argv[1], sys.argv[2])"
-    # -P: the folder that the user stands in may be the very one that somebody sent.
-    words = [sys.executable, "-P", "-W", "ignore", "-c", code, str(path), str(target)]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_SECONDS)
-        said = done.stderr.strip().splitlines()[-1:] or ["it died"] if done.returncode else []
-    except subprocess.TimeoutExpired:
-        said = [f"it took longer than {_SECONDS} s"]
+    _, said = run_child(code, str(path), str(target), seconds=_SECONDS)
     if said:
-        raise _refusal(path, said[0][:200])
+        raise _refusal(path, said)
     return target
 
 
@@ -162,11 +155,4 @@ def _limit(size: int) -> None:
     )
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:  # another system, which does not tell how large we are
-        return
-    used = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData"))
-    most = used + _SPARE_BYTES + _TIMES_SIZE * size
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    limit_memory(_SPARE_BYTES + _TIMES_SIZE * size)

@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,12 @@ def test_a_wanted_engine_that_cannot_run_is_an_error(machine: Callable[..., Any]
     machine(slow_torch(), Absent("quick", exact))
     with pytest.raises(EngineUnavailable, match="not installed"):
         fastest.fastest(TRUNK, BATCH, wanted="quick")
+
+
+def test_rounded_numbers_are_held_against_float32(machine: Callable[..., Any]) -> None:
+    rounded = replace(TRUNK, key="rounded", precision="bfloat16")
+    coarse = Fake("coarse", lambda x: exact(x) * np.float32(1.01))
+    machine(slow_torch(), coarse, Fake("wrong", lambda x: exact(x) * np.float32(1.2)))
+    assert "coarse" in fastest.fastest(TRUNK, BATCH).left_out
+    choice = fastest.fastest(rounded, BATCH)
+    assert (choice.name, set(choice.left_out)) == ("coarse", {"wrong"})
