@@ -91,7 +91,17 @@ class FrozenModel(Frozen):
         torch = prepare_torch()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self.source.network(self.pretrained)
+            try:
+                return self.source.network(self.pretrained)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                if self.saved is None:
+                    raise
+                reason = " ".join(str(error).split())[:160]
+                raise UserError(  # nobody but the run itself has described it
+                    f"the architecture in the run of {self.pretrained.base!r:.80} cannot be built ({reason})",
+                    "a run folder that headstart fit has written",
+                    "get the run again from whoever made it",
+                ) from error
 
     def _converted(self) -> Mapping[str, Array]:
         """Return the source's weights, converted to safetensors once per machine, named by their own hash."""

@@ -88,7 +88,9 @@ def _forked(name: str, attack: Attack, folder: Path) -> Told:
         loud: list[str] = []
         _listen(folder, loud)
         outcome = _outcome(attack)
-        os.write(into, json.dumps([outcome[:400], loud[:5]]).encode())
+        os.write(
+            into, json.dumps([outcome[:400], list({one.split()[0]: one for one in loud}.values())]).encode()
+        )
         os._exit(0)
     os.close(into)
     _, status, used = os.wait4(child, 0)

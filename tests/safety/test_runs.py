@@ -12,6 +12,8 @@ from headstart.core.run import count_look
 from tests.safety import attacks, runs
 from tests.verbs.conftest import SMALL, copy_pictures
 
+FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "subprocess", "socket", "urllib", "pickle", "open ")
+
 
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -28,10 +30,11 @@ def test_a_run_that_somebody_sent(honest: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("HEADSTART_HOME", str(honest / "home"))
     (honest / "secret.json").write_text("{}")
     told = attacks.run("tests.safety.runs:attacks", honest)
-    assert len(told) >= 60
+    assert len(told) >= 55
+    assert not [one.loud for one in told if any(event.startswith(FORBIDDEN) for event in one.loud)]
     assert not [one for one in told if not one.outcome.startswith("refused: ")]
     assert not [one for one in told if "ran" in {file.name for file in honest.rglob("*")}]
-    assert sum("exit code 2" in one.outcome for one in told) >= 45
+    assert sum("exit code 2" in one.outcome for one in told) >= 40
 
 
 @pytest.mark.parametrize("what", ["link", "pipe", "number", "deep"])
