@@ -11,8 +11,9 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ def load(path: Path) -> dict[str, tuple[str, Array]]:
     with _opened(path) as file:
         for name, (kind, shape) in _header(path, file).items():
             values = np.empty(shape, _NUMPY[kind])
-            if values.nbytes and file.readinto(values.reshape(-1).view(np.uint8)) < values.nbytes:
+            if values.nbytes and file.readinto(memoryview(values.reshape(-1).view(np.uint8))) < values.nbytes:
                 raise _refusal(path, "fewer bytes than when it was opened")
             found[name] = (kind, values)
     return found
@@ -78,7 +79,7 @@ def about(path: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
         with path.open("rb") as file:
             yield file
@@ -90,11 +91,11 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         ) from error
 
 
-def _header(path: Path, file: IO[bytes]) -> Tensors:
+def _header(path: Path, file: BufferedReader) -> Tensors:
     return _both(path, file)[1]
 
 
-def _both(path: Path, file: IO[bytes]) -> tuple[dict[str, str], Tensors]:
+def _both(path: Path, file: BufferedReader) -> tuple[dict[str, str], Tensors]:
     """Return what the file says of itself, and its tensors; the file is left where their bytes begin."""
     size = os.fstat(file.fileno()).st_size
     first = file.read(8)

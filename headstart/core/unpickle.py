@@ -105,6 +105,13 @@ class _Steps(dict[int, Any]):
 # The unpickler in Python, not the one in C, whose memo is an array: eight bytes that store under a
 # large index make that one take gigabytes.
 class _ArraysOnly(pickle._Unpickler):
+    stack: list[Any]
+    metastack: list[Any]
+    load_build: Any
+    load_setitem: Any
+    load_setitems: Any
+    load_dict: Any
+
     def __init__(self, file: Any, most_bytes: int) -> None:
         super().__init__(file, encoding="bytes")
         self.left_bytes = most_bytes
@@ -114,7 +121,7 @@ class _ArraysOnly(pickle._Unpickler):
             pickle.SETITEMS[0]: _ArraysOnly.set_items,
             pickle.DICT[0]: _ArraysOnly.new_dict,
         }
-        self.dispatch = _Steps({**pickle._Unpickler.dispatch, **own})  # type: ignore[assignment]
+        self.dispatch = _Steps({**pickle._Unpickler.dispatch, **own})  # type: ignore[misc]
 
     def find_class(self, module: str, name: str) -> Any:
         # Checked by exact pair: a dotted name would walk from an allowed module to any other.
