@@ -57,7 +57,7 @@ def load(path: Path) -> dict[str, tuple[str, Array]]:
     with _opened(path) as file:
         for name, (kind, shape) in _header(path, file).items():
             values = np.empty(shape, _NUMPY[kind])
-            if values.nbytes and file.readinto(memoryview(values.reshape(-1).view(np.uint8))) < values.nbytes:
+            if values.nbytes and file.readinto(values.reshape(-1).view(np.uint8).data) < values.nbytes:
                 raise _refusal(path, "fewer bytes than when it was opened")
             found[name] = (kind, values)
     return found
