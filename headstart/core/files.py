@@ -1,8 +1,10 @@
 """Files that are whole or absent: written beside their target, fsynced, renamed."""
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from headstart.core.errors import UserError, machine_error
+
+_LARGEST_JSON = 64 << 20
 
 
 def home() -> Path:
@@ -85,8 +89,22 @@ def write_json(path: Path, value: Any) -> None:
         file.write(text.encode())
 
 
+def read_bounded(path: Path, most_bytes: int = _LARGEST_JSON) -> bytes:
+    """Return somebody's file. Raises OSError where it is none, or larger than ``most_bytes``.
+
+    What is no regular file is not read: a pipe would wait for ever, a device has no end.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "no regular file", str(path))
+        if about.st_size > most_bytes:
+            raise OSError(errno.EFBIG, f"larger than {most_bytes:,} bytes", str(path))
+        return file.read(most_bytes)
+
+
 def read_json(path: Path, expected: str) -> dict[str, Any]:
-    """Return the JSON object in somebody's file. Raises UserError where it has none."""
+    """Return the JSON object in somebody's file. Raises UserError where it has none, or over 64 MiB."""
     content = _json(path, expected)
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no JSON object", expected, "check the file")
@@ -103,7 +121,7 @@ def read_json_list(path: Path, expected: str) -> list[Any]:
 
 def _json(path: Path, expected: str) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows mark UTF-8
+        return json.loads(read_bounded(path).decode("utf-8-sig"))  # editors on Windows mark UTF-8
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read", expected, "check the path") from error
 

@@ -4,10 +4,12 @@ run.json, model/, evaluation.json, examples.safetensors, split.json, report.html
 JSON and safetensors, nothing pickled.
 """
 
+import errno
 import fcntl
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from headstart.core.errors import MachineError, UserError, machine_error
+from headstart.core.files import read_bounded
+
+_APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @contextmanager
@@ -85,14 +90,14 @@ def read_part(run: Path, name: str) -> dict[str, Any]:
 
 def _read(run: Path, name: str) -> dict[str, Any]:
     try:
-        content = json.loads((run / name).read_text())
+        content = json.loads(read_bounded(run / name).decode())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(
             f"{run} holds no {name}",
             "a folder that headstart fit has written",
             "check the path or fit a model first",
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise MachineError(f"{run / name} cannot be read: {error}.") from error
     if not isinstance(content, dict):
         raise MachineError(f"{run / name} is damaged: it holds no JSON object.")
@@ -104,10 +109,15 @@ def count_look(run: Path, split: str, data_digest: str) -> int:
     path = run / "looks.jsonl"
     look = {"when": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "split": split, "data": data_digest}
     try:
-        with path.open("a") as file:
+        # A link could lead to a file of the user's own.
+        with open(os.open(path, _APPEND, 0o666), "a") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "no regular file", str(path))
             fcntl.flock(file.fileno(), fcntl.LOCK_EX)
             file.write(json.dumps(look) + "\n")
-        lines = path.read_text().splitlines()
+        looks = [json.loads(line) for line in read_bounded(path).decode().splitlines()]
+        return sum(look["data"] == data_digest for look in looks)
     except OSError as error:
         raise machine_error(error, "Recording the look in") from error
-    return sum(json.loads(line)["data"] == data_digest for line in lines)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise MachineError(f"{path} is damaged: {error}.") from error

@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from scipy import sparse
 
+from headstart.core import tensor_file
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import write_bytes
 from headstart.core.records import Metric
@@ -108,13 +108,12 @@ def load_tallies(run: Path) -> Tallies:
             "give --data, so that the runs are scored on it now, or fit the model again",
         )
     try:
-        with safe_open(path, "numpy") as file:
-            about = json.loads(file.metadata()["about"])
-            read = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        about = json.loads(tensor_file.about(path)["about"])
+        read = tensor_file.load_arrays(path)
         shape = (len(read["units"]), int(about["width"]))
         rows = sparse.csr_array((read["data"], read["indices"], read["indptr"]), shape)
         rows.check_format()
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (UserError, RecursionError, KeyError, TypeError, ValueError) as error:
         raise MachineError(f"{path} is damaged: {error}.") from error
     return Tallies(
         task=about["task"],

@@ -19,7 +19,7 @@ from headstart.data.signature import HEAD_BYTES, describe, picture_format
 
 IGNORED = -1
 """The place of pixels that are neither learnt nor scored."""
-_MAX_PIXELS = 64_000_000
+_MAX_PIXELS, _MAX_COLOURED, _COUNTED = 64_000_000, 25_000_000, 4_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,10 @@ def distinct(values_HW: Array) -> tuple[list[int], Array]:
     """Return a mask's values in order, and where each pixel's is among them [H, W]."""
     if values_HW.dtype == np.uint8:
         # Counting is ten times as fast as sorting.
-        found = np.flatnonzero(np.bincount(values_HW.ravel(), minlength=256))
+        # Of some rows at a time: what is counted is widened to eight bytes first.
+        rows = max(1, _COUNTED // max(1, values_HW.shape[-1]))
+        parts = (values_HW[top : top + rows] for top in range(0, len(values_HW), rows))
+        found = np.flatnonzero(sum(np.bincount(part.ravel(), minlength=256) for part in parts))
         table = np.zeros(256, dtype=np.int32)
         table[found] = np.arange(len(found))
         return [int(value) for value in found], table[values_HW]
@@ -107,7 +110,7 @@ def read_values(path: Path) -> tuple[Array, bool]:
     A palette's colours say nothing, its indices are the numbers. Grey stored as RGB is grey. Raises
     BadExample with the reason.
     """
-    with picture.pillow(lambda error: _reason(path, error)), Image.open(path) as image:
+    with picture.pillow(lambda error: _reason(path, error)), _opened(path) as image:
         _check(image)
         if image.mode in ("P", "L"):
             return np.asarray(image), False
@@ -126,21 +129,28 @@ def read_values(path: Path) -> tuple[Array, bool]:
 
 def upright_size(path: Path) -> tuple[tuple[int, int], bool]:
     """Return a picture's (width, height) once upright, and whether EXIF turns it. Raises BadExample."""
-    with picture.pillow(lambda error: _reason(path, error).replace("mask", "picture")):
-        with path.open("rb") as file:
-            kind = picture_format(file.read(HEAD_BYTES))
-        with Image.open(path, formats=(kind,) if kind else ()) as image:
-            turn = image.getexif().get(ExifTags.Base.Orientation, 1)
-            width, height = image.size
+    reading = picture.pillow(lambda error: _reason(path, error).replace("mask", "picture"))
+    with reading, _opened(path) as image:
+        kind = image.format
+        turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+        width, height = image.size
     turned = isinstance(turn, int) and 2 <= turn <= 8
     # Of a TIFF, Pillow tells the size that it has once turned.
     swapped = turned and turn >= 5 and kind != "TIFF"
     return ((height, width) if swapped else (width, height)), turned
 
 
+def _opened(path: Path) -> Image.Image:
+    """Open a picture in our own formats alone: Pillow has others, one of which runs a program."""
+    with path.open("rb") as file:
+        kind = picture_format(file.read(HEAD_BYTES))
+    return Image.open(path, formats=(kind,) if kind else ())
+
+
 def _check(image: Image.Image) -> None:
-    if image.width * image.height > _MAX_PIXELS:
-        raise BadExample(f"mask of more than {_MAX_PIXELS // 1_000_000} megapixels")
+    most = _MAX_PIXELS if image.mode in ("P", "L", "1") and image.format != "WEBP" else _MAX_COLOURED
+    if image.width * image.height > most:
+        raise BadExample(f"mask of more than {most // 1_000_000} megapixels")
     if image.format == "JPEG":
         raise BadExample("a JPEG mask: its compression smears the classes; save it as PNG")
 

@@ -35,6 +35,9 @@ from headstart.data.signature import HEAD_BYTES, describe, picture_format
 
 MAX_PIXELS = 64_000_000
 MAX_FRAMES_COUNTED = 1_000
+_MEMORY = 450e6
+"""Bytes that reading one picture may take; with Pillow itself that is less than 512 MB."""
+_MAX_SIDE, _STRIP_PIXELS = 1_000_000, 1_000_000
 
 UPRIGHT = "turned upright by its EXIF orientation"
 ON_WHITE = "transparency laid on white"
@@ -68,7 +71,8 @@ def decode(content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     """Return the picture, upright and in RGB, and what had to be done to it (fixed strings, to be counted).
 
     Raises BadExample, with the reason, for everything that is not one whole still picture of at most
-    64 megapixels in PNG, JPEG, WebP, BMP, GIF, TIFF or PPM.
+    64 megapixels in PNG, JPEG, WebP, BMP, GIF, TIFF or PPM; fewer where they take more memory than 512 MB:
+    52 of RGB but in a JPEG, 27 with transparency, 20 of WebP.
     """
     head = content[:HEAD_BYTES]
     kind = picture_format(head)
@@ -145,11 +149,26 @@ def _decode(content: bytes, kind: str) -> tuple[Image.Image, tuple[str, ...]]:
 
 def _check_size(image: Image.Image) -> None:
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        most = MAX_PIXELS // 1_000_000
+    if max(width, height) > _MAX_SIDE:
+        raise BadExample(f"{width} x {height} pixels: more than {_MAX_SIDE:,} a side, no megapixels")
+    most = min(MAX_PIXELS, int(_MEMORY / _bytes_a_pixel(image))) // 1_000_000
+    if width * height > most * 1_000_000:
         raise BadExample(f"{width} x {height} pixels: more than {most} megapixels; save it smaller")
     if width < 1 or height < 1:
         raise BadExample(f"{width} x {height} pixels: no picture")
+
+
+def _bytes_a_pixel(image: Image.Image) -> float:
+    """Return the memory that reading a picture takes at its peak: measured at 64 megapixels, in Pillow 13."""
+    if image.format == "WEBP":  # its library holds frames, and copies them
+        return 22
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        return 16.5
+    if image.mode in (*_CONVERTED, "I", "F") or "transparency" in image.info:
+        return 10.5
+    if image.mode in ("1", "L", "P"):
+        return 6.5
+    return 5 if image.format == "JPEG" and not image.info.get("progressive") else 8.5
 
 
 def _frames(image: Image.Image) -> int:
@@ -204,43 +223,72 @@ def _to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
     mode = image.mode
     if mode.startswith("I;16"):
         notes.append(SIXTEEN_BIT)
-        return _scaled(np.asarray(image))
+        return _by_strips(image, _scaled)
     if mode in ("I", "F"):
         return _wide(image, notes)
     if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         return _on_white(image.convert("RGBA"), notes)
     if mode in _CONVERTED:
         notes.append(_CONVERTED[mode])
+    if mode == "RGB":
+        return image  # its pixels are here, and stay when the file is closed
     return _from_lab(image) if mode == "LAB" else image.convert("RGB")
 
 
-def _scaled(grey_HW: Array) -> Image.Image:
+def _scaled(grey: Image.Image) -> Image.Image:
     """Scale 0..65535 to 0..255, rounding; Pillow's own conversion clips at 255."""
-    levels = (grey_HW.astype(np.uint32) + 128) // 257
-    return Image.fromarray(levels.astype(np.uint8)).convert("RGB")
+    levels_HW = (np.asarray(grey).astype(np.uint32) + 128) // 257
+    return Image.fromarray(levels_HW.astype(np.uint8)).convert("RGB")
+
+
+def _levels(grey: Image.Image) -> Image.Image:
+    return Image.fromarray(np.rint(np.asarray(grey)).astype(np.uint8)).convert("RGB")
 
 
 def _wide(image: Image.Image, notes: list[str]) -> Image.Image:
-    grey_HW = np.asarray(image)
-    low, high = float(grey_HW.min()), float(grey_HW.max())
+    ends: list[float] = []
+    for _, strip in _strips(image):
+        values_HW = np.asarray(strip)
+        ends += [float(values_HW.min()), float(values_HW.max())]
+    low, high = float(np.min(ends)), float(np.max(ends))
     if image.format == "PPM" and image.mode == "I" and low >= 0 and high <= 65535:
         notes.append(SIXTEEN_BIT)
-        return _scaled(grey_HW)
+        return _by_strips(image, _scaled)
     # A float picture within 0..1 would come out black if its values were taken as levels.
     black = image.mode == "F" and high <= 1
     if not (low >= 0 and high <= 255) or black:
         raise BadExample(f"32-bit grey values from {low:g} to {high:g}: save it with 8 or 16 bits")
     notes.append(WIDE_AS_LEVELS)
-    return Image.fromarray(np.rint(grey_HW).astype(np.uint8)).convert("RGB")
+    return _by_strips(image, _levels)
 
 
 def _on_white(image: Image.Image, notes: list[str]) -> Image.Image:
-    lowest, _ = cast(tuple[int, int], image.getchannel("A").getextrema())
-    if lowest == 255:
-        return image.convert("RGB")
-    notes.append(ON_WHITE)
-    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, image).convert("RGB")
+    lowest = 255
+
+    def laid(strip: Image.Image) -> Image.Image:
+        nonlocal lowest
+        colours = strip.convert("RGBA")
+        lowest = min(lowest, cast(tuple[int, int], colours.getchannel("A").getextrema())[0])
+        white = Image.new("RGBA", strip.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, colours).convert("RGB")
+
+    found = _by_strips(image, laid)
+    notes += [ON_WHITE] if lowest < 255 else []
+    return found
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _by_strips(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Return the picture in RGB, some rows changed at a time: whole copies of a large one take gigabytes."""
+    found = Image.new("RGB", image.size)
+    for top, strip in _strips(image):
+        found.paste(change(strip), (0, top))
+    return found
 
 
 def _from_lab(image: Image.Image) -> Image.Image:

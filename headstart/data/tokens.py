@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.contracts import Prepared, Pretrained, TextPreprocess
 from headstart.core.errors import BadExample, UserError
+from headstart.core.files import read_bounded
 from headstart.core.frameworks import prepare_torch
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _ONE_AT_A_TIME = Lock()
 _Count = Callable[[str], tuple[list[int], int]]
 """From a text to the ids that are kept, and how many more tokens there are."""
 _CHARACTERS, _SPARE = 16, 64
+_LARGEST = 256 << 20
 
 
 def encode(text: str, pretrained: Pretrained, notes: tuple[str, ...] = ()) -> Prepared:
@@ -126,7 +128,13 @@ def _tokenizer_within(own: Any, base: str) -> "Tokenizer":
 def _tokenizer(path: Path, max_length: int | None) -> "Tokenizer":
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer = Tokenizer.from_str(read_bounded(path, _LARGEST).decode())
+    except Exception as error:  # the library's own class of errors is just that
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(
+            f"{path} is no tokenizer ({reason})", "a tokenizer.json as Transformers saves it", "get it again"
+        ) from error
     if max_length is None:
         tokenizer.no_truncation()
     else:

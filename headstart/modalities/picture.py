@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PIXELS = "pixels"
 _FEW_BLOCKS = 8
 
+_LARGEST_SIZE = 8_192
+
 
 @final
 class Pictures(Modality):
@@ -38,7 +40,10 @@ class Pictures(Modality):
     mixes = True
 
     def restore(self, described: Mapping[str, Any]) -> PicturePreprocess:
-        """Rebuild a preprocess from its JSON."""
+        """Rebuild a preprocess from its JSON. Raises ValueError for a size that no model has."""
+        size, crop = described["size"], described["crop"]
+        if type(size) is not int or not 1 <= size <= _LARGEST_SIZE or not 0 < float(crop) <= 1:
+            raise ValueError(f"pictures of {size!r:.40} px, cropped to {crop!r:.40}")
         numbers = {"mean": tuple(described["mean"]), "std": tuple(described["std"])}
         return PicturePreprocess(**{**described, **numbers})
 

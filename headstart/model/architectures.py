@@ -3,10 +3,12 @@
 An architecture is written ``LIBRARY/NAME``. The freeze line may lie between any two blocks.
 """
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, final
 
 from headstart.contracts import Network
+from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 
 if TYPE_CHECKING:
@@ -25,7 +27,9 @@ def chain(architecture: str, **options: Any) -> Network:
     """Build an architecture with random weights, cut into a chain of blocks; ``options`` are its own."""
     prepare_torch()
     library, _, name = architecture.partition("/")
-    cut = {"timm": _timm_efficientnet, "torchvision": _torchvision}[library]
+    cut = {"timm": _timm_efficientnet, "torchvision": _torchvision}.get(library)
+    if cut is None or not re.fullmatch(r"\w+", name):  # timm takes some names for addresses
+        raise UserError(f"an architecture {architecture!r:.80}", "timm/NAME or torchvision/NAME", "check it")
     return Chain(*cut(name, **options))
 
 

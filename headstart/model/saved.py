@@ -4,14 +4,16 @@ Beside them lie the files with which the source's own library loads the trunk fr
 """
 
 import json
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from headstart.contracts import (
     Allowed,
@@ -25,13 +27,15 @@ from headstart.contracts import (
     Pretrained,
     Task,
 )
-from headstart.core import plugins
+from headstart.core import plugins, tensor_file
 from headstart.core.errors import MachineError, UserError
-from headstart.core.files import digest_file, write_bytes, write_json
+from headstart.core.files import digest_file, read_bounded, write_bytes, write_json
 from headstart.model.trunk import NOTHING, FrozenModel, source_of
 
 CONFIG = "headstart.json"
 _FORMAT = 2
+_FILES = ("head.safetensors", "model.safetensors")
+_MOST_FILES, _LARGEST_ASSET = 1_000, 256 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +75,7 @@ def save_model(folder: Path, model: Model) -> None:
         write_bytes(folder / name, path.read_bytes())
     for name, content in {**model.frozen.source.own_files(pretrained), **model.head.files()}.items():
         write_json(folder / name, content)
-    files = ("head.safetensors", "model.safetensors", *pretrained.assets)
+    files = (*_FILES, *pretrained.assets)
     described = {
         "format": _FORMAT,
         "task": model.task.name,
@@ -104,13 +108,50 @@ def _described(pretrained: Pretrained) -> dict[str, Any]:
 def load_model(run: Path, allowed: Allowed = NOTHING) -> Model:
     """Read a run's model, whose source may do what is allowed.
 
-    Raises UserError where there is none, MachineError where it is damaged.
+    The folder may be somebody else's: nothing in it can name a file outside it, or code. Raises UserError
+    where it holds no model, MachineError where it is damaged.
     """
     described, frozen = _read(run, allowed)
+    with _telling(run):
+        return _restored(run, described, frozen)
+
+
+def load_trunk(run: Path, allowed: Allowed) -> FrozenModel:
+    """Read what lies below a run's head. Raises as ``load_model`` does."""
+    return _read(run, allowed)[1]
+
+
+def _read(run: Path, allowed: Allowed) -> tuple[dict[str, Any], FrozenModel]:
+    """Return what is described of a run's model, each file of which is as it was written, and its trunk."""
+    folder = run / "model"
+    described = _read_config(run, folder)
+    _refuse_links(folder)
+    with _telling(run):
+        _refuse_names(folder, [*described["sha256"], *described["pretrained"]["assets"], *_FILES])
+        for name, digest in described["sha256"].items():
+            if digest_file(folder / name) != digest:
+                raise MachineError(f"{folder / name} is damaged: its SHA-256 is not the one {CONFIG} has.")
+        return described, _frozen(folder, described, allowed)
+
+
+@contextmanager
+def _telling(run: Path) -> Iterator[None]:
+    """Raise UserError for whatever else a description leads to that is none of headstart's."""
     try:
-        tensors = load_file(run / "model" / "head.safetensors")
-    except (SafetensorError, OSError) as error:
+        yield
+    except OSError as error:
         raise MachineError(f"{run / 'model'} is damaged: {error}.") from error
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise UserError(
+            f"{run / 'model' / CONFIG} describes no model of headstart's ({reason})",
+            "a run folder that headstart fit has written",
+            "get the run again from whoever made it",
+        ) from error
+
+
+def _restored(run: Path, described: Mapping[str, Any], frozen: FrozenModel) -> Model:
+    tensors = tensor_file.load_arrays(run / "model" / "head.safetensors")
     baselines, beside = (
         {
             name: Learnt(facts=facts, arrays=_named(tensors, name))
@@ -123,7 +164,7 @@ def load_model(run: Path, allowed: Allowed = NOTHING) -> Model:
         task=named.of_kind(described["kind"]),
         kind=described["kind"],
         learner=described["head"]["learner"],
-        classes=tuple(described["classes"]),
+        classes=_classes(described["classes"]),
         frozen=frozen,
         head=_head(described["head"], _named(tensors, "head"), frozen),
         baselines=baselines,
@@ -131,22 +172,48 @@ def load_model(run: Path, allowed: Allowed = NOTHING) -> Model:
     )
 
 
-def load_trunk(run: Path, allowed: Allowed) -> FrozenModel:
-    """Read what lies below a run's head. Raises as ``load_model`` does."""
-    return _read(run, allowed)[1]
+def _classes(names: Any) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("classes that are no names")
+    return tuple(names)
 
 
-def _read(run: Path, allowed: Allowed) -> tuple[dict[str, Any], FrozenModel]:
-    """Return what is described of a run's model, each file of which is as it was written, and its trunk."""
-    folder = run / "model"
-    described = _read_config(run, folder)
-    try:
-        for name, digest in described["sha256"].items():
-            if digest_file(folder / name) != digest:
-                raise MachineError(f"{folder / name} is damaged: its SHA-256 is not the one {CONFIG} has.")
-        return described, _frozen(folder, described, allowed)
-    except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise MachineError(f"{folder} is damaged: {error}.") from error
+def _refuse_links(folder: Path) -> None:
+    """Raise UserError where a model's folder holds anything but files and folders, or very many of them."""
+    count, wrong = 0, ""
+    for root, folders, files in os.walk(folder):
+        count += len(folders) + len(files)
+        for name in (*folders, *files):
+            mode = os.lstat(os.path.join(root, name)).st_mode
+            if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+                wrong = f"{name!r}, a link or no file"
+        if count > _MOST_FILES:
+            wrong = f"more than {_MOST_FILES} files"
+        if wrong:
+            raise UserError(
+                f"{folder} holds {wrong}",
+                "a model's own files",
+                "get the run again from whoever made it, or copy it without links",
+            )
+
+
+def _refuse_names(folder: Path, names: Iterable[Any]) -> None:
+    """Raise UserError for a name that is not that of a file in the folder itself."""
+    for name in names:
+        if not isinstance(name, str) or Path(name).name != name or name in ("", ".", "..") or "\0" in name:
+            raise UserError(
+                f"{folder / CONFIG} names {name!r:.80}",
+                "files of its own folder",
+                "get the run again from whoever made it",
+            )
+        if not (folder / name).is_file():
+            raise MachineError(f"{folder / name} is missing.")
+        if name not in _FILES and (folder / name).stat().st_size > _LARGEST_ASSET:
+            raise UserError(
+                f"{folder / name} is larger than {_LARGEST_ASSET:,} bytes",
+                "tokenizers and the like",
+                "get the run again from whoever made it",
+            )
 
 
 def _head(described: Mapping[str, Any], tensors: Mapping[str, Array], frozen: FrozenModel) -> Head:
@@ -157,13 +224,13 @@ def _head(described: Mapping[str, Any], tensors: Mapping[str, Array], frozen: Fr
 
 def _read_config(run: Path, folder: Path) -> dict[str, Any]:
     try:
-        described: dict[str, Any] = json.loads((folder / CONFIG).read_text())
+        described: dict[str, Any] = json.loads(read_bounded(folder / CONFIG).decode())
         written_in = described["format"]
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(
             f"{run} holds no model", "a run folder that headstart fit has written", "check the path"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise MachineError(f"{folder / CONFIG} is damaged: {error}.") from error
     if written_in != _FORMAT:
         raise UserError(
@@ -180,7 +247,7 @@ def _frozen(folder: Path, described: Mapping[str, Any], allowed: Allowed) -> Fro
     pretrained = Pretrained(
         **{
             **facts,
-            "weights": folder / facts["weights"],
+            "weights": folder / "model.safetensors",
             "preprocess": modality.restore(facts["preprocess"]),
             "assets": {name: folder / name for name in facts["assets"]},
             "adapted": tuple(facts.get("adapted", ())),

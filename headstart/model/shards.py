@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headstart.core import tensor_file
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, digest_file
-from headstart.core.tensor_file import shapes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ _LARGEST_INDEX = 64 << 20
 def check(weights: Path) -> None:
     """Raise UserError where a file is damaged, or an index and its files disagree; nothing is loaded."""
     for file, names in _files(weights).items():
-        found = shapes(file).keys()
+        found = tensor_file.shapes(file).keys()
         lacking = sorted(names - found)
         if lacking:
             raise UserError(
@@ -43,12 +43,17 @@ def digest(weights: Path) -> str:
 
 def load(weights: Path) -> "dict[str, Tensor]":
     """Return all tensors by name. Raises UserError for what ``check`` refuses."""
-    from safetensors.torch import load_file  # NumPy has no bfloat16
+    import torch
 
+    # What NumPy has no type for, torch sees in the same bits.
+    seen = {"BF16": torch.bfloat16, "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}
     check(weights)
     found: dict[str, Tensor] = {}
     for file, names in _files(weights).items():
-        found |= {name: tensor for name, tensor in load_file(file).items() if not names or name in names}
+        for name, (kind, values) in tensor_file.load(file).items():
+            if not names or name in names:
+                tensor = torch.from_numpy(values)
+                found[name] = tensor.view(seen[kind]) if kind in seen else tensor
     return found
 
 

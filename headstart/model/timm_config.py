@@ -72,18 +72,7 @@ def describe(base: str, config: Mapping[str, Any], weights: Path, licence: str, 
     """
     # timm's first hub models have the inner part alone.
     cfg = dict(config.get("pretrained_cfg") or config)
-    architecture, args = config.get("architecture"), dict(config.get("model_args") or {})
-    if not isinstance(architecture, str) or not _PLAIN.fullmatch(architecture):
-        raise UserError(
-            f"{base} names the architecture {architecture!r}", "one of timm's", "check its config.json"
-        )
-    elsewhere = sorted(_NOT_FROM_A_FILE & set(args))
-    if elsewhere:
-        raise UserError(
-            f"{base} would load weights by {elsewhere[0]}",
-            "weights beside config.json",
-            "remove that argument",
-        )
+    architecture, args = refuse_elsewhere(base, config)
     there = weights.is_file()
     file = as_safetensors(weights) if there else weights
     stated = config.get("num_classes", cfg.get("num_classes", 1000))
@@ -124,6 +113,26 @@ def _refuse_channels(base: str, cfg: Mapping[str, Any], weights: Path) -> None:
             "a model of RGB pictures",
             "choose another --base",
         )
+
+
+def refuse_elsewhere(base: str, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the architecture and its arguments. Raises UserError where timm would look elsewhere for it.
+
+    Names such as ``hf-hub:OWNER/NAME`` are downloads, and some arguments name files.
+    """
+    architecture, args = config.get("architecture"), dict(config.get("model_args") or {})
+    if not isinstance(architecture, str) or not _PLAIN.fullmatch(architecture):
+        raise UserError(
+            f"{base} names the architecture {architecture!r:.80}", "one of timm's", "check its config.json"
+        )
+    elsewhere = sorted(_NOT_FROM_A_FILE & set(args))
+    if elsewhere:
+        raise UserError(
+            f"{base} would load weights by {elsewhere[0]}",
+            "weights beside config.json",
+            "remove that argument",
+        )
+    return architecture, args
 
 
 def _classes(cfg: Mapping[str, Any], weights: Path, stated: int) -> int:

@@ -14,7 +14,7 @@ from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.model import shards
 from headstart.model.picture_network import PictureNetwork, as_map, refuse_cut_patches, size_of
-from headstart.model.timm_config import NOWHERE_ELSE, WRAPPER
+from headstart.model.timm_config import NOWHERE_ELSE, WRAPPER, refuse_elsewhere
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,14 +50,15 @@ def _create(one: Pretrained, **how: Any) -> Any:
     import timm
 
     config = one.config
+    architecture, args = refuse_elsewhere(one.base, config)  # of a run that somebody sent, nobody else looks
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # old names of architectures, which timm maps to its new ones
         try:
             return timm.create_model(
-                config["architecture"],
+                architecture,
                 pretrained_cfg={**config["pretrained_cfg"]},
                 **{"pretrained": False, **how},
-                **config["model_args"],
+                **args,
             )
         except (RuntimeError, TypeError, ValueError, AssertionError, LookupError) as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__

@@ -18,6 +18,20 @@ if TYPE_CHECKING:
 
 LEFT_OUT = ("model_type", "dtype", "torch_dtype", SENTENCE)
 """What is left out of a configuration: half precision is for whoever trains with it, here is float32."""
+_CODE = (
+    *(
+        "auto_map",
+        "trust_remote_code",
+        "custom_generate",
+        "quantization_config",
+        "use_kernels",
+        "_name_or_path",
+    ),
+    *("attn_implementation", "_attn_implementation", "_attn_implementation_internal"),
+    *("experts_implementation", "_experts_implementation", "_experts_implementation_internal"),
+    *("use_pretrained_backbone", "backbone"),
+)
+"""What in a configuration may name code or weights on a hub, wherever in it that stands."""
 
 
 @final
@@ -91,7 +105,7 @@ def _built(config: Mapping[str, Any], writes: str) -> Any:
 
     alone = AutoModelForTextEncoding if config["model_type"] in ENCODERS_ALONE else AutoModel
     kinds: dict[str, Any] = {"": alone, "above": AutoModelForSeq2SeqLM, "on": AutoModelForCausalLM}
-    known = {name: _without(value) for name, value in config.items() if name not in LEFT_OUT}
+    known = known_of(config)
     try:
         described = AutoConfig.for_model(config["model_type"], **known)
         # Eager attention exports to every engine; no code from a repository is ever run.
@@ -105,11 +119,15 @@ def _built(config: Mapping[str, Any], writes: str) -> Any:
         ) from error
 
 
+def known_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a configuration says of a model and those in it: no precision, code or other weights."""
+    return {name: _without(value) for name, value in config.items() if name not in (*LEFT_OUT, *_CODE)}
+
+
 def _without(value: Any) -> Any:
-    """Return what a configuration says, of the models inside it without their precision."""
     if not isinstance(value, dict):
         return value
-    return {name: one for name, one in value.items() if name not in LEFT_OUT[1:]}
+    return {name: _without(one) for name, one in value.items() if name not in (*LEFT_OUT[1:], *_CODE)}
 
 
 def state_of(pretrained: Pretrained) -> dict[str, Array]:

@@ -18,7 +18,7 @@ from headstart.model.picture_network import PictureNetwork, refuse_cut_patches, 
 from headstart.model.picture_processor import preprocess
 from headstart.model.transformers_folder import SAVED, in_float32
 from headstart.model.transformers_maps import CLASSIFIERS, RUNS, encoder
-from headstart.model.transformers_network import LEFT_OUT, silent
+from headstart.model.transformers_network import known_of, silent
 from headstart.model.weights import as_safetensors
 
 _PLAIN = (
@@ -135,9 +135,8 @@ def _class_name(pretrained: Pretrained) -> str:
 def _config(pretrained: Pretrained) -> Any:
     from transformers import AutoConfig
 
-    left_out = (*LEFT_OUT, "use_pretrained_backbone")  # a backbone's weights come with the model's own
-    known = {name: value for name, value in pretrained.config.items() if name not in left_out}
-    return AutoConfig.for_model(pretrained.config["model_type"], **known)
+    # A backbone's weights come with the model's own.
+    return AutoConfig.for_model(pretrained.config["model_type"], **known_of(pretrained.config))
 
 
 def _built(pretrained: Pretrained) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from headstart.contracts import (
     Allowed,
@@ -22,7 +22,7 @@ from headstart.contracts import (
     Source,
     Trunk,
 )
-from headstart.core import plugins
+from headstart.core import plugins, tensor_file
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import atomic_file, digest_bytes, digest_file, digest_json, home, write_bytes
 from headstart.core.frameworks import prepare_torch
@@ -71,7 +71,7 @@ class FrozenModel(Frozen):
     def state(self) -> Mapping[str, Array]:
         """The weights under the architecture's names; random where ``random_seed`` says so."""
         if self.saved is not None:
-            return {**load_file(self.saved), **self.moved}
+            return {**tensor_file.load_arrays(self.saved), **self.moved}
         if self.random_seed is None:
             return {**self._converted(), **self.moved}
         network = self._built(self.random_seed)
@@ -91,7 +91,17 @@ class FrozenModel(Frozen):
         torch = prepare_torch()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self.source.network(self.pretrained)
+            try:
+                return self.source.network(self.pretrained)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                if self.saved is None:
+                    raise
+                reason = " ".join(str(error).split())[:160]
+                raise UserError(  # nobody but the run itself has described it
+                    f"the architecture in the run of {self.pretrained.base!r:.80} cannot be built ({reason})",
+                    "a run folder that headstart fit has written",
+                    "get the run again from whoever made it",
+                ) from error
 
     def _converted(self) -> Mapping[str, Array]:
         """Return the source's weights, converted to safetensors once per machine, named by their own hash."""
@@ -100,7 +110,7 @@ class FrozenModel(Frozen):
         folder = home() / "weights" / name
         for path in folder.glob("*.safetensors"):
             if digest_file(path) == path.stem:
-                return dict(load_file(path))
+                return dict(tensor_file.load_arrays(path))
             path.unlink(missing_ok=True)  # damaged: convert anew
         torch = prepare_torch()
         with torch.random.fork_rng(devices=[]):  # libraries draw weights before they load the right ones

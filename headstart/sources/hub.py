@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from headstart.contracts import Array, Family, Network, Pretrained, Source
+from headstart.core import tensor_file
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, digest_file, digest_json, home, write_bytes
 from headstart.core.frameworks import prepare_torch
@@ -81,7 +82,7 @@ class HubSource(Source):
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
         """Return the weights that the code has loaded."""
-        return dict(load_file(pretrained.weights))
+        return tensor_file.load_arrays(pretrained.weights)
 
     def network(self, pretrained: Pretrained) -> Network:
         """Build the architecture by running the code, whose digest must be the one that was described.

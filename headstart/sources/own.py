@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from headstart.contracts import Array, Family, Network, PicturePreprocess, Pretrained, Source
+from headstart.core import tensor_file
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, home, write_bytes
 from headstart.core.frameworks import prepare_torch
@@ -90,7 +91,7 @@ class OwnSource(Source):
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
         """Return the weights that the model was made with."""
-        return dict(load_file(pretrained.weights))
+        return tensor_file.load_arrays(pretrained.weights)
 
     def network(self, pretrained: Pretrained) -> Network:
         """Make the model again. Raises UserError where it now computes something else."""

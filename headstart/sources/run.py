@@ -8,10 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, final
 
-from safetensors.numpy import load_file
-
 from headstart.contracts import Array, Family, Modality, Network, Preprocess, Pretrained, Source
-from headstart.core import plugins
+from headstart.core import plugins, tensor_file
 from headstart.core.errors import UserError
 from headstart.core.files import digest_file, digest_json
 from headstart.core.run import read_run
@@ -67,7 +65,7 @@ class RunSource(Source):
         source, origin = self._origin(pretrained)
         run = pretrained.weights.parent.parent
         if load_trunk(run, self.allowed).pretrained.config == pretrained.config:
-            return dict(load_file(pretrained.weights))
+            return tensor_file.load_arrays(pretrained.weights)
         return source.state(origin)
 
     def network(self, pretrained: Pretrained) -> Network:

@@ -8,16 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-from safetensors.numpy import load_file
-
 from headstart.catalogue import CATALOGUE
 from headstart.contracts import Array, Family, Network, PicturePreprocess, Pretrained, Source
+from headstart.core import tensor_file
 from headstart.core.errors import UserError
 from headstart.core.files import digest_file, digest_json
 from headstart.core.frameworks import prepare_torch
 from headstart.core.plugins import nearest
 from headstart.core.remembered import remembered
-from headstart.core.tensor_file import shapes
 from headstart.model.architectures import chain
 from headstart.model.picture_processor import per_channel
 from headstart.model.weights import as_safetensors
@@ -54,7 +52,7 @@ class TorchvisionSource(Source):
         known = _known(plain)
         file, said = _file(base, name, known["versions"], weights)
         readable = None if file is None else as_safetensors(file)
-        options = _options(known, None if readable is None else shapes(readable))
+        options = _options(known, None if readable is None else tensor_file.shapes(readable))
         return Pretrained(
             base=base,
             architecture=f"torchvision/{plain}",
@@ -82,7 +80,10 @@ class TorchvisionSource(Source):
         """Return the weights as torchvision loads them. Raises UserError where they are of another model."""
         torch = prepare_torch()
         module = self.network(pretrained).module
-        tensors = {name: torch.from_numpy(array) for name, array in load_file(pretrained.weights).items()}
+        tensors = {
+            name: torch.from_numpy(array)
+            for name, array in tensor_file.load_arrays(pretrained.weights).items()
+        }
         try:
             module.load_state_dict(tensors)
         except RuntimeError as error:

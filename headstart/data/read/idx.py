@@ -20,7 +20,8 @@ from headstart.data.listing import Collector, class_name
 _SPLITS = {"train": "train", "test": "t10k"}
 _NAME_FILES = ("labels.txt", "classes.txt")
 _REMEDY = "download the file again"
-_MAX_UNPACKED_BYTES = 4 << 30
+_MAX_UNPACKED_BYTES, _MAX_TIMES = 4 << 30, 200
+_NEVER_TOO_MUCH = 16 << 20
 
 
 @final
@@ -102,6 +103,12 @@ def _load(file: Path, axes: int) -> Array:
             if count > _MAX_UNPACKED_BYTES:
                 raise UserError(
                     f"{file} unpacks to {count:,} bytes", "at most 4 GiB when packed", "unpack it"
+                )
+            if count > _NEVER_TOO_MUCH + _MAX_TIMES * file.stat().st_size:
+                raise UserError(
+                    f"{file} unpacks to {count:,} bytes, over {_MAX_TIMES} times its size",
+                    "pictures",
+                    _REMEDY,
                 )
             content = opened.read(count + 1)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
