@@ -1,0 +1,215 @@
+"""Keras' description of a model, the JSON of ``to_json``: what it may name, and how it is read as a graph.
+
+A description can name any class and function, so whoever writes one would choose what runs. Only Keras' own
+layers that compute are let through: no Lambda, nothing that calls Python, reads files or wraps another library.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.core.errors import UserError
+
+Config = Mapping[str, Any]
+
+_DEEPEST, _MOST = 60, 1_000_000
+_CONVOLUTIONS = ("Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "Dense", "EinsumDense")
+_NORMALISING = (
+    *("BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization"),
+    *("UnitNormalization", "Normalization", "Rescaling", "LayerScale", "CustomScaleLayer"),
+)
+_DRAWING = (  # what these do in training is nothing where a model only looks
+    *("Dropout", "AlphaDropout", "GaussianDropout", "GaussianNoise", "SpatialDropout2D", "StochasticDepth"),
+    *("RandomBrightness", "RandomContrast", "RandomCrop", "RandomFlip", "RandomHeight", "RandomRotation"),
+    *("RandomTranslation", "RandomWidth", "RandomZoom", "ActivityRegularization"),
+)
+_ACTIVATIONS = ("Activation", "ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax", "Identity")
+_MERGING = ("Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract")
+_SHAPING = (
+    *("AveragePooling2D", "MaxPooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten"),
+    *("AdaptiveAveragePooling2D", "AdaptiveMaxPooling2D", "Permute", "Reshape", "RepeatVector"),
+    *("Cropping2D", "UpSampling2D", "ZeroPadding2D", "Resizing", "CenterCrop", "InputLayer"),
+)
+_ATTENDING = ("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupedQueryAttention")
+_MODELS = frozenset({"Functional", "Model", "Sequential"})
+_LAYERS = frozenset(
+    (*_CONVOLUTIONS, *_NORMALISING, *_DRAWING, *_ACTIVATIONS, *_MERGING, *_SHAPING, *_ATTENDING)
+)
+_OPERATIONS = frozenset({"keras.src.ops.numpy", "keras.src.ops.nn", "keras.src.ops.math"})
+_APPLICATIONS = "keras.src.applications."
+_NUMBERS = frozenset({"keras.initializers", "keras.regularizers", "keras.constraints", "keras"})
+_NUMBER_NAMES = frozenset(
+    (
+        *("Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal"),
+        *("LecunUniform", "Ones", "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal"),
+        *("VarianceScaling", "Zeros", "L1", "L1L2", "L2", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"),
+        *("DTypePolicy", "Policy"),
+    )
+)
+_MARKERS = frozenset({"__keras_tensor__", "__tuple__", "__ellipsis__", "__slice__", "__numpy__", "__bool__"})
+_ACTIVATION_NAMES = frozenset(
+    (
+        *("celu", "elu", "exponential", "gelu", "glu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh"),
+        *("leaky_relu", "linear", "log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax"),
+        *("softplus", "softsign", "swish", "tanh", "sparse_plus", "squareplus", "soft_shrink"),
+    )
+)
+
+
+def computing(base: str, config: Any) -> dict[str, Any]:
+    """Return a description without what only training needs.
+
+    Raises UserError where it names anything but layers that Keras has and that only compute.
+    """
+    try:
+        cleaned: Any = _untrained(config, 0)
+        found = sorted(set(_refused(cleaned)))
+    except ValueError as error:
+        cleaned, found = {}, [str(error)]
+    if not isinstance(cleaned, dict) or cleaned.get("class_name") not in _MODELS:
+        found.append("describes no model")
+    if found:
+        raise UserError(
+            f"{base} {found[0]}",
+            "a model of Keras' own layers that only compute",
+            "save it without that: nothing of a file's choosing is run",
+        )
+    kept: dict[str, Any] = cleaned
+    return kept
+
+
+def _untrained(part: Any, depth: int) -> Any:
+    if depth > _DEEPEST:
+        raise ValueError(f"is nested more than {_DEEPEST} deep")
+    if isinstance(part, Mapping):
+        kept = {key: value for key, value in part.items() if key not in ("compile_config", "build_config")}
+        return {key: _untrained(value, depth + 1) for key, value in kept.items()}
+    return [_untrained(value, depth + 1) for value in part] if isinstance(part, list) else part
+
+
+def _refused(config: Any) -> Iterator[str]:
+    """Yield a reason for each thing named that may not be."""
+    waiting = [config]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Mapping):
+            yield from _named(part)
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+
+
+def _named(part: Config) -> Iterator[str]:
+    name, module = part.get("class_name"), part.get("module")
+    if "class_name" not in part:
+        if module is not None:
+            yield f"names the module {module!r}"
+    elif not isinstance(name, str) or not isinstance(module, str | None):
+        yield f"names a class by {name!r}"
+    elif not _may(name, module, part):
+        yield f"holds {name if module is None else f'{module}.{name}'}"
+    registered = part.get("registered_name")
+    if isinstance(registered, str) and ">" in registered:
+        yield f"holds {registered}"
+    activation = part.get("activation")
+    if isinstance(activation, str) and activation not in _ACTIVATION_NAMES:
+        yield f"calls {activation!r} an activation"
+
+
+def _may(name: str, module: str | None, part: Config) -> bool:
+    """Say whether a description may name a class of a module; older files name no module."""
+    if module is None:
+        return name in _LAYERS | _MODELS | _MARKERS | _NUMBER_NAMES
+    if module == "builtins":
+        return name == "function" and part.get("config") in _ACTIVATION_NAMES
+    if module in _NUMBERS and name in _NUMBER_NAMES:
+        return True
+    if module == "keras" or module.startswith("keras.src.models."):
+        return name in _MODELS
+    if module == "keras.layers" or module.startswith((_APPLICATIONS, "keras.src.layers.")):
+        return name in _LAYERS
+    return module in _OPERATIONS and name.isidentifier() and name[0].isupper()
+
+
+def relaxed(config: Config) -> dict[str, Any]:
+    """Return a description that takes pictures of any size, where its layers allow that."""
+
+    def opened(part: Any) -> Any:
+        if isinstance(part, list):
+            return [opened(value) for value in part]
+        if not isinstance(part, Mapping):
+            return part
+        kept = {key: opened(value) for key, value in part.items() if key != "build_input_shape"}
+        for key in ("batch_shape", "batch_input_shape"):
+            if isinstance(kept.get(key), list) and len(kept[key]) == 4:
+                kept[key] = [None, None, None, kept[key][3]]
+        return kept
+
+    found: dict[str, Any] = opened(config)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A layer or operation of a model, with those whose outputs it takes, and whether it is used once."""
+
+    name: str
+    kind: str
+    takes: tuple[str, ...]
+    once: bool
+
+
+def operations(config: Config) -> list[Operation]:
+    """Return a model's operations, each after those it takes, up to the one that gives its output.
+
+    Raises ValueError where it has several inputs or outputs.
+    """
+    inner = config["config"]
+    if config["class_name"] == "Sequential":
+        layers = inner["layers"]
+        names = [layer["config"]["name"] for layer in layers]
+        before: list[tuple[str, ...]] = [(), *((name,) for name in names[:-1])]
+        return [
+            Operation(name, layer["class_name"], takes, True)
+            for name, layer, takes in zip(names, layers, before, strict=True)
+        ]
+    (last,) = _ends(inner["output_layers"])
+    (_first,) = _ends(inner["input_layers"])
+    listed = {layer["name"]: layer for layer in inner["layers"]}
+    taken = {name: tuple(_histories(layer["inbound_nodes"])) for name, layer in listed.items()}
+    ordered: dict[str, Operation] = {}
+    waiting = [last]
+    while waiting:
+        name = waiting[-1]
+        missing = [one for one in taken[name] if one not in ordered]
+        if missing and name not in ordered:
+            waiting += missing
+            continue
+        waiting.pop()
+        once = len(listed[name]["inbound_nodes"]) <= 1
+        ordered.setdefault(name, Operation(name, listed[name]["class_name"], taken[name], once))
+    return list(ordered.values())
+
+
+def _ends(said: Any) -> list[str]:
+    """Return the names of a model's inputs or outputs: one is written without brackets around it."""
+    if isinstance(said, Mapping):
+        return [name for one in said.values() for name in _ends(one)]
+    return [said[0]] if said and isinstance(said[0], str) else [name for one in said for name in _ends(one)]
+
+
+def _histories(part: Any) -> Iterator[str]:
+    """Yield the names of the operations whose outputs a node takes, as Keras 3 or its older files write it."""
+    if isinstance(part, Mapping):
+        history = part.get("keras_history")
+        if history:
+            yield history[0]
+        else:
+            for value in part.values():
+                yield from _histories(value)
+    elif isinstance(part, list):
+        if len(part) == 4 and isinstance(part[0], str) and isinstance(part[1], int):
+            yield part[0]
+        else:
+            for value in part:
+                yield from _histories(value)

@@ -1,0 +1,195 @@
+"""Keras models as networks: Keras 3 builds and runs them on torch, cut into blocks that follow each other.
+
+Weights are called as Keras calls them, ``LAYER/VARIABLE``. Shape letters: N pictures, H W sides, C channels.
+"""
+
+import copy
+import os
+import random
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from headstart.contracts import Pretrained
+from headstart.core.errors import UserError
+from headstart.core.files import read_json
+from headstart.core.frameworks import prepare_torch
+from headstart.model.keras_config import Config, computing, operations
+from headstart.model.keras_cut import cuts
+from headstart.model.picture_network import PictureNetwork, size_of
+
+CONFIG = "config.json"
+"""What Keras' own description of a model is called among its assets."""
+_REFUSALS = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, NotImplementedError)
+
+
+@cache
+def prepare_keras() -> Any:
+    """Import Keras on its torch backend and return it.
+
+    Raises UserError where it is not installed, or is in use with another backend.
+    """
+    prepare_torch()
+    if find_spec("keras") is None:
+        raise UserError("Keras is not installed", "keras", "run: pip install keras h5py")
+    said = {"KERAS_BACKEND": "torch", "KERAS_TORCH_DEVICE": "cpu"}
+    before = {name: os.environ.get(name) for name in said}
+    if "keras" not in sys.modules:
+        os.environ.update(said)
+    try:
+        import keras
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+    if keras.config.backend() != "torch":
+        raise UserError(
+            f"Keras is in use with {keras.config.backend()} here",
+            "its torch backend",
+            "set KERAS_BACKEND=torch before anything imports keras",
+        )
+    return keras
+
+
+def network(pretrained: Pretrained) -> PictureNetwork:
+    """Build a model with random weights. Raises UserError where Keras can't, or for a size it can't take."""
+    described = read_json(pretrained.assets[CONFIG], "a model as Keras describes it")
+    config = computing(pretrained.base, described)
+    try:
+        module = Blocks(config)
+    except _REFUSALS as error:
+        raise UserError(
+            f"Keras {prepare_keras().__version__} cannot make {pretrained.base} ({_line(error)})",
+            "a model that it knows, with one input and one output",
+            "check name and file",
+        ) from error
+    return PictureNetwork(pretrained.base, module, _outputs, size_of(pretrained))
+
+
+def _line(error: Exception) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:200]
+
+
+def _outputs(module: Any, pixels_NCHW: Tensor) -> list[tuple[str, Tensor]]:
+    """Return every block's map as [N, C, H, W], or vector [N, C], by the name of its last layer."""
+    x, found = pixels_NCHW.permute(0, 2, 3, 1), []
+    for name, block in zip(module.names, module.blocks, strict=True):
+        x = block(x)
+        found.append((name, x.permute(0, 3, 1, 2) if x.ndim == 4 else x))
+    return found
+
+
+@final
+class Blocks(nn.Module):
+    """A Keras model as a chain of parts of it; all its weights are this module's own parameters.
+
+    Keras' layers run as they do when Keras predicts: no dropout, and batch normalisation by the means that
+    it was trained with.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self._config = config
+        model = built(config)
+        parts = chain(model, config)
+        self.names = tuple(name for name, _ in parts)
+        self.blocks = nn.ModuleList(_Block(part) for _, part in parts)
+        for name, variable in named_weights(model).items():
+            self.register_parameter(name, variable.value)
+
+    def forward(self, x_NHWC: Tensor) -> Tensor:
+        """Return the last block's output for pixels [N, H, W, C]."""
+        for block in self.blocks:
+            x_NHWC = block(x_NHWC)
+        return x_NHWC
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Blocks":
+        """Build it once more: a copy by way of Keras would have parameters that are not this module's."""
+        other = Blocks(self._config)
+        other.load_state_dict(self.state_dict())
+        for name, one in self.named_parameters():
+            other.get_parameter(name).requires_grad_(one.requires_grad)
+        return other.train(self.training)
+
+
+@final
+class _Block(nn.Module):
+    """A part of a Keras model, hidden from torch: its weights belong to the whole."""
+
+    def __init__(self, part: Any) -> None:
+        super().__init__()
+        self._part = (part,)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the part on the device where its input is."""
+        with prepare_keras().device(str(x.device)):
+            found: Tensor = self._part[0](x, training=False)
+        return found
+
+
+def built(config: Config) -> Any:
+    """Return the Keras model of a description, its weights drawn from torch's random state alone."""
+    keras = prepare_keras()
+    with keras.device("cpu"), _seeded(int(torch.randint(2**31, (1,)))):
+        return keras.saving.deserialize_keras_object(copy.deepcopy(dict(config)), safe_mode=True)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Let Keras, which asks Python for seeds, draw from this one; Python's own state stays as it is."""
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+def named_weights(model: Any) -> dict[str, Any]:
+    """Return a model's variables by their paths; where several have one path, numbered from the second on."""
+    found: dict[str, Any] = {}
+    for variable in model.weights:
+        path = variable.path.replace(".", "_")
+        name, number = path, 1
+        while name in found:
+            number += 1
+            name = f"{path}#{number}"
+        found[name] = variable
+    return found
+
+
+def chain(model: Any, config: Config, prefix: str = "") -> list[tuple[str, Any]]:
+    """Return the parts of a model in order, each a Keras model, by the name of its last layer.
+
+    A part that is a model itself is cut further. Raises ValueError where it has several inputs or outputs.
+    """
+    keras = prepare_keras()
+    listed = operations(config)
+    configs = _layer_configs(config)
+    outputs = {one.name: one.output for one in model.operations}
+    before, start, found = model.inputs[0], 0, []
+    ends = set(cuts(listed))
+    for index, one in enumerate(listed):
+        if one.name not in ends:
+            continue
+        inside = [other for other in listed[start : index + 1] if other.kind != "InputLayer"]
+        name = f"{prefix}{one.name}"
+        if len(inside) == 1 and one.kind in ("Functional", "Sequential", "Model"):
+            inner = next(other for other in model.layers if other.name == one.name)
+            found += chain(inner, configs[one.name], f"{name}/")
+        else:
+            found.append((name, keras.Model(before, outputs[one.name], name=f"block_{index}")))
+        before, start = outputs[one.name], index + 1
+    return found
+
+
+def _layer_configs(config: Config) -> Mapping[str, Config]:
+    layers: Sequence[Config] = config["config"]["layers"]
+    return {layer["config"]["name"]: layer for layer in layers}
