@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 _CLOSE = 1e-4
 """As a share of the largest magnitude."""
-_FIRST_NAMES = {"absolute": "abs", "divide": "div", "multiply": "mul", "subtract": "sub", "true_divide": "div"}
+_FIRST_NAMES = {
+    "absolute": "abs",
+    "divide": "div",
+    "multiply": "mul",
+    "subtract": "sub",
+    "true_divide": "div",
+}
 
 
 def export(

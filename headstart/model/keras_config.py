@@ -1,16 +1,17 @@
 """Keras' description of a model, the JSON of ``to_json``: what it may name, and how it is read as a graph.
 
 A description can name any class and function, so whoever writes one would choose what runs. Only Keras' own
-layers that compute are let through: no Lambda, nothing that calls Python, reads files or wraps another library.
+layers that compute are let through: no Lambda, nothing that calls Python, reads files or wraps a library.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from headstart.core.errors import UserError
 
 Config = Mapping[str, Any]
+CONFIG = "config.json"
+"""What Keras' own description of a model is called among its assets."""
 
 _DEEPEST, _MOST = 60, 1_000_000
 _CONVOLUTIONS = ("Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "Dense", "EinsumDense")
@@ -49,8 +50,29 @@ _NUMBER_NAMES = frozenset(
 _MARKERS = frozenset({"__keras_tensor__", "__tuple__", "__ellipsis__", "__slice__", "__numpy__", "__bool__"})
 _ACTIVATION_NAMES = frozenset(
     (
-        *("celu", "elu", "exponential", "gelu", "glu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh"),
-        *("leaky_relu", "linear", "log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax"),
+        *(
+            "celu",
+            "elu",
+            "exponential",
+            "gelu",
+            "glu",
+            "hard_sigmoid",
+            "hard_silu",
+            "hard_swish",
+            "hard_tanh",
+        ),
+        *(
+            "leaky_relu",
+            "linear",
+            "log_sigmoid",
+            "mish",
+            "relu",
+            "relu6",
+            "selu",
+            "sigmoid",
+            "silu",
+            "softmax",
+        ),
         *("softplus", "softsign", "swish", "tanh", "sparse_plus", "squareplus", "soft_shrink"),
     )
 )
@@ -147,69 +169,3 @@ def relaxed(config: Config) -> dict[str, Any]:
 
     found: dict[str, Any] = opened(config)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """A layer or operation of a model, with those whose outputs it takes, and whether it is used once."""
-
-    name: str
-    kind: str
-    takes: tuple[str, ...]
-    once: bool
-
-
-def operations(config: Config) -> list[Operation]:
-    """Return a model's operations, each after those it takes, up to the one that gives its output.
-
-    Raises ValueError where it has several inputs or outputs.
-    """
-    inner = config["config"]
-    if config["class_name"] == "Sequential":
-        layers = inner["layers"]
-        names = [layer["config"]["name"] for layer in layers]
-        before: list[tuple[str, ...]] = [(), *((name,) for name in names[:-1])]
-        return [
-            Operation(name, layer["class_name"], takes, True)
-            for name, layer, takes in zip(names, layers, before, strict=True)
-        ]
-    (last,) = _ends(inner["output_layers"])
-    (_first,) = _ends(inner["input_layers"])
-    listed = {layer["name"]: layer for layer in inner["layers"]}
-    taken = {name: tuple(_histories(layer["inbound_nodes"])) for name, layer in listed.items()}
-    ordered: dict[str, Operation] = {}
-    waiting = [last]
-    while waiting:
-        name = waiting[-1]
-        missing = [one for one in taken[name] if one not in ordered]
-        if missing and name not in ordered:
-            waiting += missing
-            continue
-        waiting.pop()
-        once = len(listed[name]["inbound_nodes"]) <= 1
-        ordered.setdefault(name, Operation(name, listed[name]["class_name"], taken[name], once))
-    return list(ordered.values())
-
-
-def _ends(said: Any) -> list[str]:
-    """Return the names of a model's inputs or outputs: one is written without brackets around it."""
-    if isinstance(said, Mapping):
-        return [name for one in said.values() for name in _ends(one)]
-    return [said[0]] if said and isinstance(said[0], str) else [name for one in said for name in _ends(one)]
-
-
-def _histories(part: Any) -> Iterator[str]:
-    """Yield the names of the operations whose outputs a node takes, as Keras 3 or its older files write it."""
-    if isinstance(part, Mapping):
-        history = part.get("keras_history")
-        if history:
-            yield history[0]
-        else:
-            for value in part.values():
-                yield from _histories(value)
-    elif isinstance(part, list):
-        if len(part) == 4 and isinstance(part[0], str) and isinstance(part[1], int):
-            yield part[0]
-        else:
-            for value in part:
-                yield from _histories(value)

@@ -20,12 +20,10 @@ from headstart.contracts import Pretrained
 from headstart.core.errors import UserError
 from headstart.core.files import read_json
 from headstart.core.frameworks import prepare_torch
-from headstart.model.keras_config import Config, computing, operations
-from headstart.model.keras_cut import cuts
+from headstart.model.keras_config import CONFIG, Config, computing
+from headstart.model.keras_cut import cuts, operations
 from headstart.model.picture_network import PictureNetwork, size_of
 
-CONFIG = "config.json"
-"""What Keras' own description of a model is called among its assets."""
 _REFUSALS = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, NotImplementedError)
 
 
@@ -152,6 +150,25 @@ def _seeded(seed: int) -> Iterator[None]:
         random.setstate(before)
 
 
+def application(name: str, **options: Any) -> Any:
+    """Build an application without its classifier. Raises UserError where Keras has none of the name."""
+    keras = prepare_keras()
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    known = [one for one in vars(keras.applications) if one[0].isupper()]
+    if name not in known:
+        raise UserError(
+            f"Keras {keras.__version__} has no application called {name}", ", ".join(known), "choose another"
+        )
+    return getattr(keras.applications, name)(**{"weights": None, "include_top": False, **options})
+
+
+def layers_of(model: Any) -> dict[str, Any]:
+    """Return a model's layers and operations by name."""
+    sequential = isinstance(model, prepare_keras().Sequential)
+    return {one.name: one for one in (model.layers if sequential else model.operations)}
+
+
 def named_weights(model: Any) -> dict[str, Any]:
     """Return a model's variables by their paths; where several have one path, numbered from the second on."""
     found: dict[str, Any] = {}
@@ -173,7 +190,7 @@ def chain(model: Any, config: Config, prefix: str = "") -> list[tuple[str, Any]]
     keras = prepare_keras()
     listed = operations(config)
     configs = _layer_configs(config)
-    outputs = {one.name: one.output for one in model.operations}
+    layers = layers_of(model)
     before, start, found = model.inputs[0], 0, []
     ends = set(cuts(listed))
     for index, one in enumerate(listed):
@@ -182,11 +199,10 @@ def chain(model: Any, config: Config, prefix: str = "") -> list[tuple[str, Any]]
         inside = [other for other in listed[start : index + 1] if other.kind != "InputLayer"]
         name = f"{prefix}{one.name}"
         if len(inside) == 1 and one.kind in ("Functional", "Sequential", "Model"):
-            inner = next(other for other in model.layers if other.name == one.name)
-            found += chain(inner, configs[one.name], f"{name}/")
+            found += chain(layers[one.name], configs[one.name], f"{name}/")
         else:
-            found.append((name, keras.Model(before, outputs[one.name], name=f"block_{index}")))
-        before, start = outputs[one.name], index + 1
+            found.append((name, keras.Model(before, layers[one.name].output, name=f"block_{index}")))
+        before, start = layers[one.name].output, index + 1
     return found
 
 
