@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from safetensors.torch import save
-
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.fitting.blocks import Block
@@ -31,6 +29,8 @@ class Adapted:
 
     def files(self) -> Mapping[str, bytes]:
         """Return the adapters as PEFT saves them, by file name."""
+        from safetensors.torch import save
+
         tensors = {
             f"base_model.model.{name.replace('.default.', '.')}": one.detach().contiguous()
             for name, one in self.peft.model.named_parameters()
