@@ -32,7 +32,8 @@ _SHAPING = (
     *("Cropping2D", "UpSampling2D", "ZeroPadding2D", "Resizing", "CenterCrop", "InputLayer"),
 )
 _ATTENDING = ("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupedQueryAttention")
-_MODELS = frozenset({"Functional", "Model", "Sequential"})
+MODELS = frozenset({"Functional", "Model", "Sequential"})
+"""What models are called where a description names one."""
 _LAYERS = frozenset(
     (*_CONVOLUTIONS, *_NORMALISING, *_DRAWING, *_ACTIVATIONS, *_MERGING, *_SHAPING, *_ATTENDING)
 )
@@ -88,7 +89,7 @@ def computing(base: str, config: Any) -> dict[str, Any]:
         found = sorted(set(_refused(cleaned)))
     except ValueError as error:
         cleaned, found = {}, [str(error)]
-    if not isinstance(cleaned, dict) or cleaned.get("class_name") not in _MODELS:
+    if not isinstance(cleaned, dict) or cleaned.get("class_name") not in MODELS:
         found.append("describes no model")
     if found:
         raise UserError(
@@ -141,13 +142,13 @@ def _named(part: Config) -> Iterator[str]:
 def _may(name: str, module: str | None, part: Config) -> bool:
     """Say whether a description may name a class of a module; older files name no module."""
     if module is None:
-        return name in _LAYERS | _MODELS | _MARKERS | _NUMBER_NAMES
+        return name in _LAYERS | MODELS | _MARKERS | _NUMBER_NAMES
     if module == "builtins":
         return name == "function" and part.get("config") in _ACTIVATION_NAMES
     if module in _NUMBERS and name in _NUMBER_NAMES:
         return True
     if module == "keras" or module.startswith("keras.src.models."):
-        return name in _MODELS
+        return name in MODELS
     if module == "keras.layers" or module.startswith((_APPLICATIONS, "keras.src.layers.")):
         return name in _LAYERS
     return module in _OPERATIONS and name.isidentifier() and name[0].isupper()

@@ -1,11 +1,12 @@
 """Keras models as networks: Keras 3 builds and runs them on torch, cut into blocks that follow each other.
 
-Weights are called as Keras calls them, ``LAYER/VARIABLE``. Shape letters: N pictures, H W sides, C channels.
+Shape letters: N pictures, H W sides, C channels.
 """
 
 import copy
 import os
 import random
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,10 +21,11 @@ from headstart.contracts import Pretrained
 from headstart.core.errors import UserError
 from headstart.core.files import read_json
 from headstart.core.frameworks import prepare_torch
-from headstart.model.keras_config import CONFIG, Config, computing
+from headstart.model.keras_config import CONFIG, MODELS, Config, computing
 from headstart.model.keras_cut import cuts, operations
 from headstart.model.picture_network import PictureNetwork, size_of
 
+_UNNAMED = re.compile(r"variable(_\d+)?$")
 _REFUSALS = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, NotImplementedError)
 
 
@@ -98,7 +100,7 @@ class Blocks(nn.Module):
         model = built(config)
         parts = chain(model, config)
         self.names = tuple(name for name, _ in parts)
-        self.blocks = nn.ModuleList(_Block(part) for _, part in parts)
+        self.blocks = nn.ModuleList(_Block(inner) for _, inner in parts)
         for name, variable in named_weights(model).items():
             self.register_parameter(name, variable.value)
 
@@ -119,17 +121,18 @@ class Blocks(nn.Module):
 
 @final
 class _Block(nn.Module):
-    """A part of a Keras model, hidden from torch: its weights belong to the whole."""
+    """Keras models that follow each other, hidden from torch: their weights belong to the whole."""
 
-    def __init__(self, part: Any) -> None:
+    def __init__(self, parts: Sequence[Any]) -> None:
         super().__init__()
-        self._part = (part,)
+        self._parts = tuple(parts)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Run the part on the device where its input is."""
+        """Run the models on the device where their input is."""
         with prepare_keras().device(str(x.device)):
-            found: Tensor = self._part[0](x, training=False)
-        return found
+            for part in self._parts:
+                x = part(x, training=False)
+        return x
 
 
 def built(config: Config) -> Any:
@@ -169,41 +172,57 @@ def layers_of(model: Any) -> dict[str, Any]:
     return {one.name: one for one in (model.layers if sequential else model.operations)}
 
 
-def named_weights(model: Any) -> dict[str, Any]:
-    """Return a model's variables by their paths; where several have one path, numbered from the second on."""
+def named_weights(model: Any, prefix: str = "") -> dict[str, Any]:
+    """Return a model's variables as LAYER/VARIABLE, those of models inside as MODEL/LAYER/VARIABLE.
+
+    Keras' own paths depend on what else a process has made; where names repeat, they are numbered.
+    """
     found: dict[str, Any] = {}
-    for variable in model.weights:
-        path = variable.path.replace(".", "_")
-        name, number = path, 1
-        while name in found:
-            number += 1
-            name = f"{path}#{number}"
-        found[name] = variable
+    for layer in model.layers:
+        path = f"{prefix}{layer.name}/".replace(".", "_")
+        if isinstance(layer, prepare_keras().Model):
+            found |= named_weights(layer, path)
+            continue
+        for variable in layer.weights:
+            own = _UNNAMED.sub("variable", variable.path.rpartition(f"{layer.name}/")[2].replace(".", "_"))
+            name, number = path + own, 1
+            while name in found:
+                number += 1
+                name = f"{path}{own}#{number}"
+            found[name] = variable
     return found
 
 
-def chain(model: Any, config: Config, prefix: str = "") -> list[tuple[str, Any]]:
-    """Return the parts of a model in order, each a Keras model, by the name of its last layer.
+def chain(model: Any, config: Config, prefix: str = "") -> list[tuple[str, list[Any]]]:
+    """Return the parts of a model in order, each of Keras models in order, by the name of its last layer.
 
-    A part that is a model itself is cut further. Raises ValueError where it has several inputs or outputs.
+    A model inside is cut further. Raises ValueError where it has several inputs or outputs.
     """
-    keras = prepare_keras()
+    part_of = prepare_keras().Model
     listed = operations(config)
-    configs = _layer_configs(config)
-    layers = layers_of(model)
+    layers, configs = layers_of(model), _layer_configs(config)
     before, start, found = model.inputs[0], 0, []
     ends = set(cuts(listed))
     for index, one in enumerate(listed):
         if one.name not in ends:
             continue
         inside = [other for other in listed[start : index + 1] if other.kind != "InputLayer"]
-        name = f"{prefix}{one.name}"
-        if len(inside) == 1 and one.kind in ("Functional", "Sequential", "Model"):
-            found += chain(layers[one.name], configs[one.name], f"{name}/")
+        after = _output(layers[one.name])
+        if one.kind in MODELS and all(other.kind not in MODELS for other in inside[:-1]):
+            inner = chain(layers[one.name], configs[one.name], f"{prefix}{one.name}/")
+            if len(inside) > 1:
+                inner[0][1].insert(0, part_of(before, _output(layers[inside[-2].name])))
+            found += inner
         else:
-            found.append((name, keras.Model(before, layers[one.name].output, name=f"block_{index}")))
-        before, start = layers[one.name].output, index + 1
+            found.append((f"{prefix}{one.name}", [part_of(before, after)]))
+        before, start = after, index + 1
     return found
+
+
+def _output(layer: Any) -> Any:
+    """Return what an operation gives in its model: ``output`` of a model inside is what that ends in itself."""
+    inside = isinstance(layer, prepare_keras().Model)
+    return layer._inbound_nodes[0].outputs[0] if inside else layer.output
 
 
 def _layer_configs(config: Config) -> Mapping[str, Config]:

@@ -5,6 +5,8 @@ Weights are written as safetensors, under the names that the description gives t
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from headstart.core.errors import UserError
 from headstart.model import keras_files, keras_weights
-from headstart.model.keras_config import Config, computing, relaxed
+from headstart.model.keras_config import MODELS, Config, computing, relaxed
 from headstart.model.keras_cut import WORKING, operations
 from headstart.model.keras_network import application, built, layers_of, named_weights, prepare_keras
 
@@ -28,8 +30,8 @@ def described(
     """Describe the application called ``name``, or else the model in ``file``; write weights to ``target``.
 
     What comes back: Keras' JSON of the trunk (``config``), what black, red, green and blue become before it
-    (``prepared``), a side in px (``size``) and, where it takes no other, the same again (``made_for``), what was
-    assumed (``adapted``), and where published weights lie (``published``).
+    (``prepared``), a side in px (``size``) and, where it takes no other, the same again (``made_for``), what
+    was assumed (``adapted``), and where published weights lie (``published``).
     """
     if name is not None:
         whole = trunk = application(name)
@@ -84,7 +86,7 @@ def _beginning(config: Config) -> list[str]:
     kinds = []
     layers = {layer["config"]["name"]: layer for layer in config["config"]["layers"]}
     for one in operations(config):
-        if one.kind in ("Functional", "Sequential", "Model"):
+        if one.kind in MODELS:
             return kinds + _beginning(layers[one.name])
         if one.kind.startswith(WORKING):
             break
@@ -96,23 +98,29 @@ def _letters(name: str) -> str:
     return "".join(one for one in name.lower() if one.isalnum())
 
 
-def _json(model: Any) -> Any:
-    """Return Keras' description; Keras would import TensorFlow for it, where it is installed."""
+@contextmanager
+def without_tensorflow() -> Iterator[None]:
+    """Keep Keras from importing TensorFlow, where that is installed, to write JSON: it takes seconds."""
     before = sys.modules.get("tensorflow")
     sys.modules["tensorflow"] = None  # type: ignore[assignment]  # what makes an import fail
     try:
-        return json.loads(model.to_json())
+        yield
     finally:
         sys.modules.pop("tensorflow")
         if before is not None:
             sys.modules["tensorflow"] = before
 
 
+def _json(model: Any) -> Any:
+    with without_tensorflow():
+        return json.loads(model.to_json())
+
+
 def _prepared(name: str) -> list[list[float]]:
     """Return what the application's own ``preprocess_input`` makes of black, and of each colour alone."""
-    keras = prepare_keras()
-    modules = [one for one in vars(keras.applications).values() if name in getattr(one, "__dict__", {})]
-    found: list[Any] = modules[0].preprocess_input(_COLOURS.reshape(1, 2, 2, 3).copy())[0].tolist()
+    applications = vars(prepare_keras().applications)
+    module = applications[applications[name].__module__.rpartition(".")[2]]
+    found: list[Any] = module.preprocess_input(_COLOURS.reshape(1, 2, 2, 3).copy())[0].tolist()
     return [colour for row in found for colour in row]
 
 
@@ -129,12 +137,14 @@ def _published(name: str) -> dict[str, str]:
         asked.update(file=fname, address=origin, hash=said.get("file_hash") or "")
         raise Asked
 
-    file_utils.get_file = note
+    before, file_utils.get_file = file_utils.get_file, note
     try:
         application(name, weights="imagenet")
     except Asked:
-        return asked
-    return {}
+        pass
+    finally:
+        file_utils.get_file = before
+    return asked
 
 
 def _without_classifier(model: Any, config: Config) -> Any:
@@ -155,6 +165,8 @@ def _without_classifier(model: Any, config: Config) -> Any:
 def _any_size(model: Any, config: Config) -> Config:
     """Return the description for pictures of any size, where the model has the same weights at any."""
     opened = relaxed(config)
+    if opened == config:
+        return opened
     try:
         shapes = [tuple(one.shape) for one in named_weights(built(opened)).values()]
     except (ValueError, TypeError, RuntimeError):

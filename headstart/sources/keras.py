@@ -75,7 +75,10 @@ class KerasSource(Source):
         )
 
     def find(self, name: str, weights: bool = True) -> Pretrained:
-        """Describe an application, NAME or NAME@FILE, or a saved model. Raises UserError where it isn't here."""
+        """Describe an application, NAME or NAME@FILE, or a saved model.
+
+        Raises UserError where it is not here.
+        """
         base, (plain, at, path) = f"keras:{name}", name.partition("@")
         if not at and Path(name).suffix in (".keras", ".h5", ".hdf5"):
             return _saved(base, _file(base, name), weights)
@@ -106,7 +109,7 @@ class KerasSource(Source):
         return pretrained
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
-        """Return the weights by Keras' paths, LAYER/VARIABLE."""
+        """Return the weights as LAYER/VARIABLE."""
         return dict(load_file(pretrained.weights))
 
     def network(self, pretrained: Pretrained) -> Network:
