@@ -17,6 +17,8 @@ from headstart.contracts import Array
 from headstart.core.errors import UserError
 from headstart.model.keras_config import computing
 
+OLDER = "weights.h5"
+"""What an HDF5 file of the layout before Keras 3 is called, so that Keras reads it as one."""
 _MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 _CONFIG_BYTES = 64 << 20
 _TIMES_SIZE, _SPARE_BYTES = 20, 64 << 20
@@ -49,7 +51,7 @@ def plain_weights(base: str, file: Path, folder: Path) -> Path:
     else:
         inner.symlink_to(file.resolve())
     legacy = _examined(base, inner)
-    named = folder / ("weights.h5" if legacy else "of.weights.h5")
+    named = folder / (OLDER if legacy else "of.weights.h5")
     named.symlink_to(inner)
     return named
 

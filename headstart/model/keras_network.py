@@ -139,6 +139,10 @@ def built(config: Config) -> Any:
     """Return the Keras model of a description, its weights drawn from torch's random state alone."""
     keras = prepare_keras()
     with keras.device("cpu"), _seeded(int(torch.randint(2**31, (1,)))):
+        if "module" not in config:  # of an HDF5 file
+            from keras.src.legacy.saving import saving_utils
+
+            return saving_utils.model_from_config(copy.deepcopy(dict(config)))
         return keras.saving.deserialize_keras_object(copy.deepcopy(dict(config)), safe_mode=True)
 
 
@@ -220,7 +224,7 @@ def chain(model: Any, config: Config, prefix: str = "") -> list[tuple[str, list[
 
 
 def _output(layer: Any) -> Any:
-    """Return what an operation gives in its model: ``output`` of a model inside is what that ends in itself."""
+    """Return what an operation gives in its model: a model inside has another ``output``, its own end."""
     inside = isinstance(layer, prepare_keras().Model)
     return layer._inbound_nodes[0].outputs[0] if inside else layer.output
 

@@ -37,10 +37,9 @@ def described(
         whole = trunk = application(name)
         told = {"prepared": _prepared(name), "published": {} if file else _published(name), "adapted": []}
     else:
-        saved = keras_files.described(base, Path(str(file)))
-        whole = built(saved)
+        whole = built(keras_files.described(base, Path(str(file))))
         _check_input(base, whole)
-        trunk = _without_classifier(whole, saved)
+        trunk = _without_classifier(whole, _json(whole))
         told = {**_likely(base, trunk, computing(base, _json(trunk))), "published": {}}
     config = computing(base, _json(trunk))
     if target is not None:

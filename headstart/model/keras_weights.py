@@ -23,7 +23,7 @@ def load(base: str, model: Any, name: str | None, file: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         weights = keras_files.plain_weights(base, file, Path(folder))
         reasons = []
-        for way in (_as_keras, _by_names, _with_classifier):
+        for way in (_as_keras, _with_classifier, _by_names):
             for one in model.weights:
                 if "float" in one.dtype:
                     one.assign(np.full(one.shape, np.nan, one.dtype))
@@ -37,7 +37,7 @@ def load(base: str, model: Any, name: str | None, file: Path) -> None:
                 return
             reasons.append(f"{missing[0]} is not in it")
     raise UserError(
-        f"the weights of {base} do not fit ({reasons[1][:200]})",
+        f"the weights of {base} do not fit ({reasons[-1][:200]})",
         "weights of that model",
         "check name and file",
     )
@@ -48,6 +48,7 @@ def _is_there(variable: Any) -> bool:
 
 
 def _as_keras(model: Any, name: str | None, weights: Path) -> None:
+    """Let Keras load all of the model's weights, by the order of its layers."""
     model.load_weights(weights)
 
 
@@ -62,7 +63,7 @@ def _by_names(model: Any, name: str | None, weights: Path) -> None:
 
 def _with_classifier(model: Any, name: str | None, weights: Path) -> None:
     """Read the weights of an application with its classifier, of which all but that is wanted."""
-    if name is None:
+    if name is None or weights.name != keras_files.OLDER:  # Keras 3's own layout needs no such help
         raise ValueError("it is no application's")
     classes = [arrays[-1] for _, arrays in keras_files.layers(weights) if arrays][-1].shape[0]
     whole = application(name, include_top=True, classes=classes, classifier_activation=None)

@@ -1,7 +1,9 @@
 """Keras' models from files: features against Keras' own predictions, from the picture on, by each engine."""
 
 import copy
+import hashlib
 import random
+import urllib.error
 import warnings
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,8 @@ from headstart.data import picture
 from headstart.model import keras_child, keras_reading
 from headstart.model.keras_network import named_weights, prepare_keras
 from headstart.model.trunk import FrozenModel, find_model
-from headstart.sources.keras import _SIZES
+from headstart.sources import _download
+from headstart.sources.keras import _SIZES, KerasSource
 from tests.sources import keras_models
 
 torch = prepare_torch()
@@ -269,3 +272,111 @@ def test_a_sequential_model_is_one_too(here: None, tmp_path: Path) -> None:
     shown = pixels(model)
     expected = keras.Model(own.inputs, own.layers[3].output).predict(shown.astype(np.float32), verbose=0)
     close(last(model, shown), expected)
+
+
+def older(model: Any, file: Path) -> Path:
+    """Save weights as Keras did before version 3, and as it publishes them."""
+    from keras.src.legacy.saving import legacy_h5_format
+
+    with h5py.File(file, "w") as content:
+        legacy_h5_format.save_weights_to_hdf5_group(content, model)
+    return file
+
+
+@pytest.mark.parametrize("top", [True, False])
+def test_published_weights_are_read_with_their_classifier_or_without(
+    top: bool, here: None, tmp_path: Path
+) -> None:
+    whole = keras_models.drawn(keras.applications.MobileNet(weights=None, include_top=top, classes=7))
+    model = found(f"MobileNet@{older(whole, tmp_path / 'm.h5')}")
+    own = list(named_weights(whole).values())
+    state = list(model.network().module.parameters())
+    assert len(own) == len(state) + (2 if top else 0)
+    assert all(torch.equal(one, other.value) for one, other in zip(state, own, strict=False))
+
+
+def test_a_whole_model_of_an_older_file_is_read(here: None, tmp_path: Path) -> None:
+    own = keras_models.small()
+    model = found(str(keras_models.save(own, tmp_path / "small.h5")))
+    shown = pixels(model)
+    expected = keras.Model(own.inputs, own.layers[-4].output).predict(shown.astype(np.float32), verbose=0)
+    close(last(model, shown), expected)
+
+
+@pytest.mark.parametrize("kind", ["another model", "not a number", "one layer short"])
+def test_weights_that_do_not_fit_are_refused(kind: str, here: None, tmp_path: Path) -> None:
+    own = keras_models.made("MobileNetV3Small" if kind == "another model" else "MobileNet")
+    if kind == "not a number":
+        own.weights[3].assign(np.full(own.weights[3].shape, np.nan))
+    file = keras_models.save(own, tmp_path / "own.weights.h5")
+    if kind == "one layer short":
+        with h5py.File(file, "a") as content:
+            del content["layers/conv2d_3/vars"]
+    with pytest.raises(UserError, match=r"the weights of keras:MobileNet@.* do not fit"):
+        found(f"MobileNet@{file}")
+
+
+def test_keras_cache_is_used_and_its_files_checked(
+    here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    instead = r"mobilenet_1_0_224_tf_no_top.h5 in .*models; give .* \(here of Keras: nothing\)"
+    with pytest.raises(UserError, match=rf"could not be downloaded \(URLError\); expected {instead}"):
+        found("MobileNet")
+    (tmp_path / "models").mkdir()
+    file = older(keras_models.made("MobileNet"), tmp_path / "models" / "mobilenet_1_0_224_tf_no_top.h5")
+    assert KerasSource().present() == ["MobileNet"]
+    pretrained = found("MobileNet").pretrained
+    assert (pretrained.licence, pretrained.revision) == ("Apache-2.0", file.name)
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise urllib.error.URLError("no network")
+
+
+def test_weights_are_downloaded_where_keras_would_look(tmp_path: Path) -> None:
+    (tmp_path / "there.h5").write_bytes(b"weights")
+    address = (tmp_path / "there.h5").as_uri()
+    published = {"file": "here.h5", "address": address, "hash": hashlib.sha256(b"weights").hexdigest()}
+    file = _download.fetched("keras:X", tmp_path / "models", published, "")
+    assert file == tmp_path / "models" / "here.h5"
+    assert file.read_bytes() == b"weights"
+    (tmp_path / "there.h5").unlink()
+    assert _download.fetched("keras:X", tmp_path / "models", published, "") == file
+    file.write_bytes(b"others")
+    with pytest.raises(UserError, match=r"here.h5 is not what was published"):
+        _download.fetched("keras:X", tmp_path / "models", published, "")
+
+
+def test_what_a_file_would_run_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    marker = tmp_path / "ran"
+    monkeypatch.setenv("MARKER", str(marker))
+    code = "lambda x: (__import__('pathlib').Path(__import__('os').environ['MARKER']).touch(), x)[1]"
+    inputs = keras.Input((32, 32, 3))
+    x = keras.layers.Lambda(eval(code))(inputs)
+    file = keras_models.save(keras.Model(inputs, keras.layers.Conv2D(4, 3)(x)), tmp_path / "evil.keras")
+    marker.unlink()
+    keras.saving.load_model(file, safe_mode=False, compile=False)
+    marker.unlink()  # the attack is one
+    with pytest.raises(UserError, match=r"holds __lambda__; expected .* layers that only compute"):
+        found(str(file))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("shape", [(None, None, 1), (32, 40, 3), (3, 32, 32)])
+def test_models_of_other_pictures_are_refused(shape: tuple[int, ...], here: None, tmp_path: Path) -> None:
+    inputs = keras.Input(shape)
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
+    with pytest.raises(UserError, match="expected a model of square RGB pictures"):
+        found(str(keras_models.save(model, tmp_path / "other.keras")))
+
+
+def test_keras_in_use_with_another_backend_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    prepare_keras.cache_clear()
+    with pytest.raises(UserError, match="Keras is in use with jax here; expected its torch backend"):
+        prepare_keras()
+    monkeypatch.undo()
+    assert prepare_keras() is keras
