@@ -92,7 +92,8 @@ def cuts(operations: Sequence[Operation]) -> list[str]:
     for one in operations:
         for name in set(one.takes):
             users[name].append(one)
-    reach, found, grown = 0, [], False
+    found: list[str] = []
+    reach, grown = 0, False
     worked = separable = False
     for index, one in enumerate(operations):
         worked = worked or one.kind.startswith(WORKING)

@@ -82,7 +82,7 @@ def _likely(base: str, model: Any, config: Config) -> dict[str, Any]:
 
 def _beginning(config: Config) -> list[str]:
     """Return the kinds of operations before the first that works, looking into models inside."""
-    kinds = []
+    kinds: list[str] = []
     layers = {layer["config"]["name"]: layer for layer in config["config"]["layers"]}
     for one in operations(config):
         if one.kind in MODELS:

@@ -187,11 +187,12 @@ def _prepared(base: str, seen: Sequence[Sequence[float]]) -> Mapping[str, Any]:
 
     def apart(how: Mapping[str, Any]) -> float:
         made = [one[::-1] if how["order"] == "BGR" else one for one in colours]
-        return max(
+        far = (
             abs((value * how["scale"] - mean) / std - own)
             for one, other in zip(made, seen, strict=True)
             for value, mean, std, own in zip(one, how["mean"], how["std"], other, strict=True)
         )
+        return float(max(far))
 
     best = min(_PREPARED, key=apart)
     if apart(best) > 1e-3:
