@@ -7,6 +7,7 @@
 import importlib.metadata
 import os
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
 
@@ -67,7 +68,9 @@ class KerasSource(Source):
         return ()
 
     def present(self) -> Sequence[str]:
-        """Return the applications whose weights Keras' cache holds."""
+        """Return the applications whose weights Keras' cache holds, where Keras is installed."""
+        if find_spec("keras") is None:
+            return ()
         held = [_plain(file.name.removeprefix("weights_")) for file in _cache().glob("*no*top*.h5")]
         known = sorted(_SIZES, key=len, reverse=True)
         return sorted(
