@@ -167,6 +167,11 @@ class FitSpec(Spec):
     engine: str | None = option(
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
     )
+    precision: str = option(
+        "what a network rounds to while it computes: bfloat16 is quicker where the machine has it",
+        "float32",
+        choices=("float32", "bfloat16"),
+    )
     resume: bool = option("go on where an interrupted fit of the same command and data stopped", False)
     random_init: bool = option("start the same architecture from random weights, as a control", False)
     source_language: str | None = option(

@@ -20,10 +20,10 @@ class Texts:
     labels: list[int]
 
 
-def read(folder: Path) -> tuple[Texts, Texts, list[str]]:
+def read(folder: Path, splits: tuple[str, str] = ("train", "test")) -> tuple[Texts, Texts, list[str]]:
     """``train.csv`` and ``test.csv`` (columns ``text`` and ``label``), and the classes' names."""
     rows = {}
-    for split in ("train", "test"):
+    for split in splits:
         with (folder / f"{split}.csv").open(newline="", encoding="utf-8") as file:
             rows[split] = list(csv.DictReader(file))
     names = sorted({row["label"] for row in rows["train"]})

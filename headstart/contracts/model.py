@@ -89,7 +89,7 @@ class Pretrained:
     to the model beside its weights, by the name they are saved under. ``writes`` is how it can write
     text, if at all: by a decoder above its encoder, or going on from what it has read. ``weights`` need not
     be there where it was described without. ``adapted`` says what was done to the model so that it takes
-    what it is given.
+    what it is given. ``precision`` is what its numbers are rounded to while it computes.
     """
 
     base: str
@@ -101,6 +101,7 @@ class Pretrained:
     preprocess: Preprocess
     writes: Literal["", "above", "on"] = ""
     adapted: tuple[str, ...] = ()
+    precision: str = "float32"
     config: Mapping[str, Any] = field(default_factory=dict)
     assets: Mapping[str, Path] = field(default_factory=dict)
 
@@ -266,7 +267,7 @@ class Modality(ABC):
 class Trunk:
     """Everything below the freeze line: a pure function from a raw batch to features [N, D].
 
-    ``key`` names the function (weights, preprocessing, taps, precision): the store's and the
+    ``key`` names the function (weights, preprocessing, taps, ``precision``): the store's and the
     engines' key. ``module`` builds it in torch, its arguments in the order of ``inputs``; ``graph``
     returns it as an ONNX file with inputs of those names.
     """
@@ -275,6 +276,7 @@ class Trunk:
     inputs: tuple[str, ...]
     module: "Callable[[], nn.Module]"
     graph: Callable[[], Path]
+    precision: str = "float32"
 
 
 Compiled = Callable[[Inputs], Floats]
@@ -292,4 +294,4 @@ class Engine(ABC):
 
     @abstractmethod
     def compile(self, trunk: Trunk) -> Compiled:
-        """Make a trunk ready to run. Raises EngineUnavailable with the reason where it cannot."""
+        """Make a trunk ready, in its precision. Raises EngineUnavailable with the reason where it cannot."""

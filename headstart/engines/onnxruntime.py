@@ -26,6 +26,8 @@ class OnnxRuntimeEngine(Engine):
     def compile(self, trunk: Trunk) -> Compiled:
         """Open a session on the trunk's graph. Raises EngineUnavailable."""
         self.version()
+        if trunk.precision != "float32":
+            raise EngineUnavailable(f"onnxruntime has no {trunk.precision} on processors")
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

@@ -33,8 +33,10 @@ class TorchEngine(Engine):
                 torch.from_numpy(np.ascontiguousarray(batch[name])).to(device) for name in trunk.inputs
             ]
             # TF32 would round the reference itself.
-            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+            rounded = torch.autocast(device, torch.bfloat16, enabled=trunk.precision == "bfloat16")
+            with torch.inference_mode(), exact, rounded:
                 features_ND = module(*tensors)
-            return np.asarray(features_ND.cpu().numpy(), dtype=np.float32)
+            return np.asarray(features_ND.float().cpu().numpy(), dtype=np.float32)
 
         return run

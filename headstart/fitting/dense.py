@@ -127,7 +127,7 @@ class DenseAbove(Above):
     ) -> "tuple[Tensor, Array]":
         """Return each example's cross-entropy, and ones."""
         torch = prepare_torch()
-        logits_nK = self.module(torch.cat([seen[column.name] for column in self.columns], dim=1))
+        logits_nK = self.module(torch.cat([seen[column.name] for column in self.columns], dim=1)).float()
         y_n = torch.from_numpy(self.problem.targets[places_n])
         losses_n = torch.nn.functional.cross_entropy(
             logits_nK, y_n, reduction="none", label_smoothing=self.smoothing if self.module.training else 0.0

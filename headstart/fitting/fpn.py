@@ -77,7 +77,7 @@ class Decoding(Objective):
         if smoothing and self.module.training:
             taught_m1GG = shares_mKGG.sum(dim=1, keepdim=True)
             shares_mKGG = (1 - smoothing) * shares_mKGG + smoothing / shares_mKGG.shape[1] * taught_m1GG
-        logits_mKGG, weights_K = self.module(maps_mChw), torch.from_numpy(self.weights_K)
+        logits_mKGG, weights_K = self.module(maps_mChw).float(), torch.from_numpy(self.weights_K)
         return torch.stack([one(logits_mKGG, shares_mKGG, weights_K) for one in self.kinds]).sum(0), areas_m
 
     def penalty(self) -> "Tensor | None":

@@ -43,8 +43,8 @@ class LabelsAbove(Above):
     ) -> "tuple[Tensor, Array]":
         """Return each example's log loss, the mean over labels, and ones."""
         torch = prepare_torch()
-        logits_nK = self.module(torch.cat([seen[column.name] for column in self.columns], dim=1))
-        y_nK = torch.from_numpy(self.targets_NK[places_n]).to(logits_nK.dtype)
+        logits_nK = self.module(torch.cat([seen[column.name] for column in self.columns], dim=1)).float()
+        y_nK = torch.from_numpy(self.targets_NK[places_n]).float()
         losses_nK = torch.nn.functional.binary_cross_entropy_with_logits(logits_nK, y_nK, reduction="none")
         return losses_nK.mean(dim=1), np.ones(len(places_n))
 

@@ -78,7 +78,7 @@ def minimise(
                 share = max(state.step / steps, state.elapsed_s / recipe.seconds)
                 _set_rate(optimizer, recipe.rate(state.step, share))
                 draw(recipe.seed, state.step)
-                _step(objective, optimizer, places_n, recipe.clip, state)
+                _step(objective, optimizer, places_n, recipe, state)
                 advance(1)
                 if state.diverged() or share >= 1:
                     break
@@ -106,7 +106,7 @@ def _step(
     objective: Objective,
     optimizer: "optim.Optimizer",
     places_n: Array,
-    clip: float | None,
+    recipe: Recipe,
     state: State,
 ) -> None:
     """Take one step, in more parts where memory is short."""
@@ -114,7 +114,7 @@ def _step(
         try:
             parts = np.array_split(places_n, min(state.parts, len(places_n)))
             with memory_watched():
-                total, weight = _accumulate(objective, parts, state.epoch)
+                total, weight = _accumulate(objective, parts, state.epoch, recipe.precision)
             break
         except OutOfMemory as error:
             if state.parts >= len(places_n):
@@ -125,19 +125,21 @@ def _step(
             log.warning("out of memory: each step is taken in %d parts from here on", state.parts)
     state.losses.append(total / weight)
     if math.isfinite(total):
-        _apply(objective, optimizer, weight, clip)
+        _apply(objective, optimizer, weight, recipe.clip)
     state.taught, state.weight = state.taught + total, state.weight + weight
     state.step, state.place = state.step + 1, state.place + 1
 
 
-def _accumulate(objective: Objective, parts: Sequence[Array], epoch: int) -> tuple[float, float]:
+def _accumulate(
+    objective: Objective, parts: Sequence[Array], epoch: int, precision: str
+) -> tuple[float, float]:
     """Add up the gradients of the sum of losses; return that sum and its weight."""
     torch = prepare_torch()
     objective.module.zero_grad(set_to_none=True)
     device = next(objective.module.parameters()).device.type
     total, weight = 0.0, 0.0
     for part_n in parts:
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
             loss, part_weight = objective.loss(part_n, epoch)
         loss.backward()  # type: ignore[no-untyped-call]
         total, weight = total + float(loss.detach()), weight + part_weight

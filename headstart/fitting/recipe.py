@@ -27,7 +27,8 @@ class Recipe:
     """How weights are stepped; ``warmup`` is in steps, ``seconds`` is the time for all of it.
 
     A step sees ``batch_size`` examples in ``accumulate`` parts. Training stops after ``patience`` epochs
-    without a better one; the ``average`` best epochs' weights are averaged where that is better yet.
+    without a better one; the ``average`` best epochs' weights are averaged where that is better yet. In
+    ``bfloat16`` losses are computed with rounded numbers; weights and their steps stay in float32.
     """
 
     optimizer: str = "adamw"
@@ -43,6 +44,7 @@ class Recipe:
     patience: int | None = None
     average: int = 1
     seconds: float = math.inf
+    precision: str = "float32"
     seed: int = 0
 
     @staticmethod
@@ -53,7 +55,8 @@ class Recipe:
         seconds = math.inf if spec.budget is None else parse_seconds(spec.budget)
         optimizer = given.get("optimizer", defaults.get("optimizer", "adamw"))
         rate = {"learning_rate": 1e-2} if optimizer == "sgd" else {}
-        return Recipe(**{**defaults, **rate, **given, "seconds": seconds, "seed": spec.seed})
+        own = {"seconds": seconds, "precision": spec.precision, "seed": spec.seed}
+        return Recipe(**{**defaults, **rate, **given, **own})
 
     def rate(self, step: int, share: float) -> float:
         """Return the learning rate of a step, counted from 0, when ``share`` of the training is over.

@@ -48,7 +48,7 @@ class FrozenModel(Frozen):
                 "architecture": self.pretrained.architecture,
                 "config": self.pretrained.config,
                 "preprocess": asdict(self.pretrained.preprocess),
-                "precision": "float32",
+                "precision": self.pretrained.precision,
             }
         )
 
@@ -145,7 +145,13 @@ class FrozenModel(Frozen):
 
     def trunk(self) -> Trunk:
         """Return the trunk as engines take it."""
-        return Trunk(key=self.key, inputs=tuple(self._sample), module=lambda: self.module, graph=self.graph)
+        return Trunk(
+            key=self.key,
+            inputs=tuple(self._sample),
+            module=lambda: self.module,
+            graph=self.graph,
+            precision=self.pretrained.precision,
+        )
 
     def graph(self) -> Path:
         """Return the trunk as an ONNX file, written once per machine. Raises EngineUnavailable."""
@@ -165,7 +171,13 @@ def find(base: str, weights: bool = True) -> tuple[Source, Pretrained]:
     return source, source.find(rest, weights)
 
 
-def find_model(base: str, name: str, sizes: Mapping[str, int | None], random_seed: int | None) -> FrozenModel:
+def find_model(
+    base: str,
+    name: str,
+    sizes: Mapping[str, int | None],
+    random_seed: int | None,
+    precision: str = "float32",
+) -> FrozenModel:
     """Find a pretrained model, and let the modality called ``name`` apply the user's sizes.
 
     Raises UserError where the model is not here or takes another kind of input.
@@ -179,4 +191,5 @@ def find_model(base: str, name: str, sizes: Mapping[str, int | None], random_see
             "choose another --base, or leave it out",
         )
     pretrained = source.sized(replace(found, preprocess=modality.adapt(found.preprocess, sizes)))
+    pretrained = replace(pretrained, precision=precision)
     return FrozenModel(source=source, pretrained=pretrained, random_seed=random_seed)

@@ -136,7 +136,7 @@ def find_for(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
     sizes = {name: getattr(spec, name) for name in sized}
     seed = spec.seed if spec.random_init else None
     fit_for = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
-    model = find_model(base, fit_for[0], sizes, seed)
+    model = find_model(base, fit_for[0], sizes, seed, spec.precision)
     log.info("%s, licence %s", model.pretrained.base, model.pretrained.licence)
     for what in model.pretrained.adapted:
         log.info("%s", what)

@@ -7,6 +7,7 @@ their own.
 import random
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from PIL import Image
 
 from headstart.contracts import Compiled, Engine, Inputs, Trunk
 from headstart.core import plugins
+from headstart.core.errors import EngineUnavailable
 from headstart.model.trunk import FrozenModel, find_model
 
 NOTO = Path(__file__).resolve().parents[2] / "examples" / "emoji" / "noto"
@@ -196,3 +198,22 @@ def test_padding_does_not_matter() -> None:
     for engine in ENGINES:
         run = compiled(engine, "minilm")
         assert apart(run(longer), run(masked)) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["lite0", "minilm"])
+def test_rounded_numbers_are_close(name: str) -> None:
+    for engine in ("torch", "openvino"):
+        run = plugins.load("engine", engine).compile(replace(trunk(name), precision="bfloat16"))
+        assert apart(run(batch(name)), reference(name)) < 5e-2
+        if engine == "torch":  # where a processor has no bfloat16, OpenVINO does not round
+            assert apart(run(batch(name)), reference(name)) > 1e-4
+    with pytest.raises(EngineUnavailable, match="no bfloat16"):
+        plugins.load("engine", "onnxruntime").compile(replace(trunk(name), precision="bfloat16"))
+
+
+def test_what_is_rounded_has_a_place_of_its_own_in_the_store() -> None:
+    rounded = find_model(
+        "pack:efficientnet-lite0", "picture", {"image_size": 96, "max_length": None}, None, "bfloat16"
+    )
+    assert rounded.key != model("lite0").key
+    assert rounded.trunk().precision == "bfloat16"

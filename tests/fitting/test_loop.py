@@ -244,3 +244,12 @@ def test_a_budget_ends_the_training() -> None:
     objective = Regression()
     history = minimise(objective, sgd(epochs=10_000, seconds=0.2), "test")
     assert 0 < len(history) < 10_000
+
+
+def test_losses_are_rounded_and_weights_are_not() -> None:
+    seen = set[torch.dtype]()
+    objective = Regression()
+    objective.module.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
+    minimise(objective, Recipe(precision="bfloat16", epochs=1), "test")
+    assert torch.bfloat16 in seen
+    assert {one.dtype for one in objective.module.parameters()} == {torch.float32}
