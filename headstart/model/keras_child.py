@@ -54,7 +54,7 @@ def _main() -> None:
         found = keras_reading.described(**task)
     except UserError as error:
         found = {"refused": [error.found, error.expected, error.remedy]}
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found))
 
 
 def _limit_memory(size: int) -> None:
