@@ -5,8 +5,8 @@ What a verb needs is imported when it is called.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from headstart.specs import AuditSpec, CacheSpec, ChooseSpec, CompareSpec, EvaluateSpec, FitSpec, PredictSpec
 
@@ -97,3 +97,16 @@ def cache(spec: CacheSpec) -> "list[TableUsage]":
     from headstart.verbs.cache import cache
 
     return cache(spec)
+
+
+def own(name: str, make: Callable[[], Any], preprocess: Mapping[str, Any] | None = None) -> str:
+    """Let the base ``own:NAME`` mean a model of yours in this process, and return it for ``fit``.
+
+    ``make`` makes it anew: a ``torch.nn.Module`` that takes normalised pictures [N, 3, H, W], or a fitted
+    transformer whose ``transform`` takes rows [N, H * W * 3]. ``preprocess`` says how pictures are prepared:
+    any of size, crop, interpolation, order, scale, mean, std and squash, else as for ImageNet. A process
+    that predicts with the run calls this again. Raises UserError for a preprocessing that cannot be made out.
+    """
+    from headstart.sources.own import OwnSource
+
+    return OwnSource.add(name, make, preprocess)

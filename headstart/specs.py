@@ -83,6 +83,10 @@ def _check(one: "Field[Any]", value: Any) -> None:
         raise UserError(f"{name} is {value}", f"at least {limits['least']}", f"give a larger {name}")
 
 
+_TRUST = "run the code of this repository, OWNER/REPO, or folder, where a model comes as code (several: A,B)"
+_OFFLINE = "fetch nothing: no weights, no code"
+
+
 @dataclass(frozen=True)
 class FitSpec(Spec):
     """Fine-tune a pretrained model on your data, evaluate it, write a report."""
@@ -179,6 +183,8 @@ class FitSpec(Spec):
     )
     target_language: str | None = option("the language to translate into (default: as the data says)")
     prefix: str | None = option("what a text model is told before each text (default: as it was trained)")
+    trust: str | None = option(_TRUST)
+    offline: bool = option(_OFFLINE, False)
 
 
 @dataclass(frozen=True)
@@ -197,6 +203,8 @@ class AuditSpec(Spec):
     )
     source_language: str | None = option("the language to translate from (default: as the data says)")
     target_language: str | None = option("the language to translate into (default: as the data says)")
+    trust: str | None = option(_TRUST)
+    offline: bool = option(_OFFLINE, False)
 
 
 @dataclass(frozen=True)
@@ -221,10 +229,12 @@ class ChooseSpec(Spec):
     source_language: str | None = option("the language to translate from (default: as the data says)")
     target_language: str | None = option("the language to translate into (default: as the data says)")
     out: str | None = option("write a page with the comparison to this .html file")
+    trust: str | None = option(_TRUST)
+    offline: bool = option(_OFFLINE, False)
 
     def fit(self, base: str) -> FitSpec:
         """Return the ``fit`` that a model is looked at for, and that goes on from there."""
-        names = ("data", "task", "head", "image_size", "max_length", "seed")
+        names = ("data", "task", "head", "image_size", "max_length", "seed", "trust", "offline")
         languages = ("source_language", "target_language")
         return FitSpec(**{name: getattr(self, name) for name in (*names, *languages)}, base=base)
 
@@ -247,6 +257,8 @@ class EvaluateSpec(Spec):
     engine: str | None = option(
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
     )
+    trust: str | None = option(_TRUST)
+    offline: bool = option(_OFFLINE, False)
 
 
 @dataclass(frozen=True)
@@ -261,6 +273,8 @@ class CompareSpec(Spec):
         choices=("train", "val", "test"),
     )
     out: str | None = option("the page to write (default: comparison.html beside the first run)")
+    trust: str | None = option(_TRUST)
+    offline: bool = option(_OFFLINE, False)
 
 
 @dataclass(frozen=True)
@@ -276,6 +290,8 @@ class PredictSpec(Spec):
     coverage: float | None = option(
         "name all the classes that hold the right one with this probability: 0.9", above=0, below=1
     )
+    trust: str | None = option(_TRUST)
+    offline: bool = option(_OFFLINE, False)
 
 
 @dataclass(frozen=True)

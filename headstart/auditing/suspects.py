@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from headstart.contracts import Array, Example, Learner, Reading, Survey, Suspect
+from headstart.contracts import Allowed, Array, Example, Learner, Reading, Survey, Suspect
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.store import Store
@@ -21,18 +21,23 @@ from headstart.model.trunk import find_model
 _LEAST_OF_CLASS = 5
 
 
-def suspects(survey: Survey, base: str | None, seed: int, say: Callable[[Choice], None]) -> list[Suspect]:
+def suspects(
+    survey: Survey, asked: tuple[str | None, Allowed], seed: int, say: Callable[[Choice], None]
+) -> list[Suspect]:
     """Judge each label by 5-fold cross-validation of the convex head, as ``fit`` solves it.
+
+    ``asked`` is the model, None for the task's own, and what is allowed to have it.
 
     The features stay in the store, where ``fit`` with the same model finds them. Raises UserError for a task
     whose examples have no single label each.
     """
     own = _judged(survey)
     task = survey.task
+    base, allowed = asked
     learner: Learner = plugins.load("learner", task.learners[0])
     kinds = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
     sizes = dict.fromkeys(("image_size", "max_length", "target_length", "tiles"))
-    model = find_model(base or task.default_base, kinds[0], sizes, None)
+    model = find_model(base or task.default_base, kinds[0], sizes, None, allowed)
     reading = Reading(task, learner.whole, model.pretrained)
     features = extract(reading, list(own.values()), model, Store.default(), None, say)
     with features.table:

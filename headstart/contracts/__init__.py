@@ -54,6 +54,7 @@ from headstart.contracts.learning import (
     Written,
 )
 from headstart.contracts.model import (
+    Allowed,
     Column,
     Compiled,
     Engine,
@@ -74,6 +75,7 @@ __all__ = [
     "AGAINST",
     "Above",
     "Again",
+    "Allowed",
     "Answer",
     "Array",
     "Augmentation",

@@ -89,7 +89,9 @@ class Pretrained:
     to the model beside its weights, by the name they are saved under. ``writes`` is how it can write
     text, if at all: by a decoder above its encoder, or going on from what it has read. ``weights`` need not
     be there where it was described without. ``adapted`` says what was done to the model so that it takes
-    what it is given. ``precision`` is what its numbers are rounded to while it computes.
+    what it is given. ``precision`` is what its numbers are rounded to while it computes. ``lineage`` are the
+    models that its weights were trained from, the last one the first of all; ``trains`` is false where it is
+    frozen for good, and no architecture of torch's.
     """
 
     base: str
@@ -102,6 +104,8 @@ class Pretrained:
     writes: Literal["", "above", "on"] = ""
     adapted: tuple[str, ...] = ()
     precision: str = "float32"
+    lineage: tuple[str, ...] = ()
+    trains: bool = True
     config: Mapping[str, Any] = field(default_factory=dict)
     assets: Mapping[str, Path] = field(default_factory=dict)
 
@@ -139,10 +143,24 @@ class Frozen(ABC):
         """Build the trunk, in evaluation mode: a module of the caller's own, to train."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Allowed:
+    """What the user allows, said on the command line or as an argument: no file or variable can add to it.
+
+    ``trusted`` names whose code may run: OWNER/REPO, or a folder. ``offline`` is that nothing may be fetched.
+    """
+
+    trusted: frozenset[str] = frozenset()
+    offline: bool = False
+
+
 class Source(ABC):
-    """Where pretrained models come from."""
+    """Where pretrained models come from; what ``allowed`` does not name, it must not do."""
 
     name: ClassVar[str]
+
+    def __init__(self, allowed: Allowed = Allowed()) -> None:  # frozen: nothing is shared
+        self.allowed = allowed
 
     @abstractmethod
     def names(self) -> Sequence[str]:

@@ -1,14 +1,17 @@
 """Plug-ins, found by name and imported only when asked for; nothing registers itself.
 
 A plug-in is one file in ``tasks``, ``sources``, ``engines``, ``data/read`` ... that holds one final
-class with a ``name``; the file is called after that name, hyphens turned into underscores.
+class with a ``name``; the file is called after that name, hyphens turned into underscores. An installed
+package adds its own by entry points: ``headstart.source`` for a source, and so on (docs/extending.md).
 """
 
 import difflib
 import importlib
+import importlib.metadata
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +34,36 @@ PACKAGES = {
 @cache
 def names(kind: str) -> tuple[str, ...]:
     """Return the names of all plug-ins of a kind (``task``, ``source`` ...) without importing any."""
-    package = PACKAGES[kind]
-    folder = Path(__file__).parent.parent.joinpath(*package.split(".")[1:])
-    return tuple(sorted(file.stem.replace("_", "-") for file in folder.glob("[a-z]*.py")))
+    return tuple(sorted({*_own(kind), *installed(kind)}))
+
+
+@cache
+def installed(kind: str) -> Mapping[str, EntryPoint]:
+    """Return what installed packages add of a kind, by name; none takes the place of one of ours."""
+    found = importlib.metadata.entry_points(group=f"headstart.{kind}")
+    return {one.name: one for one in found if one.name not in _own(kind)}
+
+
+def imported(kind: str, name: str) -> Any:
+    """Return what an installed package adds under a name. Raises UserError where importing it fails."""
+    entry = installed(kind)[name]
+    try:
+        return entry.load()
+    except Exception as error:
+        package = entry.dist.name if entry.dist else entry.module
+        raise UserError(
+            f"the {kind} {name!r} of the package {package} cannot be imported ({error})",
+            f"an object at {entry.value}",
+            f"mend or uninstall {package}",
+        ) from error
+
+
+@cache
+def _own(kind: str) -> frozenset[str]:
+    if kind not in PACKAGES:
+        return frozenset()
+    folder = Path(__file__).parent.parent.joinpath(*PACKAGES[kind].split(".")[1:])
+    return frozenset(file.stem.replace("_", "-") for file in folder.glob("[a-z]*.py"))
 
 
 @cache
@@ -42,6 +72,8 @@ def load(kind: str, name: str) -> Any:
     if name not in names(kind):
         known = names(kind)
         raise UserError(f"no {kind} is called {name!r}", f"one of {', '.join(known)}", nearest(name, known))
+    if name in installed(kind):
+        return _checked(kind, name, imported(kind, name))
     module = importlib.import_module(f"{PACKAGES[kind]}.{name.replace('-', '_')}")
     for member in vars(module).values():
         if (
@@ -51,6 +83,19 @@ def load(kind: str, name: str) -> Any:
         ):
             return member()
     raise TypeError(f"{module.__name__} holds no class whose name is {name!r}")
+
+
+def _checked(kind: str, name: str, found: Any) -> Any:
+    """Return the instance of a class that a package adds. Raises UserError where it is none of that name."""
+    if not inspect.isclass(found) or getattr(found, "name", None) != name or inspect.isabstract(found):
+        lacks = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        what = f"{found!r}, which lacks {lacks}" if lacks else repr(found)
+        raise UserError(
+            f"the {kind} {name!r} of an installed package is {what}",
+            f"a class with name = {name!r} that implements the whole contract",
+            "mend it, or uninstall the package",
+        )
+    return found()
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -34,8 +34,8 @@ class Writer(Learner):
     stepped = True
 
     def suits(self, pretrained: Pretrained) -> bool:
-        """Say that it suits a model with a decoder above its encoder, and an encoder alone."""
-        return pretrained.writes != "on"
+        """Say that it suits encoder-decoders, and an encoder whose embeddings can be looked into."""
+        return pretrained.writes != "on" and pretrained.trains
 
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Teach the decoder on the first fold; its epoch is chosen on what that fold holds out."""

@@ -13,11 +13,22 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from headstart.contracts import Array, Column, Head, Kept, Learner, Learnt, Modality, Pretrained, Task
+from headstart.contracts import (
+    Allowed,
+    Array,
+    Column,
+    Head,
+    Kept,
+    Learner,
+    Learnt,
+    Modality,
+    Pretrained,
+    Task,
+)
 from headstart.core import plugins
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import digest_file, write_bytes, write_json
-from headstart.model.trunk import FrozenModel
+from headstart.model.trunk import NOTHING, FrozenModel, source_of
 
 CONFIG = "headstart.json"
 _FORMAT = 2
@@ -90,17 +101,16 @@ def _described(pretrained: Pretrained) -> dict[str, Any]:
     }
 
 
-def load_model(run: Path) -> Model:
-    """Read a run's model. Raises UserError where there is none, MachineError where it is damaged."""
-    folder = run / "model"
-    described = _read_config(run, folder)
+def load_model(run: Path, allowed: Allowed = NOTHING) -> Model:
+    """Read a run's model, whose source may do what is allowed.
+
+    Raises UserError where there is none, MachineError where it is damaged.
+    """
+    described, frozen = _read(run, allowed)
     try:
-        for name, digest in described["sha256"].items():
-            if digest_file(folder / name) != digest:
-                raise MachineError(f"{folder / name} is damaged: its SHA-256 is not the one {CONFIG} has.")
-        tensors = load_file(folder / "head.safetensors")
+        tensors = load_file(run / "model" / "head.safetensors")
     except (SafetensorError, OSError) as error:
-        raise MachineError(f"{folder} is damaged: {error}.") from error
+        raise MachineError(f"{run / 'model'} is damaged: {error}.") from error
     baselines, beside = (
         {
             name: Learnt(facts=facts, arrays=_named(tensors, name))
@@ -108,7 +118,6 @@ def load_model(run: Path) -> Model:
         }
         for part in ("baselines", "beside")
     )
-    frozen = _frozen(folder, described)
     named: Task = plugins.load("task", described["task"])
     return Model(
         task=named.of_kind(described["kind"]),
@@ -120,6 +129,24 @@ def load_model(run: Path) -> Model:
         baselines=baselines,
         beside=beside,
     )
+
+
+def load_trunk(run: Path, allowed: Allowed) -> FrozenModel:
+    """Read what lies below a run's head. Raises as ``load_model`` does."""
+    return _read(run, allowed)[1]
+
+
+def _read(run: Path, allowed: Allowed) -> tuple[dict[str, Any], FrozenModel]:
+    """Return what is described of a run's model, each file of which is as it was written, and its trunk."""
+    folder = run / "model"
+    described = _read_config(run, folder)
+    try:
+        for name, digest in described["sha256"].items():
+            if digest_file(folder / name) != digest:
+                raise MachineError(f"{folder / name} is damaged: its SHA-256 is not the one {CONFIG} has.")
+        return described, _frozen(folder, described, allowed)
+    except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise MachineError(f"{folder} is damaged: {error}.") from error
 
 
 def _head(described: Mapping[str, Any], tensors: Mapping[str, Array], frozen: FrozenModel) -> Head:
@@ -147,7 +174,7 @@ def _read_config(run: Path, folder: Path) -> dict[str, Any]:
     return described
 
 
-def _frozen(folder: Path, described: Mapping[str, Any]) -> FrozenModel:
+def _frozen(folder: Path, described: Mapping[str, Any], allowed: Allowed) -> FrozenModel:
     facts = dict(described["pretrained"])
     modality: Modality = plugins.load("modality", facts["preprocess"]["modality"])
     pretrained = Pretrained(
@@ -157,10 +184,11 @@ def _frozen(folder: Path, described: Mapping[str, Any]) -> FrozenModel:
             "preprocess": modality.restore(facts["preprocess"]),
             "assets": {name: folder / name for name in facts["assets"]},
             "adapted": tuple(facts.get("adapted", ())),
+            "lineage": tuple(facts.get("lineage", ())),
         }
     )
     return FrozenModel(
-        source=plugins.load("source", pretrained.base.partition(":")[0]),
+        source=source_of(pretrained.base.partition(":")[0], allowed),
         pretrained=pretrained,
         random_seed=described["random_seed"],
         saved=folder / "model.safetensors",

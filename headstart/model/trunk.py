@@ -1,6 +1,7 @@
 """Trunks: a pretrained model below the freeze line, named by what it computes, built only when needed."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,16 +10,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from headstart.contracts import Array, Column, Frozen, Inputs, Modality, Network, Pretrained, Source, Trunk
+from headstart.contracts import (
+    Allowed,
+    Array,
+    Column,
+    Frozen,
+    Inputs,
+    Modality,
+    Network,
+    Pretrained,
+    Source,
+    Trunk,
+)
 from headstart.core import plugins
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import atomic_file, digest_bytes, digest_file, digest_json, home, write_bytes
 from headstart.core.frameworks import prepare_torch
+from headstart.core.offline import nothing_fetched
 from headstart.model.graph import export
 
 if TYPE_CHECKING:
     from torch import nn
 
+NOTHING = Allowed()
+"""What is allowed where nobody said anything: no foreign code runs, and models may be fetched."""
 _FORMAT = 1  # raised when the same weights would give other features
 
 
@@ -162,13 +177,20 @@ class FrozenModel(Frozen):
         return path
 
 
-def find(base: str, weights: bool = True) -> tuple[Source, Pretrained]:
+def source_of(name: str, allowed: Allowed = NOTHING) -> Source:
+    """Return the source called ``name``, told what is allowed. Raises UserError where there is none."""
+    source: Source = plugins.load("source", name)
+    return source if allowed == NOTHING else type(source)(allowed)
+
+
+def find(base: str, weights: bool = True, allowed: Allowed = NOTHING) -> tuple[Source, Pretrained]:
     """Find a model, SOURCE:NAME, with its weights or without. Raises UserError where it is not here."""
     kind, colon, rest = base.partition(":")
     if not colon:
         raise UserError(f"--base is {base!r}", "SOURCE:NAME", "write for instance pack:efficientnet-lite0")
-    source: Source = plugins.load("source", kind)
-    return source, source.find(rest, weights)
+    source = source_of(kind, allowed)
+    with nothing_fetched() if allowed.offline else nullcontext():
+        return source, source.find(rest, weights)
 
 
 def find_model(
@@ -176,13 +198,14 @@ def find_model(
     name: str,
     sizes: Mapping[str, int | None],
     random_seed: int | None,
+    allowed: Allowed = NOTHING,
     precision: str = "float32",
 ) -> FrozenModel:
     """Find a pretrained model, and let the modality called ``name`` apply the user's sizes.
 
     Raises UserError where the model is not here or takes another kind of input.
     """
-    source, found = find(base, weights=random_seed is None)
+    source, found = find(base, random_seed is None, allowed)
     modality: Modality = plugins.load("modality", name)
     if found.preprocess.modality != modality.takes:
         raise UserError(

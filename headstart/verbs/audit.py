@@ -13,7 +13,7 @@ from headstart.core.records import Audited, Finding
 from headstart.data import dataset, manifest
 from headstart.ship.audit_page import write_page
 from headstart.specs import AuditSpec
-from headstart.verbs.common import guess_task, say_engine
+from headstart.verbs.common import allowed, guess_task, say_engine
 
 
 def audit(spec: AuditSpec) -> Audited:
@@ -40,7 +40,7 @@ def audit(spec: AuditSpec) -> Audited:
     if spec.deep:
         from headstart.auditing.suspects import suspects  # features need a framework
 
-        looked = replace(looked, suspects=suspects(looked, spec.base, spec.seed, say_engine))
+        looked = replace(looked, suspects=suspects(looked, (spec.base, allowed(spec)), spec.seed, say_engine))
     found = findings(looked, checks(looked))
     if spec.fix is not None:
         manifest.write(Path(spec.fix), source, listing.layout, fixed(looked, spec.seed))

@@ -16,6 +16,7 @@ from headstart.core.store import Store
 from headstart.data.prompts import prompted
 from headstart.data.split import Dataset, folds_of
 from headstart.maths.forecast import ANCHOR
+from headstart.model import graph_file
 from headstart.model.fastest import Choice, remembered_rate
 from headstart.model.features import Features, extract, stream
 from headstart.model.trunk import FrozenModel
@@ -120,7 +121,10 @@ def _training(asked: FitSpec, features: Features, model: FrozenModel, data: Data
 
 
 def _sizes(model: FrozenModel) -> tuple[int, float]:
-    """Return how many weights there are, and their MiB."""
+    """Return how many weights there are, and their MiB; a graph's are mostly of four bytes each."""
+    if not model.pretrained.trains:
+        mib = graph_file.mib(model.pretrained)
+        return int(mib * 2**18), round(mib, 2)
     weights = [array for array in model.state.values() if np.issubdtype(array.dtype, np.floating)]
     return sum(one.size for one in weights), round(sum(one.nbytes for one in weights) / 2**20, 2)
 

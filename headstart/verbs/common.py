@@ -2,21 +2,24 @@
 
 import importlib.metadata
 import logging
+import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headstart.contracts import Array
+from headstart.contracts import Allowed, Array
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes
 from headstart.data import dataset
 from headstart.model.fastest import Choice
 from headstart.model.features import Features
+from headstart.specs import AuditSpec, ChooseSpec, CompareSpec, EvaluateSpec, FitSpec, PredictSpec
 
 log = logging.getLogger(__name__)
 
+_OFFLINE, _TRUE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), ("1", "ON", "YES", "TRUE")
 _LIBRARIES = (
     "headstart",
     "numpy",
@@ -28,6 +31,15 @@ _LIBRARIES = (
     "onnxruntime",
     "pillow",
 )
+
+
+def allowed(
+    spec: FitSpec | AuditSpec | ChooseSpec | EvaluateSpec | CompareSpec | PredictSpec,
+) -> Allowed:
+    """Return what a call allows; the variables that send Hugging Face's libraries offline hold for all."""
+    trusted = frozenset(one.strip() for one in (spec.trust or "").split(",") if one.strip())
+    offline = any(os.environ.get(name, "").upper() in _TRUE for name in _OFFLINE)
+    return Allowed(trusted=trusted, offline=spec.offline or offline)
 
 
 def say_engine(choice: Choice) -> None:

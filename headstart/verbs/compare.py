@@ -79,7 +79,9 @@ def _tallies(spec: CompareSpec, run: Path) -> Tallies:
     if spec.data is None:
         return load_tallies(run)
     log.info("scoring %s on %s", run, spec.data)
-    return look(EvaluateSpec(run=str(run), data=spec.data, split=spec.split))[1]
+    return look(
+        EvaluateSpec(run=str(run), data=spec.data, split=spec.split, trust=spec.trust, offline=spec.offline)
+    )[1]
 
 
 def _common(runs: Sequence[Path], tallies: Sequence[Tallies]) -> tuple[Task, Measures]:

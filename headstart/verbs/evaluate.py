@@ -24,7 +24,7 @@ from headstart.model.saved import Model, load_model
 from headstart.scoring import Look
 from headstart.scoring import evaluate as score
 from headstart.specs import EvaluateSpec
-from headstart.verbs.common import data_digest, say_engine
+from headstart.verbs.common import allowed, data_digest, say_engine
 
 _MOST_SPOILT = 1_000
 
@@ -44,7 +44,7 @@ def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
     """
     run = Path(spec.run)
     languages = read_run(run)["split"].get("languages") or ("", "")
-    model = load_model(run)
+    model = load_model(run, allowed(spec))
     _check_beside(spec, model)
     task = model.task
     listing = dataset.read(Path(spec.data), task.layouts, (languages[0], languages[1]))

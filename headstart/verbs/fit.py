@@ -12,7 +12,7 @@ import numpy as np
 
 from headstart.auditing.repeats import repeats
 from headstart.auditing.survey import quick
-from headstart.contracts import Array, Example, Fold, Learner, Reading, Task, Trained, Training
+from headstart.contracts import Array, Example, Fold, Learner, Pretrained, Reading, Task, Trained, Training
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.files import write_bytes, write_json
@@ -34,7 +34,15 @@ from headstart.model.trunk import FrozenModel, find, find_model
 from headstart.scoring import Look, evaluate
 from headstart.ship.report import write_report
 from headstart.specs import FitSpec, command
-from headstart.verbs.common import data_digest, engine_record, guess_task, say_engine, split_record, versions
+from headstart.verbs.common import (
+    allowed,
+    data_digest,
+    engine_record,
+    guess_task,
+    say_engine,
+    split_record,
+    versions,
+)
 from headstart.verbs.places import checkpoint_folder, finished, forget_checkpoints, run_folder
 
 _CROSS_VALIDATION_EXAMPLES = 1000
@@ -129,18 +137,36 @@ def find_for(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
             f"--head {spec.head} for {task.name}", f"one of {', '.join(task.learners)}", "choose one"
         )
     base = spec.base or task.default_base
-    _, found = find(base, weights=not spec.random_init)
+    _, found = find(base, not spec.random_init, allowed(spec))
     able = [plugins.load("learner", name) for name in ([spec.head] if spec.head else task.learners)]
     learner: Learner = next((one for one in able if one.suits(found)), able[0])
+    if not found.trains:
+        _check_frozen(spec, found, learner)
     sized = ("image_size", "max_length", "target_length", "tiles")
     sizes = {name: getattr(spec, name) for name in sized}
     seed = spec.seed if spec.random_init else None
     fit_for = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
-    model = find_model(base, fit_for[0], sizes, seed, spec.precision)
+    model = find_model(base, fit_for[0], sizes, seed, allowed(spec), spec.precision)
     log.info("%s, licence %s", model.pretrained.base, model.pretrained.licence)
     for what in model.pretrained.adapted:
         log.info("%s", what)
     return model, learner
+
+
+def _check_frozen(spec: FitSpec, found: Pretrained, learner: Learner) -> None:
+    """Raise UserError where a graph that never trains is asked for more than its features."""
+    if spec.strategy != "head":
+        raise UserError(
+            f"--strategy {spec.strategy} of {found.base}, a frozen graph: it gives features and never trains",
+            "--strategy head",
+            "leave --strategy out, or choose another --base",
+        )
+    if not learner.suits(found):
+        raise UserError(
+            f"--head {learner.name} above {found.base}, a frozen graph",
+            "a model that is built in torch, which this kind of head looks into",
+            "choose another --base, or another --head",
+        )
 
 
 def _roles(task: Task, data: Dataset, features: Features) -> dict[str, Array]:
@@ -276,6 +302,7 @@ def _record(
             "weights_sha256": pretrained.weights_digest,
             "preprocess": to_json(pretrained.preprocess),
             "adapted": list(pretrained.adapted),
+            "lineage": list(pretrained.lineage),
             "random_init": spec.random_init,
             "parameters_trained": model.head.parameters(),
         },

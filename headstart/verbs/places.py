@@ -10,6 +10,9 @@ from headstart.core.run import read_run
 from headstart.specs import FitSpec
 from headstart.verbs.common import versions
 
+_BESIDE = {"resume": False, "trust": None, "offline": False}
+"""Options that say how a run comes about and not what is in it."""
+
 
 def run_folder(spec: FitSpec) -> Path:
     """Return the run's folder: as given, else runs/DATA, or runs/DATA-BASE where a base is named."""
@@ -26,7 +29,7 @@ def checkpoint_folder(run: Path, spec: FitSpec, data_digest: str) -> Path:
     The name holds what the training depends on. Raises UserError where ``resume`` finds only others.
     """
     parent = _checkpoints(run)
-    depends = {**to_json(spec), "resume": False, "out": None}
+    depends = {**to_json(spec), "out": None, **_BESIDE}
     key = digest_json(
         [depends, data_digest, {name: versions()[name] for name in ("headstart", "torch", "numpy")}]
     )
@@ -64,8 +67,8 @@ def finished(run: Path, spec: FitSpec) -> Fitted | None:
     record = read_run(run)
     asked = to_json(spec)
     # An option that this version has and that run's did not is there at its default.
-    asked["resume"] = record["spec"].get("resume", asked["resume"])
-    if {**{name: asked[name] for name in asked.keys() - record["spec"].keys()}, **record["spec"]} != asked:
+    of_then = {name: asked[name] for name in asked.keys() - record["spec"].keys()}
+    if {**of_then, **record["spec"], **_BESIDE} != {**asked, **_BESIDE}:
         raise UserError(
             f"{run} holds a run of another command ({record['command']})",
             "a folder that does not exist yet",

@@ -13,7 +13,7 @@ from headstart.model.features import stream
 from headstart.model.head import seen
 from headstart.model.saved import Model, load_model
 from headstart.specs import PredictSpec
-from headstart.verbs.common import say_engine
+from headstart.verbs.common import allowed, say_engine
 
 
 def predict(spec: PredictSpec) -> Iterator[Prediction]:
@@ -21,7 +21,7 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
 
     Raises UserError where the run or an input does not exist.
     """
-    model = load_model(Path(spec.run))
+    model = load_model(Path(spec.run), allowed(spec))
     task = model.task
     reading = Reading(task, model.whole, model.frozen.pretrained)
     prediction_sets.check(model.beside.get(prediction_sets.NAME), spec.coverage)

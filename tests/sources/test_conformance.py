@@ -11,13 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.contracts import Pretrained, Source
+import headstart
+from headstart.api import own
+from headstart.contracts import Allowed, Pretrained, Source
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
-from headstart.model.trunk import FrozenModel, find_model
+from headstart.model.trunk import FrozenModel, find_model, source_of
 from headstart.sources.pack import PACKS
 from tests.sources import keras_models
+from tests.sources.graphs import SAVED_MODEL, picture_graph
+from tests.sources.hub_repository import clone, small_network
+from tests.verbs.conftest import copy_pictures
 
 SIZES = {"image_size": None, "max_length": None}
 MATRICES = (".weight", "/kernel")
@@ -34,9 +39,15 @@ def made(name: str) -> str:
     torch = prepare_torch()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
-        return {"a picture folder": _segformer, "a timm folder": _timm, "a weights file": _squeezenet}[name](
-            folder
-        )
+        return {
+            "a picture folder": _segformer,
+            "a timm folder": _timm,
+            "a weights file": _squeezenet,
+            "a clone": lambda folder: f"{clone(folder)}:small_cnn",
+            "a module": lambda _: own("module", small_network).partition(":")[2],
+            "a graph": lambda folder: str(picture_graph(folder / "model.onnx")),
+            "a run": _run,
+        }[name](folder)
 
 
 def _segformer(folder: Path) -> str:
@@ -65,21 +76,49 @@ def _squeezenet(folder: Path) -> str:
     return f"squeezenet1_0@{folder / 'weights.safetensors'}"
 
 
+def _run(folder: Path) -> str:
+    data = copy_pictures(folder / "data", ("animals", "vehicles"), 8)
+    base = f"timm:{made('a timm folder')}"
+    headstart.fit(str(data), base=base, out=str(folder / "run"), image_size=64, engine="torch")
+    return str(folder / "run")
+
+
 CASES = {
     "pack": tuple(PACKS),
     "hf": ("a text folder", "a picture folder"),
     "timm": ("a timm folder",),
     "torchvision": ("a weights file",),
     "keras": ("a Keras model",),
+    "hub": ("a clone",),
+    "own": ("a module",),
+    "run": ("a run",),
+    "onnx": ("a graph",),
+    "tf": (str(SAVED_MODEL),),
 }
-MADE = ("a text folder", "a picture folder", "a timm folder", "a weights file", "a Keras model")
+MADE = (
+    *("a text folder", "a picture folder", "a timm folder", "a weights file"),
+    *("a clone", "a module", "a graph", "a run", "a Keras model"),
+)
 EVERY = [(source, name) for source, names in CASES.items() for name in names]
-every_model = pytest.mark.parametrize(("source", "name"), EVERY, ids=[":".join(one) for one in EVERY])
+every_model = pytest.mark.parametrize(
+    ("source", "name"), EVERY, ids=[f"{one}:{Path(name).name}" for one, name in EVERY]
+)
 
 
 def found(source: str, name: str) -> Pretrained:
-    described: Pretrained = plugins.load("source", source).find(real_name(name))
+    described: Pretrained = loaded(source, name).find(real_name(name))
     return described
+
+
+def loaded(source: str, name: str) -> Source:
+    """Return a source that trusts the code of a model, where it comes as code."""
+    return source_of(source, trusting(name))
+
+
+def trusting(name: str) -> Allowed:
+    """Return the user's word that the code of a model may run."""
+    where = real_name(name).rpartition(":")[0] if name == "a clone" else ""
+    return Allowed(trusted=frozenset({where} - {""}))
 
 
 def real_name(name: str) -> str:
@@ -88,12 +127,12 @@ def real_name(name: str) -> str:
 
 def frozen(source: str, name: str, seed: int | None = None) -> FrozenModel:
     modality = found(source, name).preprocess.modality
-    return find_model(f"{source}:{real_name(name)}", modality, SIZES, seed)
+    return find_model(f"{source}:{real_name(name)}", modality, SIZES, seed, trusting(name))
 
 
 @cache
 def state(source: str, name: str) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
-    read: dict[str, np.ndarray] = plugins.load("source", source).state(found(source, name))  # type: ignore[type-arg]
+    read: dict[str, np.ndarray] = loaded(source, name).state(found(source, name))  # type: ignore[type-arg]
     return read
 
 
@@ -128,14 +167,18 @@ def test_a_description_is_whole(source: str, name: str) -> None:
 
 def test_describing_imports_no_framework() -> None:
     code = (
-        "import sys\nfrom headstart.core import plugins\nimport json\n"
-        "for source, name in json.loads(sys.argv[1]):\n    plugins.load('source', source).find(name)\n"
+        "import sys\nfrom headstart.contracts import Allowed\nfrom headstart.model.trunk import source_of\n"
+        "import json\nfor source, name, trusted in json.loads(sys.argv[1]):\n"
+        "    source_of(source, Allowed(trusted=frozenset(trusted))).find(name)\n"
         "heavy = {'torch', 'timm', 'torchvision', 'transformers', 'keras', 'openvino', 'onnxruntime'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     for source, name in EVERY:
         found(source, name)  # what only the library knows of a name is learnt once on a machine
-    cases = [(source, real_name(name)) for source, name in EVERY]
+    # What a program has made itself is known to no other process.
+    cases = [
+        (source, real_name(name), list(trusting(name).trusted)) for source, name in EVERY if source != "own"
+    ]
     done = subprocess.run(
         [sys.executable, "-c", code, json.dumps(cases)], capture_output=True, text=True, check=True
     )
@@ -144,7 +187,7 @@ def test_describing_imports_no_framework() -> None:
 
 @every_model
 def test_weights_fit_the_architecture_exactly(source: str, name: str) -> None:
-    network = plugins.load("source", source).network(found(source, name))
+    network = loaded(source, name).network(found(source, name))
     expected = {key: tuple(tensor.shape) for key, tensor in network.module.state_dict().items()}
     # torchvision counts batches in a tensor that some checkpoints lack; nothing else may be missing.
     assert {key: array.shape for key, array in state(source, name).items()} == expected
@@ -154,10 +197,10 @@ def test_weights_fit_the_architecture_exactly(source: str, name: str) -> None:
 
 @every_model
 def test_no_weight_is_left_as_drawn(source: str, name: str) -> None:
-    network = plugins.load("source", source).network(found(source, name))
+    network = loaded(source, name).network(found(source, name))
     drawn = {key: tensor.numpy() for key, tensor in network.module.state_dict().items()}
     for key, array in state(source, name).items():
-        if key.endswith(MATRICES) and array.ndim > 1:
+        if key.endswith(MATRICES) and array.ndim > 1 and source != "own":  # made with its weights
             assert not np.array_equal(array, drawn[key]), key
 
 
@@ -181,7 +224,8 @@ def test_every_block_has_an_output(source: str, name: str) -> None:
 
 
 SMALL_MODELS = [("pack", "squeezenet1_1"), ("pack", "efficientnet-lite0"), ("pack", "minilm-l6")]
-SMALL_MODELS += [("hf", "a picture folder"), ("timm", "a timm folder"), ("keras", "a Keras model")]
+SMALL_MODELS += [("hf", "a picture folder"), ("timm", "a timm folder"), ("hub", "a clone")]
+SMALL_MODELS += [("keras", "a Keras model")]
 
 
 @pytest.mark.parametrize(("source", "name"), SMALL_MODELS)
@@ -209,14 +253,16 @@ def test_the_smallest_size_that_may_be_asked_for_works(source: str, name: str) -
     text = found(source, name).preprocess.modality == "text"
     sizes = {"image_size": None, "max_length": 4} if text else {"image_size": 32, "max_length": None}
     modality = "text" if text else "picture"
-    columns = find_model(f"{source}:{real_name(name)}", modality, sizes, None).columns()
+    columns = find_model(f"{source}:{real_name(name)}", modality, sizes, None, trusting(name)).columns()
     assert columns[-1].stop > 0
 
 
 @every_model
 def test_the_key_names_the_function(source: str, name: str) -> None:
-    keys = [frozen(source, name).key, frozen(source, name, 0).key, frozen(source, name, 1).key]
-    assert len(set(keys)) == 3
+    # What makes an own model draws its weights itself, or not; a frozen graph has no weights but its own.
+    seeds = (0, 1) if source != "own" and found(source, name).trains else ()
+    keys = [frozen(source, name, seed).key for seed in (None, *seeds)]
+    assert len(set(keys)) == 1 + len(seeds)
     assert frozen(source, name).key == keys[0]
 
 

@@ -1,0 +1,75 @@
+"""``onnx:FILE``: an ONNX graph, or a folder with one, as a frozen trunk that OpenVINO runs.
+
+`onnx:./resnet.onnx`, `onnx:./all-MiniLM-L6-v2` with its `onnx/model.onnx`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+from headstart.contracts import Array, Network, Pretrained, Source
+from headstart.core.errors import UserError
+from headstart.core.frameworks import prepare_torch
+from headstart.model import graph_file, graph_inputs
+
+_EXPECTED = "an ONNX file for pictures or for a text's tokens"
+_INSIDE = ("model.onnx", "onnx/model.onnx")
+
+
+@final
+class OnnxSource(Source):
+    """Graphs as every framework exports them. They never train."""
+
+    name = "onnx"
+
+    def names(self) -> Sequence[str]:
+        """Return nothing: graphs are named by path."""
+        return ()
+
+    def present(self) -> Sequence[str]:
+        """Return nothing: a file may lie anywhere."""
+        return ()
+
+    def find(self, name: str, weights: bool = True) -> Pretrained:
+        """Describe a graph, converted for OpenVINO once on a machine. Raises UserError where it is unfit."""
+        base = f"onnx:{name}"
+        graph_file.refuse_without_weights(base, weights)
+        file = _file(base, name)
+        found = graph_file.converted(file, (file, *graph_file.beside(file, _EXPECTED)), _EXPECTED)
+        return graph_inputs.describe(base, _around(file), found, "onnx/graph")
+
+    def sized(self, pretrained: Pretrained) -> Pretrained:
+        """Return the graph as it is. Raises UserError for a size that it does not take."""
+        return graph_inputs.sized(pretrained)
+
+    def state(self, pretrained: Pretrained) -> dict[str, Array]:
+        """Return nothing: the graph holds its weights itself."""
+        return {}
+
+    def network(self, pretrained: Pretrained) -> Network:
+        """Return the graph, which OpenVINO runs."""
+        prepare_torch()
+        from headstart.model.graph_network import GraphNetwork
+
+        return GraphNetwork(pretrained)
+
+    def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
+        """Return nothing: OpenVINO reads the saved graph as it is."""
+        return {}
+
+
+def _file(base: str, name: str) -> Path:
+    """Return the graph that a name means. Raises UserError where there is none."""
+    path = Path(name).expanduser() if name and "\0" not in name else Path()
+    files = [path, *(path / inside for inside in _INSIDE)] if name else []
+    found = next((one for one in files if one.is_file()), None)
+    if found is None:
+        raise UserError(f"{base} is no file", f"{_EXPECTED}, or a folder with model.onnx", "check the path")
+    return found
+
+
+def _around(file: Path) -> Path:
+    """Return the folder with what belongs to a graph: its own, or the one above with a tokenizer."""
+    above = file.parent.parent
+    here = (file.parent / "config.json").is_file() or not (above / "tokenizer.json").is_file()
+    return file.parent if here else above
