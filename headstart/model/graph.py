@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 _CLOSE = 1e-4
 """As a share of the largest magnitude."""
+_FIRST_NAMES = {
+    "absolute": "abs",
+    "divide": "div",
+    "multiply": "mul",
+    "subtract": "sub",
+    "true_divide": "div",
+}
 
 
 def export(
@@ -34,7 +41,8 @@ def export(
         # The TorchScript exporter is deprecated, and twenty times as fast as its successor.
         warnings.simplefilter("ignore")
         try:
-            traced: Any = torch.jit.trace(module, example, check_trace=False)
+            with _plain_names(torch):
+                traced: Any = torch.jit.trace(module, example, check_trace=False)
             expected, found = module(*longer), traced(*longer)
             if not torch.allclose(found, expected, rtol=0, atol=_CLOSE * float(expected.abs().max())):
                 raise EngineUnavailable("no ONNX graph: what the model does differs by the input's size")
@@ -44,6 +52,18 @@ def export(
             )  # fmt: skip
         except (RuntimeError, TypeError, torch.onnx.OnnxExporterError) as error:
             raise EngineUnavailable(f"no ONNX graph: {str(error).splitlines()[0]}") from error
+
+
+def _plain_names(torch: Any) -> Any:
+    """Return a mode in which torch's second names for its arithmetic, unknown to ONNX, are its first ones."""
+    from torch.overrides import TorchFunctionMode
+
+    class PlainNames(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            first = _FIRST_NAMES.get(getattr(func, "__name__", ""))
+            return (getattr(torch, first) if first else func)(*args, **(kwargs or {}))
+
+    return PlainNames()
 
 
 @contextmanager

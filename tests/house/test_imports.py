@@ -14,7 +14,7 @@ from tests.house.tree import ROOT, modules
 
 HEAVY = (
     *("torch", "timm", "torchvision", "openvino", "onnxruntime", "numpy", "scipy", "PIL", "rich"),
-    *("pyarrow", "jinja2", "safetensors", "h5py", "sklearn", "matplotlib", "transformers"),
+    *("pyarrow", "jinja2", "safetensors", "h5py", "sklearn", "matplotlib", "transformers", "keras"),
 )
 VERBS = {
     "audit": specs.AuditSpec,

@@ -19,17 +19,21 @@ from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.model.trunk import FrozenModel, find_model, source_of
 from headstart.sources.pack import PACKS
+from tests.sources import keras_models
 from tests.sources.graphs import SAVED_MODEL, picture_graph
 from tests.sources.hub_repository import clone, small_network
 from tests.verbs.conftest import copy_pictures
 
 SIZES = {"image_size": None, "max_length": None}
+MATRICES = (".weight", "/kernel")
 
 
 @cache
 def made(name: str) -> str:
     """Return the name by which a source finds a small model that its library has written."""
     folder = Path(os.environ["HEADSTART_HOME"]) / "made" / name.replace(" ", "-")
+    if name == "a Keras model":
+        return str(keras_models.save(keras_models.small(), folder / "small.keras"))
     if name == "a text folder":  # the one that a pack brings
         return str(plugins.load("source", "pack").find("minilm-l6").weights.parent)
     torch = prepare_torch()
@@ -84,6 +88,7 @@ CASES = {
     "hf": ("a text folder", "a picture folder"),
     "timm": ("a timm folder",),
     "torchvision": ("a weights file",),
+    "keras": ("a Keras model",),
     "hub": ("a clone",),
     "own": ("a module",),
     "run": ("a run",),
@@ -92,7 +97,7 @@ CASES = {
 }
 MADE = (
     *("a text folder", "a picture folder", "a timm folder", "a weights file"),
-    *("a clone", "a module", "a graph", "a run"),
+    *("a clone", "a module", "a graph", "a run", "a Keras model"),
 )
 EVERY = [(source, name) for source, names in CASES.items() for name in names]
 every_model = pytest.mark.parametrize(
@@ -165,7 +170,7 @@ def test_describing_imports_no_framework() -> None:
         "import sys\nfrom headstart.contracts import Allowed\nfrom headstart.model.trunk import source_of\n"
         "import json\nfor source, name, trusted in json.loads(sys.argv[1]):\n"
         "    source_of(source, Allowed(trusted=frozenset(trusted))).find(name)\n"
-        "heavy = {'torch', 'timm', 'torchvision', 'transformers', 'openvino', 'onnxruntime', 'onnx'}\n"
+        "heavy = {'torch', 'timm', 'torchvision', 'transformers', 'keras', 'openvino', 'onnxruntime'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     for source, name in EVERY:
@@ -195,7 +200,7 @@ def test_no_weight_is_left_as_drawn(source: str, name: str) -> None:
     network = loaded(source, name).network(found(source, name))
     drawn = {key: tensor.numpy() for key, tensor in network.module.state_dict().items()}
     for key, array in state(source, name).items():
-        if key.endswith(".weight") and array.ndim > 1 and source != "own":  # made with its weights
+        if key.endswith(MATRICES) and array.ndim > 1 and source != "own":  # made with its weights
             assert not np.array_equal(array, drawn[key]), key
 
 
@@ -220,6 +225,7 @@ def test_every_block_has_an_output(source: str, name: str) -> None:
 
 SMALL_MODELS = [("pack", "squeezenet1_1"), ("pack", "efficientnet-lite0"), ("pack", "minilm-l6")]
 SMALL_MODELS += [("hf", "a picture folder"), ("timm", "a timm folder"), ("hub", "a clone")]
+SMALL_MODELS += [("keras", "a Keras model")]
 
 
 @pytest.mark.parametrize(("source", "name"), SMALL_MODELS)
@@ -234,7 +240,7 @@ def test_random_weights_are_drawn_from_the_seed_alone(source: str, name: str) ->
     assert torch.equal(torch.get_rng_state(), before)
     pretrained = state(source, name)
     assert set(first) == set(pretrained)
-    matrices = [key for key, array in first.items() if array.ndim > 1 and key.endswith(".weight")]
+    matrices = [key for key, array in first.items() if array.ndim > 1 and key.endswith(MATRICES)]
     assert matrices
     for key in matrices:
         np.testing.assert_array_equal(first[key], again[key])
