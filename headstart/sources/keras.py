@@ -11,9 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
 
-from safetensors.numpy import load_file
-
-from headstart.contracts import Array, Network, PicturePreprocess, Pretrained, Source
+from headstart.contracts import Array, Family, Network, PicturePreprocess, Pretrained, Source
+from headstart.core import tensor_file
 from headstart.core.errors import UserError
 from headstart.core.files import digest_file, digest_json, home, write_json
 from headstart.core.plugins import nearest
@@ -62,6 +61,7 @@ class KerasSource(Source):
     """Models of Keras that look at pictures."""
 
     name = "keras"
+    families = (Family(name="application", takes="picture"),)
 
     def names(self) -> Sequence[str]:
         """Return nothing: the list of applications is Keras' to give."""
@@ -113,7 +113,7 @@ class KerasSource(Source):
 
     def state(self, pretrained: Pretrained) -> dict[str, Array]:
         """Return the weights as LAYER/VARIABLE."""
-        return dict(load_file(pretrained.weights))
+        return tensor_file.load_arrays(pretrained.weights)
 
     def network(self, pretrained: Pretrained) -> Network:
         """Build the architecture with random weights."""

@@ -25,6 +25,7 @@ from headstart.core import plugins
 from headstart.core.frameworks import prepare_torch
 from headstart.model.trunk import FrozenModel
 from tests.model import families, picture_families
+from tests.sources import keras_models
 from tests.sources.graphs import FREE, SAVED_MODEL, Residual, classifier, write_graph
 from tests.sources.hub_repository import clone, small_network
 from tests.verbs.conftest import copy_pictures
@@ -332,6 +333,14 @@ _LAYERS = {
     "SqueezeNet": ("squeezenet1_1", "features.12"),
     "DeepLabV3": ("deeplabv3_mobilenet_v3_large", "backbone.16"),
 }  # fmt: skip
+
+
+def _application(at: Path) -> str:
+    """MobileNetV2 of Keras, with its weights in a file."""
+    weights = keras_models.save(keras_models.made("MobileNetV2"), at / "own.weights.h5")
+    return f"MobileNetV2@{weights}"
+
+
 KINDS: Mapping[tuple[str, str], Kind] = {
     **{
         ("hf", name): _encoder(kind, reads="AutoModelForSeq2SeqLM" if kind in _SEQ2SEQ else "")
@@ -363,6 +372,7 @@ KINDS: Mapping[tuple[str, str], Kind] = {
         112,
     ),
     ("pack", "MiniLM"): Kind(lambda _: "minilm-l6", _minilm),
+    ("keras", "application"): Kind(_application, image_size=64),
     ("onnx", "graph of pictures"): Kind(_graph, image_size=64),
     ("tf", "SavedModel of pictures"): Kind(lambda _: str(SAVED_MODEL)),
     ("run", "of a picture model"): Kind(_run),
