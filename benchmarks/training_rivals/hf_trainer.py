@@ -5,9 +5,10 @@ import tempfile
 from contextlib import redirect_stdout
 from typing import Any
 
-from transformers import Trainer, TrainerCallback, TrainingArguments
-
 from benchmarks.training_rivals import common
+
+# isort: split
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 
 class Epochs(TrainerCallback):

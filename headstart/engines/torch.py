@@ -1,6 +1,7 @@
 """The reference engine: the trunk in torch itself, on CUDA where there is one."""
 
 import copy
+import importlib.metadata
 from typing import final
 
 import numpy as np
@@ -17,7 +18,7 @@ class TorchEngine(Engine):
 
     def version(self) -> str:
         """Return torch's version."""
-        return str(prepare_torch().__version__)
+        return importlib.metadata.version("torch")
 
     def compile(self, trunk: Trunk) -> Compiled:
         """Move the trunk to its device and memory format."""
