@@ -20,6 +20,7 @@ RUN_FILES = {
     "examples.safetensors",
     *("run.json", "split.json", "evaluation.json", "report.html", "log.jsonl", "looks.jsonl"),
     *("model/headstart.json", "model/config.json", "model/model.safetensors", "model/head.safetensors"),
+    "model/README.md",
 }
 
 
