@@ -142,7 +142,7 @@ def test_what_is_no_finished_run_is_refused_in_a_sentence(finished: Path, tmp_pa
     told = json.loads(config.read_text())
     for change in ({"pretrained": 1}, {"pretrained": {}}, {"sha256": []}, {"sha256": {"no.bin": "0"}}):
         config.write_text(json.dumps({**told, **change}))
-        with pytest.raises(HeadstartError, match=r"damaged|describes no model"):
+        with pytest.raises(HeadstartError, match=r"damaged|describes no model|is missing"):
             source.find(str(finished))
     config.write_text(json.dumps(told))
     weights = finished / "model" / "model.safetensors"
