@@ -151,7 +151,7 @@ def test_what_is_no_finished_run_is_refused_in_a_sentence(finished: Path, tmp_pa
     with pytest.raises(MachineError, match="damaged: its SHA-256"):
         source.find(str(finished))
     weights.unlink()
-    with pytest.raises(HeadstartError, match="damaged"):
+    with pytest.raises(HeadstartError, match="is missing"):
         source.find(str(finished))
     (finished / "run.json").unlink()  # it is written last: without it the run is not finished
     with pytest.raises(UserError, match=r"holds no run\.json"):
