@@ -63,7 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, spec in VERBS.items():
         summary = (spec.__doc__ or "").strip()
-        one = verbs.add_parser(name, help=summary, description=summary)
+        taken = [field.name.upper() for field in specs.options(spec) if field.metadata.get("positional")]
+        # Said with every mistake: forty options would hide the one that is wrong.
+        usage = " ".join(["headstart", name, *taken, "[OPTION ...]"])
+        one = verbs.add_parser(name, help=summary, description=summary, usage=usage)
         for field in specs.options(spec):
             _add(one, field)
         one.add_argument("--json", action="store_true", help="print JSON on standard output, for programs")
