@@ -67,7 +67,8 @@ for number in range(1, kills + 1):
 
 
 SLOWLY = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts behind itself ignores it
 from headstart import cli
 from headstart.engines.torch import TorchEngine
 
