@@ -15,6 +15,7 @@ import sys
 import tempfile
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from statistics import median
 from typing import Any
 
@@ -53,6 +54,7 @@ def texts(out: Path) -> Path:
     """Write 20 Newsgroups' long texts in three splits."""
     with (newsgroups.prepare(2000, 2000) / "train.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if len(row["text"]) >= LONG_CHARACTERS]
+    Random(0).shuffle(rows)  # the file is in the order of the classes
     out.mkdir()
     start = 0
     for split, size in SIZES.items():
