@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.core.errors import UserError
+from headstart.core.foreign import foreign, reason_of
 
 PACKAGES = {
     "task": "headstart.tasks",
@@ -47,15 +48,17 @@ def installed(kind: str) -> Mapping[str, EntryPoint]:
 def imported(kind: str, name: str) -> Any:
     """Return what an installed package adds under a name. Raises UserError where importing it fails."""
     entry = installed(kind)[name]
-    try:
-        return entry.load()
-    except Exception as error:
-        package = entry.dist.name if entry.dist else entry.module
-        raise UserError(
-            f"the {kind} {name!r} of the package {package} cannot be imported ({error})",
+    package = entry.dist.name if entry.dist else entry.module
+
+    def refusal(error: BaseException) -> UserError:
+        return UserError(
+            f"the {kind} {name!r} of the package {package} cannot be imported ({reason_of(error)})",
             f"an object at {entry.value}",
             f"mend or uninstall {package}",
-        ) from error
+        )
+
+    with foreign(refusal):
+        return entry.load()
 
 
 @cache

@@ -155,7 +155,7 @@ def _check(image: Image.Image) -> None:
         raise BadExample("a JPEG mask: its compression smears the classes; save it as PNG")
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(path: Path, error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return "missing mask"
     try:

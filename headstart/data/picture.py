@@ -31,6 +31,7 @@ from PIL import (  # noqa: F401
 
 from headstart.contracts import Array, PicturePreprocess
 from headstart.core.errors import BadExample
+from headstart.core.foreign import foreign
 from headstart.data.signature import HEAD_BYTES, describe, picture_format
 
 MAX_PIXELS = 64_000_000
@@ -85,19 +86,14 @@ def decode(content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
 
 
 @contextmanager
-def pillow(reason: Callable[[Exception], str]) -> Iterator[None]:
+def pillow(reason: Callable[[BaseException], str]) -> Iterator[None]:
     """Let Pillow read something; raise BadExample with the ``reason`` for whatever it raises.
 
-    Its decoders raise whatever a broken byte leads them to: OSError, SyntaxError, struct.error, KeyError,
-    ZeroDivisionError ... None of them may end a training run.
+    That is OSError, SyntaxError, struct.error, KeyError, ZeroDivisionError ...: none may end a training run.
     """
     _quieten()
-    try:
+    with foreign(lambda error: BadExample(reason(error))):
         yield
-    except BadExample:
-        raise
-    except Exception as error:
-        raise BadExample(reason(error)) from error
 
 
 def square(image: Image.Image, preprocess: PicturePreprocess) -> NDArray[np.uint8]:
@@ -299,7 +295,7 @@ def _from_lab(image: Image.Image) -> Image.Image:
     return converted
 
 
-def _reason(kind: str, error: Exception) -> str:
+def _reason(kind: str, error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"{kind} picture needs more memory than there is"
     if isinstance(error, Image.DecompressionBombError):

@@ -11,6 +11,7 @@ import numpy as np
 from headstart.contracts import Prepared, Pretrained, TextPreprocess
 from headstart.core.errors import BadExample, UserError
 from headstart.core.files import read_bounded
+from headstart.core.foreign import foreign, reason_of
 from headstart.core.frameworks import prepare_torch
 
 if TYPE_CHECKING:
@@ -128,13 +129,12 @@ def _tokenizer_within(own: Any, base: str) -> "Tokenizer":
 def _tokenizer(path: Path, max_length: int | None) -> "Tokenizer":
     from tokenizers import Tokenizer
 
-    try:
+    def refusal(error: BaseException) -> UserError:
+        found = f"{path} is no tokenizer ({reason_of(error)})"
+        return UserError(found, "a tokenizer.json as Transformers saves it", "get it again")
+
+    with foreign(refusal):  # the library's own class of errors is plain Exception
         tokenizer = Tokenizer.from_str(read_bounded(path, _LARGEST).decode())
-    except Exception as error:  # the library's own class of errors is just that
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(
-            f"{path} is no tokenizer ({reason})", "a tokenizer.json as Transformers saves it", "get it again"
-        ) from error
     if max_length is None:
         tokenizer.no_truncation()
     else:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from headstart.contracts import Pretrained
 from headstart.core.errors import UserError
 from headstart.core.files import read_json
+from headstart.core.foreign import reason_of
 from headstart.core.frameworks import prepare_torch
 from headstart.model.keras_config import CONFIG, MODELS, Config, computing
 from headstart.model.keras_cut import cuts, operations
@@ -66,15 +67,11 @@ def network(pretrained: Pretrained) -> PictureNetwork:
         module = Blocks(config)
     except _REFUSALS as error:
         raise UserError(
-            f"Keras {prepare_keras().__version__} cannot make {pretrained.base} ({_line(error)})",
+            f"Keras {prepare_keras().__version__} cannot make {pretrained.base} ({reason_of(error)})",
             "a model that it knows, with one input and one output",
             "check name and file",
         ) from error
     return PictureNetwork(pretrained.base, module, _outputs, size_of(pretrained))
-
-
-def _line(error: Exception) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__)[:200]
 
 
 def _outputs(module: Any, pixels_NCHW: Tensor) -> list[tuple[str, Tensor]]:

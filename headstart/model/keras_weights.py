@@ -11,6 +11,7 @@ from safetensors.numpy import save
 from headstart.contracts import Array
 from headstart.core.errors import UserError
 from headstart.core.files import write_bytes
+from headstart.core.foreign import reason_of
 from headstart.model import keras_files
 from headstart.model.keras_network import application, named_weights, prepare_keras
 
@@ -30,14 +31,14 @@ def load(base: str, model: Any, name: str | None, file: Path) -> None:
             try:
                 way(model, name, weights)
             except (ValueError, KeyError, TypeError, RuntimeError, IndexError, AttributeError) as error:
-                reasons.append(" ".join(str(error).split()))
+                reasons.append(reason_of(error))
                 continue
             missing = [key for key, one in named_weights(model).items() if not _is_there(one)]
             if not missing:
                 return
             reasons.append(f"{missing[0]} is not in it")
     raise UserError(
-        f"the weights of {base} do not fit ({reasons[-1][:200]})",
+        f"the weights of {base} do not fit ({reasons[-1]})",
         "weights of that model",
         "check name and file",
     )

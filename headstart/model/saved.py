@@ -30,6 +30,7 @@ from headstart.contracts import (
 from headstart.core import plugins, tensor_file
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import digest_file, read_bounded, write_bytes, write_json
+from headstart.core.foreign import reason_of
 from headstart.model.trunk import NOTHING, FrozenModel, source_of
 
 CONFIG = "headstart.json"
@@ -142,9 +143,8 @@ def _telling(run: Path) -> Iterator[None]:
     except OSError as error:
         raise MachineError(f"{run / 'model'} is damaged: {error}.") from error
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise UserError(
-            f"{run / 'model' / CONFIG} describes no model of headstart's ({reason})",
+            f"{run / 'model' / CONFIG} describes no model of headstart's ({reason_of(error)})",
             "a run folder that headstart fit has written",
             "get the run again from whoever made it",
         ) from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.contracts import Array, Pretrained
 from headstart.core.errors import UserError
+from headstart.core.foreign import reason_of
 from headstart.core.frameworks import prepare_torch
 from headstart.model import shards
 from headstart.model.picture_network import PictureNetwork, as_map, refuse_cut_patches, size_of
@@ -61,9 +62,8 @@ def _create(one: Pretrained, **how: Any) -> Any:
                 **args,
             )
         except (RuntimeError, TypeError, ValueError, AssertionError, LookupError) as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise UserError(
-                f"timm {timm.__version__} cannot make {one.base} ({reason})",
+                f"timm {timm.__version__} cannot make {one.base} ({reason_of(error)})",
                 "an architecture that it knows, with that architecture's weights, at a size it takes",
                 "check the name, the weights and --image-size",
             ) from error

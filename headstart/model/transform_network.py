@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart.contracts import Network
 from headstart.core.errors import UserError
+from headstart.core.foreign import foreign, reason_of
 from headstart.core.frameworks import prepare_torch
 
 if TYPE_CHECKING:
@@ -22,15 +23,16 @@ def transform_network(base: str, transformer: Any, size: int) -> Network:
     """
     network = _Transformed(transformer)
     torch = prepare_torch()
-    try:
-        found = network.outputs(torch.zeros(2, 3, size, size))[0]
-    except Exception as error:
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise UserError(
-            f"{base} cannot transform pictures of {size} px ({reason})",
+
+    def refusal(error: BaseException) -> UserError:
+        return UserError(
+            f"{base} cannot transform pictures of {size} px ({reason_of(error)})",
             f"a torch.nn.Module, or a fitted transformer of {size * size * 3:,} numbers a row",
             "fit it on rows of that length, or give its size",
-        ) from error
+        )
+
+    with foreign(refusal):
+        found = network.outputs(torch.zeros(2, 3, size, size))[0]
     if found.ndim != 2 or len(found) != 2:
         raise UserError(
             f"{base} gives {tuple(found.shape)} for 2 rows", "a row for each", "mend its transform"

@@ -25,6 +25,7 @@ from headstart.contracts import (
 from headstart.core import plugins, tensor_file
 from headstart.core.errors import MachineError, UserError
 from headstart.core.files import atomic_file, digest_bytes, digest_file, digest_json, home, write_bytes
+from headstart.core.foreign import reason_of
 from headstart.core.frameworks import prepare_torch
 from headstart.core.offline import nothing_fetched
 from headstart.model.graph import export
@@ -96,9 +97,9 @@ class FrozenModel(Frozen):
             except (LookupError, TypeError, ValueError, AttributeError) as error:
                 if self.saved is None:
                     raise
-                reason = " ".join(str(error).split())[:160]
                 raise UserError(  # nobody but the run itself has described it
-                    f"the architecture in the run of {self.pretrained.base!r:.80} cannot be built ({reason})",
+                    f"the architecture in the run of {self.pretrained.base!r:.80} cannot be built "
+                    f"({reason_of(error)})",
                     "a run folder that headstart fit has written",
                     "get the run again from whoever made it",
                 ) from error

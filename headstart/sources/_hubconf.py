@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
 
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, home
+from headstart.core.foreign import foreign, reason_of
 from headstart.core.frameworks import prepare_torch
 from headstart.core.offline import nothing_fetched
 from headstart.core.plugins import nearest
@@ -64,10 +66,8 @@ class Entry:
         """Return the model in evaluation mode. Raises UserError where it cannot be made or is none."""
         torch = prepare_torch()
         how = {name: value[0 if weights else 1] for name, value in _HOW if name == self.asked}
-        try:
+        with foreign(partial(_failed, self.base, "making the model")):
             module = self.make(**how)
-        except (Exception, SystemExit) as error:
-            raise _failed(self.base, "making the model", error) from error
         if not isinstance(module, torch.nn.Module):
             raise UserError(
                 f"{self.base} gives a {type(module).__name__}",
@@ -112,10 +112,8 @@ def entry(base: str, folder: Path, name: str, offline: bool) -> Iterator[Entry]:
             raise UserError(f"{file} is no Python file", "a torch.hub repository", "check the name")
         module = importlib.util.module_from_spec(spec)
         sys.modules["hubconf"] = module
-        try:
+        with foreign(partial(_failed, base, f"importing its {HUBCONF}")):
             spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:
-            raise _failed(base, f"importing its {HUBCONF}", error) from error
         missing = [
             one for one in getattr(module, "dependencies", ()) if importlib.util.find_spec(one) is None
         ]
@@ -164,9 +162,8 @@ def _lies_in(module: ModuleType, folder: Path) -> bool:
 
 def _failed(base: str, doing: str, error: BaseException) -> UserError:
     """Return what to say where foreign code raised; the whole of it is the cause."""
-    reason = " ".join(str(error).split())[:160] or "no reason given"
     return UserError(
-        f"{base}: {doing} failed ({type(error).__name__}: {reason})",
+        f"{base}: {doing} failed ({type(error).__name__}: {reason_of(error)})",
         "code that runs here",
         "check its dependencies and its weights",
     )
