@@ -43,8 +43,8 @@ torture: setup
 	$(BIN)/python -m benchmarks.torture --kills $(KILLS)
 
 lint: setup
-	$(BIN)/ruff check headstart tests benchmarks examples
-	$(BIN)/ruff format --check headstart tests benchmarks examples
+	$(BIN)/ruff check headstart tests benchmarks examples docs/*.py
+	$(BIN)/ruff format --check headstart tests benchmarks examples docs/*.py
 	$(BIN)/mypy
 
 clean:

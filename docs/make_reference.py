@@ -37,8 +37,9 @@ KEYS = {
         "examples": "how many examples there are",
         "splits": "how many in each split (`all`: the data have none)",
         "checks": "the checks that were made",
-        "findings": "what was found, the gravest first: `{kind, severity, files, reason, remedy}`; `severity` is "
-        "`error` (figures would be wrong, or an input is of no use), `warning` (look at it) or `note`",
+        "findings": "what was found, the gravest first: `{kind, severity, files, reason, remedy}`; "
+        "`severity` is `error` (figures would be wrong, or an input is of no use), `warning` (look at it) "
+        "or `note`",
         "seconds": "seconds in all",
         "page": "the page that `--html` wrote; only there where it did",
         "manifest": "the table that `--fix` wrote; only there where it did",
@@ -66,9 +67,9 @@ KEYS = {
         "task": "what is to be learnt",
         "chosen": "the model to start from: the first of the ranking",
         "ranking": "the models, best first: `{base, score, low, high, estimates, source_score, confirmed, "
-        "milliseconds, parameters, mib, licence, input_size, front, seconds}`; `score` is the forecast with its "
-        "95% interval, `estimates` what it was made from, `confirmed` the metric that training reached, `front` "
-        "whether no other is both better and quicker",
+        "milliseconds, parameters, mib, licence, input_size, front, seconds}`; `score` is the forecast "
+        "with its 95% interval, `estimates` what it was made from, `confirmed` the metric that training "
+        "reached, `front` whether no other is both better and quicker",
         "left_out": "models that were not compared: `{base, reason}`",
         "measure": "the figure that is forecast",
         "confirmed_by": "the metric that training was judged by; empty where nothing was trained",
@@ -93,26 +94,27 @@ KEYS = {
         "units": "how many independent units those are: examples of a group are one",
         "runs": "the best first: `{run, task, base, strategy, metrics, examples}`, the metrics on the shared "
         "examples, `examples` how many the run was scored on in all",
-        "differences": "every pair by every metric: `{first, second, metric, difference, p, p_holm, better}`; "
-        "`difference` is first minus second with its interval, `p` two-sided, `p_holm` corrected for all pairs "
-        "of the metric, `better` the better run or null where they cannot be told apart",
+        "differences": "every pair by every metric: `{first, second, metric, difference, p, p_holm, "
+        "better}`; `difference` is first minus second with its interval, `p` two-sided, `p_holm` corrected "
+        "for all pairs of the metric, `better` the better run or null where they cannot be told apart",
         "notes": "examples that were left out, and why: `{what, count, examples}`",
         "page": "the page that was written",
     },
     "predict": {
         "input": "the file, as named",
-        "prediction": "the most probable class, the classes in a mask, or the text that was written; null where "
-        "the input could not be read",
-        "scores": "each class's probability, each class's share of the pixels, or the probability of each sentence "
-        "that was taken; empty where there is none",
-        "unlike": "how far the input is beyond where it is flagged as unlike the training data: above 0 it is; "
-        "only there where the model has a detector",
-        "set": "with `--coverage`, the classes that hold the right one with this probability, the likeliest first",
+        "prediction": "the most probable class, the classes in a mask, or the text that was written; null "
+        "where the input could not be read",
+        "scores": "each class's probability, each class's share of the pixels, or the probability of each "
+        "sentence that was taken; empty where there is none",
+        "unlike": "how far the input is beyond where it is flagged as unlike the training data: above 0 it "
+        "is; only there where the model has a detector",
+        "set": "with `--coverage`, the classes that hold the right one with this probability, the "
+        "likeliest first",
         "error": "why the input could not be read; only there where it could not",
     },
     "sources": {
-        "sources": "a kind of models each: `{source, family, takes, tasks, engines}`; `tasks` and `engines` give by name "
-        "why it does not work, empty where it does",
+        "sources": "a kind of models each: `{source, family, takes, tasks, engines}`; `tasks` and "
+        "`engines` give by name why it does not work, empty where it does",
     },
     "cache": {
         "tables": "one table of features per model, preprocessing and image size: `{key, about, bytes, rows, "

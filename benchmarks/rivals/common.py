@@ -4,11 +4,13 @@ import argparse
 import importlib.util
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 
 def define_missing_operators() -> torch.library.Library | None:
@@ -84,6 +86,26 @@ def pictures(folder: Path) -> datasets.ImageFolder:
         transforms.Normalize((0.5,) * 3, (0.5,) * 3),
     ]
     return datasets.ImageFolder(folder, transforms.Compose(steps))
+
+
+class Classifier(nn.Module):
+    """The pretrained network with a new last layer, called as the HF Trainer calls models."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.network = pretrained_lite0()
+        self.network.reset_classifier(num_classes)
+
+    def forward(self, pixel_values: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """``pixel_values`` (B, 3, H, W) and ``labels`` (B) to the loss and logits (B, K)."""
+        logits = self.network(pixel_values)
+        return {"loss": functional.cross_entropy(logits, labels), "logits": logits}
+
+
+def collate(examples: Sequence[tuple[Tensor, int]]) -> dict[str, Tensor]:
+    """Examples as one batch of keyword arguments for the model."""
+    images, labels = zip(*examples, strict=True)
+    return {"pixel_values": torch.stack(images), "labels": torch.tensor(labels)}
 
 
 def accuracy(logits_NK: Tensor, labels_N: Tensor) -> float:

@@ -12,34 +12,14 @@ import time
 from contextlib import redirect_stdout
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-from transformers import EvalPrediction, Trainer, TrainingArguments
 
 from benchmarks.rivals import common
 
+# isort: split
+from transformers import EvalPrediction, Trainer, TrainingArguments
+
 EPOCHS = 3
 LEARNING_RATE = 1e-3
-
-
-class Classifier(nn.Module):
-    """The pretrained network with a new last layer, called as the Trainer calls models."""
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.network = common.pretrained_lite0()
-        self.network.reset_classifier(num_classes)
-
-    def forward(self, pixel_values: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """``pixel_values`` (B, 3, H, W) and ``labels`` (B) to the loss and logits (B, K)."""
-        logits = self.network(pixel_values)
-        return {"loss": functional.cross_entropy(logits, labels), "logits": logits}
-
-
-def collate(examples: list[tuple[Tensor, int]]) -> dict[str, Tensor]:
-    """Examples as one batch of keyword arguments for the model."""
-    images, labels = zip(*examples, strict=True)
-    return {"pixel_values": torch.stack(images), "labels": torch.tensor(labels)}
 
 
 def compute_metrics(scored: EvalPrediction) -> dict[str, float]:
@@ -73,9 +53,9 @@ def main() -> None:
     # The Trainer prints its progress on standard output, which is for the result alone.
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
         trainer = Trainer(
-            model=Classifier(len(train.classes)),
+            model=common.Classifier(len(train.classes)),
             args=training_arguments(folder, options.seed, options.workers),
-            data_collator=collate,
+            data_collator=common.collate,
             train_dataset=train,
             eval_dataset=test,
             compute_metrics=compute_metrics,

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from benchmarks.rivals import common as pictures
@@ -21,20 +20,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 LEARNING_RATE = 1e-4
 BATCH_SIZE = {"lite0": 32, "minilm": 16}
-
-
-class PictureClassifier(nn.Module):
-    """EfficientNet-Lite0 with a new last layer, called as the Trainer calls models."""
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.network = pictures.pretrained_lite0()
-        self.network.reset_classifier(num_classes)
-
-    def forward(self, pixel_values: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """``pixel_values`` [N, 3, H, W] and ``labels`` [N] to the loss and logits [N, K]."""
-        logits = self.network(pixel_values)
-        return {"loss": functional.cross_entropy(logits, labels), "logits": logits}
 
 
 @dataclass(frozen=True)
@@ -84,12 +69,8 @@ def print_result(clock: Clock) -> None:
 def _of_pictures(data: Path) -> Course:
     train, val = (pictures.pictures(data / split) for split in ("train", "val"))
 
-    def collate(examples: Sequence[tuple[Tensor, int]]) -> dict[str, Tensor]:
-        images, labels = zip(*examples, strict=True)
-        return {"pixel_values": torch.stack(images), "labels": torch.tensor(labels)}
-
-    model = PictureClassifier(len(train.classes))
-    return Course(model, train, val, collate, BATCH_SIZE["lite0"])
+    model = pictures.Classifier(len(train.classes))
+    return Course(model, train, val, pictures.collate, BATCH_SIZE["lite0"])
 
 
 def _of_texts(data: Path) -> Course:

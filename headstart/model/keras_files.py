@@ -7,19 +7,22 @@ model of plain arrays is let through. Run in a child process, as HDF5's own libr
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headstart.contracts import Array
+from headstart.core import archive
 from headstart.core.errors import UserError
 from headstart.model.keras_config import computing
 
 OLDER = "weights.h5"
 """What an HDF5 file of the layout before Keras 3 is called, so that Keras reads it as one."""
-_MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
+_WEIGHTS = "model.weights.h5"
+_MEMBERS = re.compile(r"config\.json|metadata\.json|model\.weights\.h5")
+"""What Keras writes for a model without assets."""
 _CONFIG_BYTES = 64 << 20
 _TIMES_SIZE, _SPARE_BYTES = 20, 64 << 20
 _DEEPEST, _MOST = 64, 200_000
@@ -99,37 +102,23 @@ def _texts(group: Any, name: str) -> list[str]:
 
 
 def _archived(base: str, file: Path) -> str:
-    with zipfile.ZipFile(file) as archive:
-        held = _members(base, file, archive)
-        if held["config.json"].file_size > _CONFIG_BYTES:
-            raise UserError(
-                f"{base} describes itself in {held['config.json'].file_size} bytes", "less", _REMEDY
-            )
-        with archive.open("config.json") as member:
-            return member.read(_CONFIG_BYTES).decode("utf-8", "replace")
-
-
-def _members(base: str, file: Path, archive: zipfile.ZipFile) -> Mapping[str, zipfile.ZipInfo]:
-    """Return an archive's members: just those that Keras writes for a model without assets."""
-    held = {one.filename: one for one in archive.infolist()}
-    others = sorted(set(held) ^ set(_MEMBERS))
-    if others or len(archive.infolist()) != len(_MEMBERS):
-        what = f"holds {others[0]!r}" if others and others[0] in held else "is no archive of Keras'"
-        raise UserError(f"{base} {what}", f"{', '.join(_MEMBERS)}, each once, and nothing else", _REMEDY)
-    if sum(one.file_size for one in held.values()) > _SPARE_BYTES + _TIMES_SIZE * file.stat().st_size:
+    size = archive.check(file, _MEMBERS, _TIMES_SIZE).get("config.json", 0)
+    if not 0 < size <= _CONFIG_BYTES:
         raise UserError(
-            f"{base} would unpack to many times its size", "an archive as Keras saves it", _REMEDY
+            f"{base} describes itself in {size} bytes", f"1 to {_CONFIG_BYTES} in its config.json", _REMEDY
         )
-    return held
+    with zipfile.ZipFile(file) as opened, opened.open("config.json") as member:
+        return member.read(size).decode("utf-8", "replace")
 
 
 def _extract(base: str, file: Path, target: Path) -> None:
-    with zipfile.ZipFile(file) as archive, target.open("wb") as out:
-        left = _members(base, file, archive)["model.weights.h5"].file_size
-        with archive.open("model.weights.h5") as member:
-            while left > 0 and (piece := member.read(min(_PIECE, left))):
-                out.write(piece)
-                left -= len(piece)
+    left = archive.check(file, _MEMBERS, _TIMES_SIZE).get(_WEIGHTS, 0)
+    if not left:
+        raise UserError(f"{base} holds a model without weights", f"{_WEIGHTS} in it", _REMEDY)
+    with zipfile.ZipFile(file) as opened, opened.open(_WEIGHTS) as member, target.open("wb") as out:
+        while left > 0 and (piece := member.read(min(_PIECE, left))):
+            out.write(piece)
+            left -= len(piece)
 
 
 def _attribute(base: str, file: Path) -> str:

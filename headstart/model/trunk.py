@@ -213,13 +213,23 @@ def find_model(
     sizes: Mapping[str, int | None],
     random_seed: int | None,
     allowed: Allowed = NOTHING,
+) -> FrozenModel:
+    """Find a pretrained model, and take it as ``as_taken`` does. Raises UserError where it is not here."""
+    return as_taken(find(base, random_seed is None, allowed), name, sizes, random_seed)
+
+
+def as_taken(
+    model: tuple[Source, Pretrained],
+    name: str,
+    sizes: Mapping[str, int | None],
+    random_seed: int | None,
     precision: str = "float32",
 ) -> FrozenModel:
-    """Find a pretrained model, and let the modality called ``name`` apply the user's sizes.
+    """Let the modality called ``name`` apply the user's sizes to a model that was found.
 
-    Raises UserError where the model is not here or takes another kind of input.
+    Raises UserError where the model takes another kind of input.
     """
-    source, found = find(base, random_seed is None, allowed)
+    source, found = model
     modality: Modality = plugins.load("modality", name)
     if found.preprocess.modality != modality.takes:
         raise UserError(

@@ -30,7 +30,7 @@ from headstart.fitting.climbing import train
 from headstart.fitting.linear import train_baseline
 from headstart.model.features import Features, extract
 from headstart.model.saved import Model, save_model
-from headstart.model.trunk import FrozenModel, find, find_model
+from headstart.model.trunk import FrozenModel, as_taken, find
 from headstart.scoring import Look, evaluate
 from headstart.ship.card import write_card
 from headstart.ship.report import write_report
@@ -139,7 +139,7 @@ def find_for(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
             f"--head {spec.head} for {task.name}", f"one of {', '.join(task.learners)}", "choose one"
         )
     base = spec.base or task.default_base
-    _, found = find(base, not spec.random_init, allowed(spec))
+    source, found = find(base, not spec.random_init, allowed(spec))
     able = [plugins.load("learner", name) for name in ([spec.head] if spec.head else task.learners)]
     learner: Learner = next((one for one in able if one.suits(found)), able[0])
     if not found.trains:
@@ -148,7 +148,7 @@ def find_for(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
     sizes = {name: getattr(spec, name) for name in sized}
     seed = spec.seed if spec.random_init else None
     fit_for = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
-    model = find_model(base, fit_for[0], sizes, seed, allowed(spec), spec.precision)
+    model = as_taken((source, found), fit_for[0], sizes, seed, spec.precision)
     log.info("%s, licence %s", model.pretrained.base, model.pretrained.licence)
     for what in model.pretrained.adapted:
         log.info("%s", what)
@@ -156,16 +156,16 @@ def find_for(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
 
 
 def _check_frozen(spec: FitSpec, found: Pretrained, learner: Learner) -> None:
-    """Raise UserError where a graph that never trains is asked for more than its features."""
+    """Raise UserError where a model that never trains is asked for more than its features."""
     if spec.strategy != "head":
         raise UserError(
-            f"--strategy {spec.strategy} of {found.base}, a frozen graph: it gives features and never trains",
+            f"--strategy {spec.strategy} of {found.base}, which gives features and never trains",
             "--strategy head",
             "leave --strategy out, or choose another --base",
         )
     if not learner.suits(found):
         raise UserError(
-            f"--head {learner.name} above {found.base}, a frozen graph",
+            f"--head {learner.name} above {found.base}, which gives features alone",
             "a model that is built in torch, which this kind of head looks into",
             "choose another --base, or another --head",
         )

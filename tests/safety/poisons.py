@@ -284,7 +284,7 @@ def _reading(folder: Path, content: bytes) -> Attack:
 
 def stock(folder: Path) -> dict[str, Attack]:
     """Return what reads the programs as they were read before ``weights_only``, each with its own marker."""
-    waiting = ("timeit", "torch.hub", "torch's distributed", "torch's compiler")
+    waiting = ("torch.hub", "torch's distributed", "torch's compiler")
     names = [name for name in programs(folder) if name not in waiting]
     prepared = [(name, programs(folder / f"{MARKER}-{place}")[name]) for place, name in enumerate(names)]
     return {name: _by_torch(folder, zipped(body)) for name, body in prepared}

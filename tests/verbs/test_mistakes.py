@@ -130,6 +130,7 @@ def test_words_that_are_no_command(words: list[str], capsys: pytest.CaptureFixtu
     said = capsys.readouterr()
     assert said.out == ""
     assert "usage: headstart" in said.err
+    assert len(said.err.splitlines()) <= 3
 
 
 def test_a_learning_rate_that_diverges(emoji: Path, fitted: object, tmp_path: Path, call: Call) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import headstart
 from headstart.core.records import to_json
-from tests.verbs.conftest import Call, Done, contents, copy_pictures, run
+from tests.verbs.conftest import SMALL, Call, Done, contents, copy_pictures, run
 
 TORCH = ("--engine", "torch")
 
@@ -129,6 +129,22 @@ def test_an_answer_does_not_depend_on_its_neighbours(finished: Path, emoji: Path
         assert alone["prediction"] == same["prediction"]
         for name, score in alone["scores"].items():
             assert score == pytest.approx(same["scores"][name], abs=1e-5)
+
+
+def test_a_run_computes_in_the_precision_that_it_was_fitted_in(
+    own_home: Path, emoji: Path, tmp_path: Path, call: Call
+) -> None:
+    said = {}
+    for precision in ("float32", "bfloat16"):
+        out = tmp_path / precision
+        call("fit", emoji, "--out", out, *SMALL, "--precision", precision, *TORCH)
+        tables = len(call("cache", "--json").json["tables"])
+        lines = call("predict", out, emoji, *TORCH, "--json").out.splitlines()
+        said[precision] = [list(json.loads(line)["scores"].values()) for line in lines]
+        assert len(call("cache", "--json").json["tables"]) == tables  # its features are those of the fit
+    exact, rounded = np.array(said["float32"]), np.array(said["bfloat16"])
+    assert 1e-6 < np.abs(exact - rounded).max() < 0.2
+    assert tables == 2
 
 
 def test_a_moved_run_answers_with_the_same_bytes(
