@@ -14,7 +14,7 @@ from headstart.fitting.writing import Targets
 from headstart.model import generation, vocabulary
 from headstart.model.decoders import Decoder
 from headstart.model.rows import width_of
-from headstart.model.transformers_folder import longest_target
+from headstart.model.transformers.folder import longest_target
 from headstart.model.vocabulary import Own, Subwords, Vocabulary
 
 if TYPE_CHECKING:

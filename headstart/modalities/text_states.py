@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast, final
 
 from headstart.contracts import Network, Preprocess, Tap, TextPreprocess
 from headstart.modalities._pages import Pages, texts
-from headstart.model.sentence_folder import VECTOR
+from headstart.model.transformers.sentence_folder import VECTOR
 
 if TYPE_CHECKING:
     from torch import nn

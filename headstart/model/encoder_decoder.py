@@ -17,7 +17,7 @@ from headstart.contracts import Array
 from headstart.core.errors import UserError
 from headstart.model import generation
 from headstart.model.decoders import NO_TOKEN, Decoder, Source, Writing
-from headstart.model.transformers_network import LEFT_OUT
+from headstart.model.transformers.network import LEFT_OUT
 
 
 @final

@@ -5,7 +5,7 @@ from typing import Any
 from headstart.contracts import Pretrained
 from headstart.core.frameworks import prepare_torch
 from headstart.model.decoders import Writing
-from headstart.model.transformers_folder import GENERATION
+from headstart.model.transformers.folder import GENERATION
 
 _OVERRULED = ("max_length", "min_length", "transformers_version")
 

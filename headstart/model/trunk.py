@@ -28,7 +28,7 @@ from headstart.core.files import atomic_file, digest_bytes, digest_file, digest_
 from headstart.core.foreign import reason_of
 from headstart.core.frameworks import prepare_torch
 from headstart.core.offline import nothing_fetched
-from headstart.model.graph import export
+from headstart.model.graph.export import export
 
 if TYPE_CHECKING:
     from torch import nn

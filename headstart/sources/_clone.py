@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from headstart.model.transformers_folder import licence_of as card_licence
+from headstart.model.transformers.folder import licence_of as card_licence
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _LICENCES = (

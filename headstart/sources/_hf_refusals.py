@@ -6,8 +6,8 @@ from typing import Any
 
 from headstart.core.errors import UserError
 from headstart.core.files import read_json
-from headstart.model import transformers_pictures
-from headstart.model.transformers_folder import SAVED
+from headstart.model.transformers import pictures as transformers_pictures
+from headstart.model.transformers.folder import SAVED
 
 _ADAPTER = "adapter_config.json"
 _OTHER_WEIGHTS = (

@@ -11,14 +11,12 @@ from typing import Any, final
 
 from headstart.contracts import Array, Network, PicturePreprocess, Pretrained, Source
 from headstart.core.files import read_json
-from headstart.model import (
-    timm_config,
-    timm_network,
-    transformers_folder,
-    transformers_network,
-    transformers_pictures,
-)
-from headstart.model.sentence_folder import transformer_of
+from headstart.model.timm import config as timm_config
+from headstart.model.timm import network as timm_network
+from headstart.model.transformers import folder as transformers_folder
+from headstart.model.transformers import network as transformers_network
+from headstart.model.transformers import pictures as transformers_pictures
+from headstart.model.transformers.sentence_folder import transformer_of
 from headstart.model.weights import weights_in
 from headstart.sources import _hub
 from headstart.sources._hf_families import FAMILIES

@@ -17,8 +17,8 @@ from headstart.core.errors import UserError
 from headstart.core.files import digest_file, digest_json, home, write_json
 from headstart.core.plugins import nearest
 from headstart.core.remembered import remembered
-from headstart.model import keras_child
-from headstart.model.keras_config import CONFIG
+from headstart.model.keras import child as keras_child
+from headstart.model.keras.config import CONFIG
 from headstart.model.picture_network import size_of
 from headstart.sources import _download
 
@@ -117,7 +117,7 @@ class KerasSource(Source):
 
     def network(self, pretrained: Pretrained) -> Network:
         """Build the architecture with random weights."""
-        from headstart.model import keras_network
+        from headstart.model.keras import network as keras_network
 
         return keras_network.network(pretrained)
 

@@ -10,7 +10,8 @@ from typing import Any, final
 from headstart.contracts import Array, Family, Network, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
-from headstart.model import graph_file, graph_inputs
+from headstart.model.graph import file as graph_file
+from headstart.model.graph import inputs as graph_inputs
 
 _EXPECTED = "an ONNX file for pictures or for a text's tokens"
 _INSIDE = ("model.onnx", "onnx/model.onnx")
@@ -50,7 +51,7 @@ class OnnxSource(Source):
     def network(self, pretrained: Pretrained) -> Network:
         """Return the graph, which OpenVINO runs."""
         prepare_torch()
-        from headstart.model.graph_network import GraphNetwork
+        from headstart.model.graph.network import GraphNetwork
 
         return GraphNetwork(pretrained)
 

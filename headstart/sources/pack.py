@@ -19,8 +19,9 @@ from headstart.core.files import digest_file
 from headstart.core.frameworks import prepare_torch
 from headstart.core.plugins import imported, installed, nearest
 from headstart.core.unpickle import load_arrays
-from headstart.model import transformers_folder, transformers_network
 from headstart.model.architectures import chain, efficientnet_lite_block_names
+from headstart.model.transformers import folder as transformers_folder
+from headstart.model.transformers import network as transformers_network
 from headstart.sources.hf import HfSource
 
 

@@ -7,7 +7,8 @@ from typing import Any, final
 from headstart.contracts import Array, Family, Network, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
-from headstart.model import graph_file, graph_inputs
+from headstart.model.graph import file as graph_file
+from headstart.model.graph import inputs as graph_inputs
 
 _EXPECTED = "a SavedModel for pictures or for a text's tokens, of TensorFlow's own operations"
 _GRAPH = "saved_model.pb"
@@ -49,7 +50,7 @@ class TfSource(Source):
     def network(self, pretrained: Pretrained) -> Network:
         """Return the graph, which OpenVINO runs."""
         prepare_torch()
-        from headstart.model.graph_network import GraphNetwork
+        from headstart.model.graph.network import GraphNetwork
 
         return GraphNetwork(pretrained)
 

@@ -11,8 +11,9 @@ from typing import Any, final
 from headstart.contracts import Array, Family, Network, Pretrained, Source
 from headstart.core.errors import UserError
 from headstart.core.files import read_json
-from headstart.model import timm_config, timm_network
-from headstart.model.transformers_folder import licence_of
+from headstart.model.timm import config as timm_config
+from headstart.model.timm import network as timm_network
+from headstart.model.transformers.folder import licence_of
 from headstart.model.weights import weights_in
 from headstart.sources import _hub
 

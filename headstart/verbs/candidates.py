@@ -16,9 +16,9 @@ from headstart.core.store import Store
 from headstart.data.prompts import prompted
 from headstart.data.split import Dataset, folds_of
 from headstart.maths.forecast import ANCHOR
-from headstart.model import graph_file
 from headstart.model.fastest import Choice, remembered_rate
 from headstart.model.features import Features, extract, stream
+from headstart.model.graph import file as graph_file
 from headstart.model.trunk import FrozenModel
 from headstart.specs import ChooseSpec, FitSpec
 from headstart.verbs.common import say_engine

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from headstart.core.errors import UserError
-from headstart.model import graph_file
+from headstart.model.graph import file as graph_file
 from headstart.model.trunk import FrozenModel, find_model
 from tests.sources.graphs import SAVED_MODEL, picture_graph, torch
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from headstart.core.errors import UserError
-from headstart.model import keras_files
-from headstart.model.keras_config import computing
-from headstart.model.keras_cut import cuts, operations
+from headstart.model.keras import files as keras_files
+from headstart.model.keras.config import computing
+from headstart.model.keras.cut import cuts, operations
 
 LAYER: dict[str, Any] = {
     "module": "keras.layers",

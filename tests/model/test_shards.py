@@ -11,8 +11,8 @@ from headstart.contracts import Pretrained
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.model import shards
-from headstart.model.transformers_folder import describe
-from headstart.model.transformers_network import state_of
+from headstart.model.transformers.folder import describe
+from headstart.model.transformers.network import state_of
 from headstart.model.weights import weights_in
 from headstart.sources.hf import HfSource
 

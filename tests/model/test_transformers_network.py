@@ -12,7 +12,8 @@ import pytest
 from headstart.contracts import TextPreprocess
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
-from headstart.model import transformers_folder, transformers_network
+from headstart.model.transformers import folder as transformers_folder
+from headstart.model.transformers import network as transformers_network
 from headstart.model.trunk import find
 from tests.model.families import LONGEST
 

@@ -22,8 +22,8 @@ from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.data import picture
-from headstart.model import transformers_pictures
 from headstart.model.fastest import fastest
+from headstart.model.transformers import pictures as transformers_pictures
 from headstart.model.trunk import FrozenModel, find_model
 from tests.model.picture_families import ENCODERS, KINDS, save
 

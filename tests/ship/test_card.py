@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from headstart.model.transformers_folder import licence_of
+from headstart.model.transformers.folder import licence_of
 from headstart.ship.card import card
 from tests.ship.invented import fitted
 

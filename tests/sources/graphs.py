@@ -9,7 +9,7 @@ import onnxruntime
 
 from headstart.contracts import Array
 from headstart.core.frameworks import prepare_torch
-from headstart.model.graph import export
+from headstart.model.graph.export import export
 
 torch = prepare_torch()
 from torch import Tensor, nn  # noqa: E402

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from headstart.model.keras_network import application, prepare_keras
-from headstart.model.keras_reading import without_tensorflow
+from headstart.model.keras.network import application, prepare_keras
+from headstart.model.keras.reading import without_tensorflow
 
 
 def drawn(model: Any, seed: int = 5) -> Any:

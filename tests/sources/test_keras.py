@@ -22,9 +22,10 @@ from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.core.records import Fitted
 from headstart.data import picture
-from headstart.model import keras_child, keras_reading
-from headstart.model.keras_network import named_weights, prepare_keras
-from headstart.model.keras_reading import without_tensorflow
+from headstart.model.keras import child as keras_child
+from headstart.model.keras import reading as keras_reading
+from headstart.model.keras.network import named_weights, prepare_keras
+from headstart.model.keras.reading import without_tensorflow
 from headstart.model.trunk import FrozenModel, find_model
 from headstart.sources import _download
 from headstart.sources.keras import _SIZES, KerasSource

@@ -16,7 +16,7 @@ import numpy as np
 from headstart.contracts import Array
 from headstart.core import archive
 from headstart.core.errors import UserError
-from headstart.model.keras_config import computing
+from headstart.model.keras.config import computing
 
 OLDER = "weights.h5"
 """What an HDF5 file of the layout before Keras 3 is called, so that Keras reads it as one."""

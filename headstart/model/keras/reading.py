@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from headstart.core.errors import UserError
-from headstart.model import keras_files, keras_weights
-from headstart.model.keras_config import MODELS, Config, computing, relaxed
-from headstart.model.keras_cut import WORKING, operations
-from headstart.model.keras_network import application, built, layers_of, named_weights, prepare_keras
+from headstart.model.keras import files as keras_files
+from headstart.model.keras import weights as keras_weights
+from headstart.model.keras.config import MODELS, Config, computing, relaxed
+from headstart.model.keras.cut import WORKING, operations
+from headstart.model.keras.network import application, built, layers_of, named_weights, prepare_keras
 
 _COLOURS = np.concatenate([np.zeros((1, 3)), 255 * np.eye(3)]).astype(np.float32)
 _SIDE = 224

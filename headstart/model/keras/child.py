@@ -18,7 +18,7 @@ _INSTEAD = (
 
 def run(base: str, **task: Any) -> dict[str, Any]:
     """Do ``task`` (see ``keras_reading.described``) in a child. Raises UserError with the child's reason."""
-    code = "from headstart.model.keras_child import _main; _main()"
+    code = "from headstart.model.keras.child import _main; _main()"
     printed, said = run_child(code, json.dumps({"base": base, **task}), seconds=_SECONDS)
     if said:
         raise UserError(f"Keras cannot read {base} ({said})", *_INSTEAD)
@@ -29,8 +29,8 @@ def run(base: str, **task: Any) -> dict[str, Any]:
 
 
 def _main() -> None:
-    from headstart.model import keras_reading
-    from headstart.model.keras_network import prepare_keras
+    from headstart.model.keras import reading as keras_reading
+    from headstart.model.keras.network import prepare_keras
 
     task = json.loads(sys.argv[1])
     try:

@@ -15,7 +15,7 @@ from headstart.core.foreign import reason_of
 from headstart.core.frameworks import prepare_torch
 from headstart.model import shards
 from headstart.model.picture_network import PictureNetwork, as_map, refuse_cut_patches, size_of
-from headstart.model.timm_config import NOWHERE_ELSE, WRAPPER, refuse_elsewhere
+from headstart.model.timm.config import NOWHERE_ELSE, WRAPPER, refuse_elsewhere
 
 if TYPE_CHECKING:
     from torch import Tensor

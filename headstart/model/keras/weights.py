@@ -12,8 +12,8 @@ from headstart.contracts import Array
 from headstart.core.errors import UserError
 from headstart.core.files import write_bytes
 from headstart.core.foreign import reason_of
-from headstart.model import keras_files
-from headstart.model.keras_network import application, named_weights, prepare_keras
+from headstart.model.keras import files as keras_files
+from headstart.model.keras.network import application, named_weights, prepare_keras
 
 
 def load(base: str, model: Any, name: str | None, file: Path) -> None:

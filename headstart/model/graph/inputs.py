@@ -9,10 +9,11 @@ from typing import Any
 from headstart.contracts import PicturePreprocess, Pretrained
 from headstart.core.errors import UserError
 from headstart.core.files import read_json
-from headstart.model import picture_processor, transformers_folder
-from headstart.model.graph_file import described
+from headstart.model import picture_processor
+from headstart.model.graph.file import described
 from headstart.model.picture_processor import per_channel
-from headstart.model.transformers_folder import licence_of
+from headstart.model.transformers import folder as transformers_folder
+from headstart.model.transformers.folder import licence_of
 
 OWN, PROCESSOR = "preprocess.json", "preprocessor_config.json"
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as most training code has them

@@ -18,13 +18,13 @@ from headstart.core.child import run_child
 from headstart.core.errors import MachineError, UserError, machine_error
 from headstart.core.files import digest_bytes, digest_file, digest_json, home, read_json, write_json
 from headstart.core.remembered import remembered
-from headstart.model.graph_convert import GRAPH, WEIGHTS
+from headstart.model.graph.convert import GRAPH, WEIGHTS
 
 _FACTS = "facts.json"
 _FORMAT = 1
 _SECONDS = 600
 _MOST_BYTES = 8 << 30
-_CALL = "from headstart.model.{module} import {function}; {function}()"
+_CALL = "from headstart.model.graph.{module} import {function}; {function}()"
 
 
 def beside(file: Path, expected: str) -> list[Path]:
@@ -32,7 +32,7 @@ def beside(file: Path, expected: str) -> list[Path]:
     _check_size([file], expected)
 
     def learn() -> dict[str, Any]:
-        return {"beside": json.loads(_asked(file, expected, ("graph_onnx", "main"), str(file)))}
+        return {"beside": json.loads(_asked(file, expected, ("onnx", "main"), str(file)))}
 
     names = remembered("onnx", _version("onnx"), digest_file(file), learn)["beside"]
     wrong = [name for name in names if not _is_inside(file, name)]
@@ -74,7 +74,7 @@ def check(pretrained: Pretrained) -> Path:
 
     def learn() -> dict[str, Any]:
         said = run_child(
-            _CALL.format(module="graph_convert", function="check"), str(graph.parent), seconds=_SECONDS
+            _CALL.format(module="convert", function="check"), str(graph.parent), seconds=_SECONDS
         )[1]
         if said:
             raise MachineError(f"{graph} cannot be read by OpenVINO {_version('openvino')}: {said}.")
@@ -93,7 +93,7 @@ def _convert(source: Path, folder: Path, expected: str) -> dict[str, Any]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
     try:
-        said = _asked(source, expected, ("graph_convert", "main"), str(source), str(staging))
+        said = _asked(source, expected, ("convert", "main"), str(source), str(staging))
         facts: dict[str, Any] = json.loads(said)
         made = {name: digest_file(staging / name) for name in (GRAPH, WEIGHTS)}
         write_json(staging / _FACTS, {"sha256": made, "facts": facts})

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.model.keras_config import Config
+from headstart.model.keras.config import Config
 
 WORKING = (
     *("Conv", "SeparableConv", "DepthwiseConv", "Dense", "EinsumDense", "Attention", "MultiHeadAttention"),

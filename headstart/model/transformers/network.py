@@ -8,13 +8,13 @@ from headstart.contracts import Array, Network, Pretrained
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.model import shards
-from headstart.model.sentence_folder import SENTENCE, VECTOR
-from headstart.model.transformers_folder import ENCODERS_ALONE
+from headstart.model.transformers.folder import ENCODERS_ALONE
+from headstart.model.transformers.sentence_folder import SENTENCE, VECTOR
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from headstart.model.sentence_vector import SentenceVector
+    from headstart.model.transformers.sentence_vector import SentenceVector
 
 LEFT_OUT = ("model_type", "dtype", "torch_dtype", SENTENCE)
 """What is left out of a configuration: half precision is for whoever trains with it, here is float32."""
@@ -75,7 +75,7 @@ class TextNetwork(Network):
 def _vector(config: Mapping[str, Any]) -> "SentenceVector | None":
     if SENTENCE not in config:
         return None
-    from headstart.model.sentence_vector import SentenceVector
+    from headstart.model.transformers.sentence_vector import SentenceVector
 
     return SentenceVector(config[SENTENCE])
 

@@ -22,8 +22,8 @@ from headstart.core.errors import UserError
 from headstart.core.files import read_json
 from headstart.core.foreign import reason_of
 from headstart.core.frameworks import prepare_torch
-from headstart.model.keras_config import CONFIG, MODELS, Config, computing
-from headstart.model.keras_cut import cuts, operations
+from headstart.model.keras.config import CONFIG, MODELS, Config, computing
+from headstart.model.keras.cut import cuts, operations
 from headstart.model.picture_network import PictureNetwork, size_of
 
 _UNNAMED = re.compile(r"variable(_\d+)?$")

@@ -16,9 +16,9 @@ from headstart.core.frameworks import prepare_torch
 from headstart.model import shards
 from headstart.model.picture_network import PictureNetwork, refuse_cut_patches, size_of
 from headstart.model.picture_processor import preprocess
-from headstart.model.transformers_folder import SAVED, in_float32
-from headstart.model.transformers_maps import CLASSIFIERS, RUNS, encoder
-from headstart.model.transformers_network import known_of, silent
+from headstart.model.transformers.folder import SAVED, in_float32
+from headstart.model.transformers.maps import CLASSIFIERS, RUNS, encoder
+from headstart.model.transformers.network import known_of, silent
 from headstart.model.weights import as_safetensors
 
 _PLAIN = (

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from headstart.contracts import Network, Pretrained
 from headstart.core.errors import EngineUnavailable
-from headstart.model import graph_convert, graph_file
+from headstart.model.graph import convert as graph_convert
+from headstart.model.graph import file as graph_file
 from headstart.model.picture_network import as_map, size_of
 
 

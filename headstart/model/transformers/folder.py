@@ -9,8 +9,9 @@ from typing import Any, Literal, cast
 from headstart.contracts import Pretrained, TextPreprocess
 from headstart.core.errors import UserError
 from headstart.core.files import digest_bytes, digest_file, read_json
-from headstart.model import sentence_folder, shards
-from headstart.model.sentence_folder import SENTENCE
+from headstart.model import shards
+from headstart.model.transformers import sentence_folder
+from headstart.model.transformers.sentence_folder import SENTENCE
 from headstart.model.weights import as_safetensors
 
 _ENCODER_DECODERS = frozenset({"t5", "mt5", "bart", "mbart", "pegasus", "marian", "m2m_100", "led"})

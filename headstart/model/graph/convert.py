@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.core.child import limit_memory
-from headstart.model.graph_blocks import Cut, above_the_features, cuts, reads
+from headstart.model.graph.blocks import Cut, above_the_features, cuts, reads
 
 GRAPH, WEIGHTS = "graph.xml", "graph.bin"
 TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")

@@ -1,0 +1,1 @@
+"""Models of timm: what their configuration says, and their networks."""

@@ -1,0 +1,1 @@
+"""Models of Transformers and Sentence-Transformers: their folders and their networks."""
