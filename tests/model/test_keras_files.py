@@ -130,7 +130,7 @@ def test_archives_that_hold_more_than_a_model_are_refused(attack: str, tmp_path:
 def test_a_member_twice_is_refused(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate name"):
         file = archive(tmp_path / "m.keras", more=lambda held: held.writestr("config.json", "{}"))
-    with pytest.raises(UserError, match="each once"):
+    with pytest.raises(UserError, match="names a member twice"):
         keras_files.described("keras:m.keras", file)
 
 
