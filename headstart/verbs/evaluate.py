@@ -1,21 +1,23 @@
 """``evaluate``: a finished run scored on labelled data."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
-from headstart.contracts import Array, Example, Listing, Reading
+from headstart.contracts import Array, Example, Listing, Reading, Task
 from headstart.core.errors import UserError
 from headstart.core.records import Evaluation, Metric, Note
 from headstart.core.run import count_look, read_part, read_run
 from headstart.core.store import Store
 from headstart.core.tallies import Tallies
 from headstart.data import dataset
+from headstart.data.groups import grouped
 from headstart.data.listing import UNSPLIT
 from headstart.evaluation import generalisation, prediction_sets, unlike
 from headstart.maths.intervals import scored
@@ -43,11 +45,11 @@ def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
     the run or the data is not there, or the data has classes that the run does not know.
     """
     run = Path(spec.run)
-    languages = read_run(run)["split"].get("languages") or ("", "")
+    record = read_run(run)
     model = load_model(run, allowed(spec))
     _check_beside(spec, model)
     task = model.task
-    listing = dataset.read(Path(spec.data), task.layouts, (languages[0], languages[1]))
+    listing = _listed(spec, record, task)
     split, examples = _choose(listing, spec.split)
     _check_classes(listing, examples, model)
     reading = Reading(task, model.whole, model.frozen.pretrained)
@@ -73,6 +75,20 @@ def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
         notes=(*listing.notes, *found.notes, *notes),
     )
     return told, tallies
+
+
+def _listed(spec: EvaluateSpec, record: Mapping[str, Any], task: Task) -> Listing:
+    """Read the data as the run read its own: from and into which language, and what belongs together."""
+    path, languages = Path(spec.data), record["split"].get("languages") or ("", "")
+    found = dataset.read(path, task.layouts, (languages[0], languages[1]))
+    usual = record["spec"].get("group")
+    if spec.group is not None or usual is None:
+        return grouped(found, path, spec.group)
+    try:
+        return grouped(found, path, usual)
+    except UserError as error:  # other data need not have that column
+        note = Note(what=f"not grouped as the run was fitted: {error.found}", count=1, examples=())
+        return replace(found, notes=(*found.notes, note))
 
 
 def _check_beside(spec: EvaluateSpec, model: Model) -> None:
