@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headstart.contracts import Example, Listing
 from headstart.core.errors import UserError
 from headstart.core.records import Dropped, Note
-from headstart.data.listing import UNSPLIT, absent, check_classes, in_order
+from headstart.data.listing import UNSPLIT, check_classes, in_order, lacking
 from headstart.data.stratify import deal, deal_roles
 
 SHARE = 0.15
@@ -53,9 +53,10 @@ class Dataset:
 def arrange(listing: Listing, seed: int) -> Dataset:
     """Give every example its role: given splits are kept, unsplit data is divided 70/15/15 by class.
 
-    Examples that are not to be trained on are dropped from the train split alone. Raises UserError for a
-    class with too few examples (3 unsplit, 2 in a given train split), for a class that training never
-    sees, and where there is nothing to train on.
+    Examples that are not to be trained on are dropped from the train split alone, and those of a class that
+    training never sees from the one to select on. Raises UserError for a class with too few examples (3
+    unsplit, 2 in a given train split), for a split without any class that training sees, and where there is
+    nothing to train on.
     """
     splits = {name: tuple(examples) for name, examples in listing.splits.items() if examples}
     check_classes(splits)
@@ -76,9 +77,9 @@ def arrange(listing: Listing, seed: int) -> Dataset:
         made = "train and test as given; selection within train by cross-validation"
     else:
         made = "train, val and test as given"
-    lacking = absent({"train": train, "val": val, "test": test}) if drawn else ()
-    notes = [Note(what=f"class of the training split that is missing from {part}", count=1, examples=(a,)) for part, a in lacking]
+    told = lacking({"train": train, "val": val, "test": test}) if drawn else ()
     train, unfit = _fit_to_train(train, listing)
+    val, unlearnt = _fit_to_select(val, train)
     if not drawn:
         _check_given(train)
     labelled = all(example.truth is None for example in train)
@@ -93,8 +94,8 @@ def arrange(listing: Listing, seed: int) -> Dataset:
         test=test,
         reported=reported,
         made=made,
-        dropped=(*listing.dropped, *unfit),
-        notes=(*listing.notes, *notes),
+        dropped=(*listing.dropped, *unfit, *unlearnt),
+        notes=(*listing.notes, *(Note(what=what, count=1, examples=(name,)) for what, name in told)),
         languages=listing.languages,
     )
 
@@ -187,6 +188,18 @@ def _fit_to_train(
         found = f"none of {len(train):,} examples is fit to train on (the first: {unfit[0].reason})"
         raise UserError(found, "some that are", "look at the data, or give other data")
     return fit, unfit
+
+
+def _fit_to_select(
+    val: tuple[Example, ...], train: tuple[Example, ...]
+) -> tuple[tuple[Example, ...], tuple[Dropped, ...]]:
+    """Return the examples to select on, and those whose one class training never sees, with the reason."""
+    known = {"", *(one.label for one in train)}
+    reason = "no training example has its class: nothing is selected on it"
+    return (
+        tuple(one for one in val if one.label in known),
+        tuple(Dropped(file=one.key, reason=reason) for one in val if one.label not in known),
+    )
 
 
 def _drawn(examples: Sequence[Example], seed: int) -> tuple[tuple[Example, ...], ...]:

@@ -23,7 +23,7 @@ from headstart.contracts import (
 )
 from headstart.core.records import Exhibit, Gallery, Matrix, Metric, Reliability, Section, Table
 from headstart.core.tallies import Measures, Statistics
-from headstart.data.labels import places
+from headstart.data.labels import places, widened
 from headstart.maths import classification, softmax
 from headstart.maths.classifier_sums import statistics
 from headstart.tasks._figures import with_interval
@@ -115,7 +115,7 @@ class Classification(Task):
 
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
         """Return the probabilities and the true class's place, float64 [n, K + 1]."""
-        return np.column_stack([outputs, places(examples, classes)])
+        return np.column_stack([widened(outputs, classes), places(examples, classes)])
 
     def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
         """Return hits, true and predicted counts by class, confidence by bin and the loss."""

@@ -67,7 +67,7 @@ def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
             looks = count_look(run, split, data_digest(features, indices))
             asked = Look(split=split, count=looks, coverage=spec.coverage, against=against)
             found, tallies = score(task, model, features, indices, asked)
-        spoilt = _spoilt(spec, model, features, indices) if spec.corrupt else {}
+        spoilt = _spoilt(spec, model, features, (indices, tallies.classes)) if spec.corrupt else {}
     told = replace(
         found,
         metrics={**found.metrics, **spoilt},
@@ -113,9 +113,12 @@ def _against(spec: EvaluateSpec, model: Model, reading: Reading, opened: ExitSta
     return found
 
 
-def _spoilt(spec: EvaluateSpec, model: Model, features: Features, indices_n: Array) -> dict[str, Metric]:
+def _spoilt(
+    spec: EvaluateSpec, model: Model, features: Features, scored_on: tuple[Array, Sequence[str]]
+) -> dict[str, Metric]:
     """Return the leading metric on examples spoilt in every way, as ``accuracy@noise``; on 1,000 at most."""
-    task, measures = model.task, model.task.measures(model.classes)
+    indices_n, classes = scored_on
+    task, measures = model.task, model.task.measures(classes)
     name = next(iter(measures.values))
     some = indices_n[:: -(-len(indices_n) // _MOST_SPOILT)]
     found = {}
@@ -129,7 +132,7 @@ def _spoilt(spec: EvaluateSpec, model: Model, features: Features, indices_n: Arr
             own = extract(features.reading, spoilt, model.frozen, store, engine)
             opened.enter_context(own.table)
             every = np.arange(len(own.examples))
-            added, units_n = generalisation.statistics(task, model.head, own, every, model.classes)
+            added, units_n = generalisation.statistics(task, model.head, own, every, classes)
             found[f"{name}@{how}"] = scored(added, measures, units_n)[name]
     return found
 
@@ -157,7 +160,8 @@ def _check_classes(listing: Listing, examples: Sequence[Example], model: Model) 
     # Where the examples name no class, their content may hold any class of the listing.
     named = {name for example in examples for name in example.names()} or set(listing.classes)
     unknown = sorted(named - set(model.classes))
-    if unknown:
+    # Of an example that names its classes, those that training never saw count as wrong, unless all are such.
+    if unknown and (len(unknown) == len(named) or not any(example.names() for example in examples)):
         raise UserError(
             f"{len(unknown)} classes that the run does not know, the first {unknown[0]!r}",
             f"some of {', '.join(model.classes[:10])}",
