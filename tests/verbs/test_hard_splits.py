@@ -43,7 +43,7 @@ def test_what_training_never_saw_counts_as_wrong(finished: Path, tmp_path: Path,
     assert isinstance(table, Table)
     assert isinstance(matrix, Matrix)
     assert [row[0] for row in table.rows] == ["animals", "clothing", "vehicles", "smileys"]
-    assert table.rows[-1][1:4] == ("3", "undefined", "0.000 (0.000–0.708)")
+    assert table.rows[-1][1:4] == ("3", "0.00 (no interval)", "0.00 (0.00-0.71)")
     assert sum(matrix.counts[-1]) == 3
 
 
@@ -64,7 +64,6 @@ def test_fit_goes_on_where_the_test_split_has_a_new_class(tmp_path: Path, call: 
     assert {one["value"] <= 0.3 for one in (b["accuracy"] for b in done.json["baselines"].values())} == {True}
     told = "of a class that training never saw ('smileys'): never predicted, so counted as wrong"
     assert {one["what"]: one["count"] for one in done.json["notes"]}[told] == 14
-    assert "smileys" not in call("predict", tmp_path / "run", tmp_path / "data" / "test").out
 
 
 def test_a_test_split_that_leaked_wholly_is_told(emoji: Path, tmp_path: Path, call: Call) -> None:
