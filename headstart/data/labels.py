@@ -47,7 +47,7 @@ def places(examples: Sequence[Example], classes: Sequence[str]) -> Array:
 
 
 def indicators(examples: Sequence[Example], classes: Sequence[str]) -> Array:
-    """Return 1 where a label is right of an example, else 0, uint8 [N, K]; labels that are none are passed."""
+    """Return 1 where a label is right of an example, else 0, uint8 [N, K]; no others."""
     of_name = {name: place for place, name in enumerate(classes)}
     found_NK = np.zeros((len(examples), len(classes)), dtype=np.uint8)
     for row_K, example in zip(found_NK, examples, strict=True):

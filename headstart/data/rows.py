@@ -92,7 +92,7 @@ def _text(file: Path, head_bytes: int | None) -> tuple[str, tuple[str, ...]]:
     if "\0" in text:
         row = text.count("\n", 0, text.index("\0")) + 1
         raise UserError(f"{file}, row {row}: a NUL byte", "text", "save the table as UTF-8")
-    if not text.strip():
+    if not text or text.isspace():
         raise UserError(f"{file} is empty", "a header and rows", "name another file")
     return text, notes
 
@@ -105,8 +105,8 @@ def _decoded(content: bytes, encoding: str, whole: bool) -> str:
 
 
 def _delimiter(text: str) -> str:
-    header = text.lstrip().partition("\n")[0]
-    return max(_DELIMITERS, key=header.count)
+    header = re.search(r"\S[^\n]*", text)
+    return max(_DELIMITERS, key=header[0].count if header else "".count)
 
 
 def _delimited(file: Path, text: str, delimiter: str, notes: tuple[str, ...]) -> Rows:

@@ -43,9 +43,7 @@ class Bins:
     counts: tuple[int, ...]
 
 
-def scores(
-    said: Verdicts, seed: int = 0, units_N: NDArray[np.int64] | None = None
-) -> dict[str, Metric]:
+def scores(said: Verdicts, seed: int = 0, units_N: NDArray[np.int64] | None = None) -> dict[str, Metric]:
     """Return the ``measures`` of some examples with intervals; ``units_N`` says what is drawn as one."""
     return scored(statistics(said), measures(said.num_classes), units_N, seed)
 

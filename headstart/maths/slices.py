@@ -81,7 +81,7 @@ def sliced(
 
 
 def _part(rows: sparse.csr_array, member_N: NDArray[np.bool_]) -> sparse.csr_array:
-    """Return the rows of a slice's members, the others empty: together as large as one set of rows a trait."""
+    """Return the rows of a slice's members, the others empty: those of a trait hold each row once."""
     part = sparse.diags_array(member_N.astype(np.float64)) @ rows
     part.eliminate_zeros()
     return part

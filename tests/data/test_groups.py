@@ -102,7 +102,9 @@ def listed(drawn: Drawn, several: bool = False) -> list[Example]:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.tuples(st.integers(0, 12), st.sampled_from("abc")), min_size=8, max_size=60), st.booleans())
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.sampled_from("abc")), min_size=8, max_size=60), st.booleans()
+)
 def test_no_group_is_torn_and_no_class_is_lost_to_training(drawn: Drawn, several: bool) -> None:
     examples = listed(drawn, several)
     names = tuple(sorted({name for _, name in drawn}))

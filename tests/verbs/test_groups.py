@@ -51,7 +51,9 @@ def test_splits_folds_and_intervals_hold_groups(
     assert len(told) == 1
 
 
-def test_audit_and_choose_know_groups(drawings: Path, tmp_path: Path, headstart_home: Path, call: Call) -> None:
+def test_audit_and_choose_know_groups(
+    drawings: Path, tmp_path: Path, headstart_home: Path, call: Call
+) -> None:
     for number, file in enumerate(sorted(drawings.rglob("*.png"))):
         split = ("train", "test")[number % 3 == 0]
         target = tmp_path / "split" / split / file.parent.name / file.name
