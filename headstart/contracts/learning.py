@@ -359,11 +359,7 @@ class Task(ABC):
 
     @abstractmethod
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
-        """Return what scoring needs to know of each example [n, M]: small, so that all are kept.
-
-        ``classes`` are those that outputs tell of, in their order, and after them those of other examples
-        that training never saw: they are never predicted.
-        """
+        """Return the few numbers [n, M] that scoring needs; ``outputs`` may not know the last ``classes``."""
 
     @abstractmethod
     def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
