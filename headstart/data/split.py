@@ -128,8 +128,8 @@ def folds_of(examples: Sequence[Example], seed: int, count: int = FOLDS) -> list
 
     A group that alone has a class is always fitted on. Raises UserError where nothing is left to hold out.
     """
-    groups = list(_groups(examples).values())
-    if len(groups) < len(examples):
+    groups = list(_groups(examples).values()) if any(one.group is not None for one in examples) else []
+    if 0 < len(groups) < len(examples):
         return _group_folds(examples, groups, np.random.default_rng(seed), count)
     if not _several(examples):
         _, label_ids = np.unique([example.label for example in examples], return_inverse=True)
@@ -152,10 +152,13 @@ def _group_folds(
     names = [[name for one in groups[place] for name in one.names() or ("",)] for place in order]
     used = min(count, len(groups))
     dealt = deal(names, [1 / used] * used)
-    for name in sorted({name for some in names for name in some}):
-        holders = [place for place, some in enumerate(names) if name in some]
-        if len({dealt[place] for place in holders}) == 1 and dealt[holders[0]] >= 0:
-            dealt[max(holders, key=lambda place: names[place].count(name))] = -1
+    holders: dict[str, list[int]] = defaultdict(list)
+    for place, some in enumerate(names):
+        for name in dict.fromkeys(some):
+            holders[name].append(place)
+    for name in sorted(holders):
+        if len({dealt[place] for place in holders[name]}) == 1 and dealt[holders[name][0]] >= 0:
+            dealt[max(holders[name], key=lambda place: names[place].count(name))] = -1
     fold_of = {id(one): fold for place, fold in zip(order, dealt, strict=True) for one in groups[place]}
     fold_N = np.array([fold_of[id(one)] for one in examples])
     held = sorted(set(fold_N.tolist()) - {-1})

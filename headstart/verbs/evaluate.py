@@ -160,7 +160,7 @@ def _check_classes(listing: Listing, examples: Sequence[Example], model: Model) 
     # Where the examples name no class, their content may hold any class of the listing.
     named = {name for example in examples for name in example.names()} or set(listing.classes)
     unknown = sorted(named - set(model.classes))
-    # Of an example that names its classes, those that training never saw count as wrong, unless all are such.
+    # Examples of a class that training never saw count as wrong, unless all are such.
     if unknown and (len(unknown) == len(named) or not any(example.names() for example in examples)):
         raise UserError(
             f"{len(unknown)} classes that the run does not know, the first {unknown[0]!r}",
