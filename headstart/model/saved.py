@@ -39,6 +39,9 @@ _FILES = ("head.safetensors", "model.safetensors")
 _MOST_FILES, _LARGEST_ASSET = 1_000, 256 << 20
 
 
+_KEPT = [field.name for field in fields(Pretrained) if field.name != "head_of"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
     """Everything prediction needs: the trunk, the head, the classes, and what the baselines learnt.
@@ -99,7 +102,7 @@ def save_model(folder: Path, model: Model) -> None:
 def _described(pretrained: Pretrained) -> dict[str, Any]:
     """Return a pretrained model as JSON, its files under the names they have in the model's folder."""
     return {
-        **{field.name: getattr(pretrained, field.name) for field in fields(pretrained)},
+        **{name: getattr(pretrained, name) for name in _KEPT},
         "preprocess": asdict(pretrained.preprocess),
         "weights": "model.safetensors",
         "assets": {name: name for name in pretrained.assets},
@@ -115,6 +118,12 @@ def load_model(run: Path, allowed: Allowed = NOTHING) -> Model:
     described, frozen = _read(run, allowed)
     with _telling(run):
         return _restored(run, described, frozen)
+
+
+def learner_of(run: Path) -> str:
+    """Return the name of the kind of head that a run has. Raises as ``load_model`` does."""
+    with _telling(run):
+        return str(_read_config(run, run / "model")["head"]["learner"])
 
 
 def load_trunk(run: Path, allowed: Allowed) -> FrozenModel:
@@ -252,6 +261,7 @@ def _frozen(folder: Path, described: Mapping[str, Any], allowed: Allowed) -> Fro
             "assets": {name: folder / name for name in facts["assets"]},
             "adapted": tuple(facts.get("adapted", ())),
             "lineage": tuple(facts.get("lineage", ())),
+            "head_of": None,
         }
     )
     return FrozenModel(

@@ -1,6 +1,7 @@
 """``run:FOLDER``: the model below a finished run's head, with the weights that the run has moved.
 
-Its architecture, preprocessing and licence are those that the run began with, whose source builds it.
+With ``run:FOLDER:head`` training goes on from its head too, for the same classes. Architecture,
+preprocessing and licence are those that the run began with, whose source builds it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from headstart.core.files import digest_file, digest_json
 from headstart.core.run import read_run
 from headstart.model.saved import load_trunk
 from headstart.model.trunk import source_of
+
+_HEAD = ":head"
 
 
 @final
@@ -34,9 +37,14 @@ class RunSource(Source):
 
     def find(self, name: str, weights: bool = True) -> Pretrained:
         """Describe a run's model. Raises UserError for no finished run, MachineError for a damaged one."""
-        if not name or "\0" in name:
+        plain = name.removesuffix(_HEAD)
+        if not plain or "\0" in plain:
             raise UserError(f"run:{name!r} names no folder", "run:FOLDER", "name a run that fit has written")
-        run = Path(name).expanduser()
+        run, with_head = Path(plain).expanduser(), plain != name
+        if with_head and not weights:
+            raise UserError(
+                f"--random-init of run:{name}", "a trained head above its own model", f"write run:{plain}"
+            )
         read_run(run)  # written last, so what has it is finished
         trunk = load_trunk(run, self.allowed)
         kept, file = trunk.pretrained, cast(Path, trunk.saved)
@@ -52,6 +60,7 @@ class RunSource(Source):
             weights=file,
             weights_digest=digest,
             preprocess=_as_taken(kept.preprocess),
+            head_of=run if with_head else None,
         )
 
     def sized(self, pretrained: Pretrained) -> Pretrained:
