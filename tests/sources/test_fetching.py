@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -43,18 +44,23 @@ def find(hub: Hub, tmp_path: Path) -> Callable[..., tuple[dict[str, str], str]]:
     """Return a function that finds a model in a process of its own; it returns what was found and said."""
 
     def asked(*words: str, **more: str) -> tuple[dict[str, str], str]:
-        kept = {key: one for key, one in os.environ.items() if not key.startswith(("HF_", "TRANSFORMERS_"))}
-        own = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1", **more}
         done = subprocess.run(
             [sys.executable, "-c", FIND, *words],
             capture_output=True,
             text=True,
             check=True,
-            env={**kept, **own},
+            env={**own(hub, tmp_path), **more},
         )
         return json.loads(done.stdout), done.stderr
 
     return asked
+
+
+def own(hub: Hub, tmp_path: Path) -> dict[str, str]:
+    """Return the variables of a process that knows this hub alone."""
+    kept = {key: one for key, one in os.environ.items() if not key.startswith(("HF_", "TRANSFORMERS_"))}
+    here = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
+    return {**kept, **here}
 
 
 def files(tmp_path: Path) -> list[Path]:
@@ -87,6 +93,42 @@ def test_a_download_that_is_cut_off_goes_on(
     assert first == ""
     half = len(hub.files["model.safetensors"]) // 2
     assert half - 4096 < int(second.removeprefix("bytes=").removesuffix("-")) <= half
+
+
+def test_a_download_that_was_killed_goes_on(
+    hub: Hub, find: Callable[..., tuple[dict[str, str], str]], tmp_path: Path
+) -> None:
+    hub.stalled = {"model.safetensors"}
+    killed = subprocess.Popen([sys.executable, "-c", FIND, f"hf:{NAME}"], env=own(hub, tmp_path))
+    assert hub.halfway.wait(60)
+    half, size = len(hub.files["model.safetensors"]) // 2, 0
+    while size < half - (1 << 13):  # what it has buffered may be lost
+        size = max((one.stat().st_size for one in files(tmp_path)), default=0)
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    found, _ = find(f"hf:{NAME}")
+    assert found["revision"] == COMMIT
+    first, second = hub.got("model.safetensors")
+    assert first == ""
+    assert half - (1 << 13) <= int(second.removeprefix("bytes=").removesuffix("-")) <= half
+    (kept,) = [one for one in files(tmp_path) if one.stat().st_size > half]
+    assert sha256(kept.read_bytes()).hexdigest() == kept.name
+    assert not [one for one in files(tmp_path) if "partial" in one.name]
+
+
+def test_what_damage_a_killed_download_has_left_is_found(
+    hub: Hub, find: Callable[..., tuple[dict[str, str], str]], tmp_path: Path
+) -> None:
+    digest = sha256(hub.files["model.safetensors"]).hexdigest()
+    blobs = tmp_path / "hf" / "hub" / f"models--{NAME.replace('/', '--')}" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f".{digest}.partial").write_bytes(b"no such beginning")
+    error = find(f"hf:{NAME}")[0]["error"]
+    assert "did not arrive as it is" in error
+    assert "try again" in error
+    assert find(f"hf:{NAME}")[0]["revision"] == COMMIT
+    assert hub.got("model.safetensors") == ["bytes=17-", ""]
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])

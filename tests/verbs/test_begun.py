@@ -30,7 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def solved(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose head was solved above a frozen model."""
     out = tmp_path_factory.mktemp("runs") / "solved"
-    headstart.fit(str(data), base="pack:squeezenet", layers="deep", out=str(out), **FIXED)
+    headstart.fit(str(data), base="pack:squeezenet1_1", layers="deep", out=str(out), **FIXED)
     return out
 
 
@@ -69,7 +69,7 @@ def test_below_the_line_training_goes_on_from_the_runs_head(data: Path, solved: 
 
 def test_a_hidden_layer_is_trained_further(data: Path, tmp_path: Path) -> None:
     first = headstart.fit(
-        str(data), base="pack:squeezenet", head_hidden=6, epochs=1, out=str(tmp_path / "first"), **FIXED
+        str(data), base="pack:squeezenet1_1", head_hidden=6, epochs=1, out=str(tmp_path / "first"), **FIXED
     )
     still = fitted(data, Path(first.run), tmp_path / "still", epochs=1, **STILL)
     assert same_head(still.run, first.run, 1e-4)
