@@ -4,12 +4,13 @@ import http.client
 import logging
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO
 
 from headstart.core.errors import UserError, machine_error
+from headstart.core.files import atomic_file
 from headstart.core.offline import Offline
 from headstart.core.progress import progress
 from headstart.sources import _partial
@@ -23,24 +24,33 @@ log = logging.getLogger(__name__)
 def fetched(base: str, folder: Path, published: Mapping[str, str], instead: str) -> Path:
     """Return the published file in ``folder``, downloaded where it isn't there.
 
-    ``published`` has its ``file`` name, its ``address`` and its ``hash``, MD5 or SHA-256. Raises UserError
-    where it can't be had or is not what was published; ``instead`` says what to do then.
+    ``published`` has its ``file`` name, its ``address`` and its ``hash``, MD5 or SHA-256, perhaps empty.
+    Raises UserError where it can't be had or is not what was published; ``instead`` says what to do then.
     """
     if not published:
         raise UserError(f"no weights of {base} are published", "a model with weights", instead)
     file = folder / published["file"]
     if not file.is_file():
         try:
-            _partial.complete(file, published["hash"], partial(_download, published["address"], file.name))
+            _put(file, published["hash"], partial(_download, published["address"], file.name))
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise UserError(
                 f"the weights of {base} are not here and could not be downloaded ({_why(error)})",
                 f"{published['file']} in {folder}",
                 instead,
             ) from error
-    if _partial.differs(file, published["hash"]):
+    if published["hash"] and _partial.differs(file, published["hash"]):
         raise UserError(f"{file} is not what was published", f"the hash {published['hash']}", "remove it")
     return file
+
+
+def _put(file: Path, expected: str, write: Callable[[IO[bytes]], None]) -> None:
+    """Write a file whole; without a hash nothing tells that what is left of one belongs to it."""
+    if expected:
+        _partial.complete(file, expected, write)
+        return
+    with atomic_file(file) as out:
+        write(out)
 
 
 def _why(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from typing import IO
 
 from headstart.core.errors import UserError
 from headstart.core.files import digest_file
+from headstart.core.foreign import foreign
 from headstart.model.weights import weights_in
 from headstart.sources import _partial
 
@@ -42,7 +43,7 @@ def snapshot(wanted: Wanted) -> Path:
     Raises UserError where it is neither there nor can be had, naming what is cached.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     fetch = partial(snapshot_download, wanted.repository, revision=wanted.revision or None)
     files = [*_FILES, *(_SAFE if wanted.weights else ())]
@@ -58,15 +59,13 @@ def snapshot(wanted: Wanted) -> Path:
         ) from error
     if wanted.offline:
         raise _not_to_be_had(wanted, "--offline")
-    try:
+    with foreign(lambda error: _not_to_be_had(wanted, _why(error))):
         if wanted.weights:
             _fetch_large(wanted, _SAFE)
         folder = Path(fetch(allow_patterns=files))
         if wanted.weights and not weights_in(folder).is_file():  # older models have a pickle alone
             _fetch_large(wanted, (_PICKLED,))
             fetch(allow_patterns=[_PICKLED])
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise _not_to_be_had(wanted, _why(error)) from error
     _check(wanted.base, folder)
     return folder
 
@@ -82,7 +81,7 @@ def _fetch_large(wanted: Wanted, names: Sequence[str]) -> None:
     from huggingface_hub.utils import build_hf_headers
 
     blobs = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=wanted.repository, repo_type="model") / "blobs"
-    about = HfApi().model_info(wanted.repository, revision=wanted.revision or None, files_metadata=True)
+    about = HfApi().model_info(wanted.repository, revision=wanted.revision or "main", files_metadata=True)
     for one in about.siblings or ():
         if one.lfs is None or not any(fnmatch(one.rfilename, name) for name in names):
             continue

@@ -7,12 +7,11 @@ preprocessing and licence are those that the run began with, whose source builds
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast, final
+from typing import Any, final
 
 from headstart.contracts import Array, Family, Modality, Network, Preprocess, Pretrained, Source
 from headstart.core import plugins, tensor_file
 from headstart.core.errors import UserError
-from headstart.core.files import digest_file, digest_json
 from headstart.core.run import read_run
 from headstart.model.saved import load_trunk
 from headstart.model.trunk import source_of
@@ -46,10 +45,8 @@ class RunSource(Source):
                 f"--random-init of run:{name}", "a trained head above its own model", f"write run:{plain}"
             )
         read_run(run)  # written last, so what has it is finished
-        trunk = load_trunk(run, self.allowed)
-        kept, file = trunk.pretrained, cast(Path, trunk.saved)
-        parts = [[one, digest_file(path)] for one, path in sorted(kept.assets.items())]
-        digest = digest_json([digest_file(file), parts])
+        trunk, digest = load_trunk(run, self.allowed)
+        kept = trunk.pretrained
         drawn = (f"{kept.base} began with random weights",) if trunk.random_seed is not None else ()
         return replace(
             kept,
@@ -57,7 +54,6 @@ class RunSource(Source):
             adapted=(*kept.adapted, *(one for one in drawn if one not in kept.adapted)),
             lineage=(kept.base, *kept.lineage),
             revision=digest[:16],
-            weights=file,
             weights_digest=digest,
             preprocess=_as_taken(kept.preprocess),
             head_of=run if with_head else None,
@@ -73,7 +69,7 @@ class RunSource(Source):
         """Return the run's weights; where the size has changed, fitted to that by their source."""
         source, origin = self._origin(pretrained)
         run = pretrained.weights.parent.parent
-        if load_trunk(run, self.allowed).pretrained.config == pretrained.config:
+        if load_trunk(run, self.allowed)[0].pretrained.config == pretrained.config:
             return tensor_file.load_arrays(pretrained.weights)
         return source.state(origin)
 

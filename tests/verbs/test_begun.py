@@ -1,4 +1,4 @@
-"""``run:FOLDER:head``: training goes on from a run's head, where a head is stepped; else the reason is told."""
+"""``run:FOLDER:head``: training goes on from a run's head where that is stepped; else the reason is told."""
 
 import json
 from collections.abc import Callable
@@ -85,7 +85,6 @@ def test_a_hidden_layer_is_trained_further(data: Path, tmp_path: Path) -> None:
         ({}, "where it begins changes nothing"),
         ({"strategy": "auto"}, "climbs from a head of its own"),
         ({"layers": "last"}, "--layers with"),
-        ({"head": "labels"}, "is a head of classes"),
         ({"random_init": True}, "--random-init of"),
         ({"image_size": 96, "strategy": "full"}, ""),
     ],
@@ -101,8 +100,8 @@ def test_what_a_head_cannot_go_on_with_is_said(
 
 
 def test_other_classes_are_told_before_any_feature_is_computed(solved: Path, tmp_path: Path) -> None:
-    other = copy_pictures(tmp_path / "emoji", ("animals", "food"), 8)
-    with pytest.raises(UserError, match=r"it does not know 'food' and the data have no 'vehicles'"):
+    other = copy_pictures(tmp_path / "emoji", ("animals", "places"), 8)
+    with pytest.raises(UserError, match=r"it does not know 'places' and the data have no 'vehicles'"):
         fitted(other, solved, tmp_path / "run", strategy="full")
     assert not (tmp_path / "run").exists()
 
