@@ -47,7 +47,7 @@ def fetched(base: str, folder: Path, published: Mapping[str, str], instead: str)
 def _put(file: Path, expected: str, write: Callable[[IO[bytes]], None]) -> None:
     """Write a file whole; without a hash nothing tells that what is left of one belongs to it."""
     if expected:
-        _partial.complete(file, expected, write)
+        _partial.complete(file, expected, file.name, write)
         return
     with atomic_file(file) as out:
         write(out)

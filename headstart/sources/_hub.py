@@ -90,7 +90,7 @@ def _fetch_large(wanted: Wanted, names: Sequence[str]) -> None:
         def write(out: IO[bytes], address: str = address, size: int = size) -> None:
             http_get(address, out, resume_size=out.tell(), headers=build_hf_headers(), expected_size=size)
 
-        _partial.complete(blobs / one.lfs.sha256, one.lfs.sha256, write)
+        _partial.complete(blobs / one.lfs.sha256, one.lfs.sha256, f"{one.rfilename} of {wanted.base}", write)
 
 
 def _check(base: str, folder: Path) -> None:

@@ -18,11 +18,12 @@ from headstart.core.files import sync_folder
 log = logging.getLogger(__name__)
 
 
-def complete(target: Path, expected: str, write: Callable[[IO[bytes]], None]) -> None:
+def complete(target: Path, expected: str, label: str, write: Callable[[IO[bytes]], None]) -> None:
     """Let ``write`` add what is lacking to what there is of a file, which then becomes ``target``.
 
-    ``expected`` is its MD5 or SHA-256. Who wants the same file waits for the first. Raises UserError where
-    another hash comes out, and removes what there is; where ``write`` fails, that stays for the next time.
+    ``expected`` is its MD5 or SHA-256, ``label`` what it is called. Who wants the same file waits for the
+    first. Raises UserError where another hash comes out, and removes what there is; where ``write`` fails,
+    that stays for the next time.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{expected}.partial")
@@ -30,16 +31,16 @@ def complete(target: Path, expected: str, write: Callable[[IO[bytes]], None]) ->
         if file is None:
             return
         if file.tell():
-            log.info("%s: going on after the first %s bytes", target.name, f"{file.tell():,}")
+            log.info("%s: going on after the first %s bytes", label, f"{file.tell():,}")
         if _digest(file, expected) != expected:
             write(file)
         found = _digest(file, expected)
         if found != expected:
             partial.unlink()
             raise UserError(
-                f"{target.name} did not arrive as it is (its hash is {found[:12]})",
+                f"{label} was not fetched as it is (its hash is {found[:12]})",
                 f"{expected[:12]}, as was published",
-                "try again; what arrived is removed",
+                "try again; the damaged file is removed",
             )
         os.fsync(file.fileno())
         os.replace(partial, target)

@@ -125,7 +125,7 @@ def test_what_damage_a_killed_download_has_left_is_found(
     blobs.mkdir(parents=True)
     (blobs / f".{digest}.partial").write_bytes(b"no such beginning")
     error = find(f"hf:{NAME}")[0]["error"]
-    assert "did not arrive as it is" in error
+    assert "model.safetensors of hf:owner/model was not fetched as it is" in error
     assert "try again" in error
     assert find(f"hf:{NAME}")[0]["revision"] == COMMIT
     assert hub.got("model.safetensors") == ["bytes=17-", ""]
