@@ -130,7 +130,7 @@ def _extract(path: Path, folder: Path, commit: str) -> None:
     try:
         sizes = archive.check(path, _MEMBERS, _MOST_TIMES, commit.encode())  # git writes it behind
     except UserError as error:
-        raise OSError(f"its archive: {error.found}") from error
+        raise OSError(error.found.replace(str(path), "its archive")) from error
     tops = {name.partition("/")[0] for name in sizes}
     if len(tops) != 1:
         raise OSError(f"its archive is no single folder of files ({sorted(tops)[:2]})")

@@ -48,7 +48,7 @@ def test_a_run_is_believed_where_it_was_made_alone(
     run, sent = honest / runs.RUN, shutil.copytree(honest / runs.RUN, tmp_path / "sent")
     described = json.loads((sent / "model" / "headstart.json").read_text())
     state = load_file(sent / "model" / "model.safetensors")
-    spoilt = {name: array + np.ones((), array.dtype) for name, array in state.items()}
+    spoilt = {name: np.asarray(array + np.ones((), array.dtype)) for name, array in state.items()}
     (sent / "model" / "model.safetensors").write_bytes(save(spoilt))
     described["sha256"]["model.safetensors"] = digest_file(sent / "model" / "model.safetensors")
     (sent / "model" / "headstart.json").write_text(json.dumps(described))
@@ -73,7 +73,7 @@ def test_what_lies_about_columns_or_classes_is_not_scored_either(
     described = json.loads((sent / "model" / "headstart.json").read_text())
     runs.CHANGES[change](sent / "model", described)
     (sent / "model" / "headstart.json").write_text(json.dumps(described))
-    with pytest.raises(UserError, match=r"describes no model of headstart's|that the model does not know"):
+    with pytest.raises(UserError, match=r"describes no model of headstart's|that the run does not know"):
         headstart.evaluate(str(sent), str(honest / "data"))
 
 

@@ -93,6 +93,9 @@ class _Answers(http.server.BaseHTTPRequestHandler):
         start = int((re.match(r"bytes=(\d+)-", self.headers.get("Range", "")) or ["", "0"])[1])
         if start:
             told["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        if start >= len(content):
+            self._send(416, b"", {"Content-Range": f"bytes */{len(content)}"})
+            return
         cut, stalls = (body and name in one for one in (self.hub.cut_off, self.hub.stalled))
         self.send_response(206 if start else 200)
         for key, value in {**told, "Content-Length": str(len(content) - start)}.items():

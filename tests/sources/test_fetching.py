@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from headstart.core.errors import UserError
 from headstart.core.offline import Offline, nothing_fetched
+from headstart.sources import _download
 from headstart.specs import FitSpec
 from headstart.verbs.common import allowed
 from tests.sources.fake_hub import COMMIT, NAME, Hub, git_digest, served
@@ -131,6 +133,55 @@ def test_what_damage_a_killed_download_has_left_is_found(
     assert hub.got("model.safetensors") == ["bytes=17-", ""]
 
 
+def published(hub: Hub, **other: str) -> dict[str, str]:
+    digest = sha256(hub.files["model.safetensors"]).hexdigest()
+    address = f"{hub.address}/{NAME}/resolve/main/model.safetensors"
+    return {"file": "there.h5", "address": address, "hash": digest, **other}
+
+
+@pytest.mark.parametrize(
+    ("left", "ranges"),
+    [
+        (0, ["", "bytes={half}-"]),  # the first connection is lost in the middle
+        (100, ["bytes=100-", "bytes={half}-"]),
+        (-1, []),  # all of it had come
+        (-2, ["bytes={more}-", ""]),  # more than there is: it is begun anew
+    ],
+)
+def test_published_weights_go_on_where_they_ended(
+    left: int, ranges: list[str], hub: Hub, tmp_path: Path
+) -> None:
+    content, said = hub.files["model.safetensors"], published(hub)
+    kept = {-1: content, -2: content + b"more"}.get(left, content[:left])
+    if kept:
+        (tmp_path / f".{said['hash']}.partial").write_bytes(kept)
+    hub.cut_off = {"model.safetensors"} if left >= 0 else set()
+    file = _download.fetched("keras:X", tmp_path, said, "instead")
+    assert file.read_bytes() == content
+    assert [one.name for one in tmp_path.iterdir()] == ["there.h5"]
+    named = {"half": str(len(content) // 2), "more": str(len(content) + 4)}
+    assert hub.got("model.safetensors") == [one.format(**named) for one in ranges]
+
+
+def test_what_was_not_published_is_removed_and_a_file_without_a_hash_begins_anew(
+    hub: Hub, tmp_path: Path
+) -> None:
+    hub.wrong = {"model.safetensors"}
+    with pytest.raises(UserError, match=r"there\.h5 was not fetched as it is .*; try again"):
+        _download.fetched("keras:X", tmp_path, published(hub), "")
+    assert not list(tmp_path.iterdir())
+    hub.wrong = set()
+    (tmp_path / "..partial").write_bytes(b"another's")
+    file = _download.fetched("keras:X", tmp_path, published(hub, hash=""), "")
+    assert file.read_bytes() == hub.files["model.safetensors"]
+
+
+def test_offline_is_named_where_weights_are_published(hub: Hub, tmp_path: Path) -> None:
+    with nothing_fetched(), pytest.raises(UserError, match=r"downloaded \(--offline\); .*; give a file"):
+        _download.fetched("keras:X", tmp_path, published(hub), "give a file")
+    assert hub.asked == []
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_other_bytes_than_the_hub_names_are_refused_and_removed(
     name: str, hub: Hub, find: Callable[..., tuple[dict[str, str], str]], tmp_path: Path
@@ -139,7 +190,7 @@ def test_other_bytes_than_the_hub_names_are_refused_and_removed(
     error = find(f"hf:{NAME}")[0]["error"]
     assert f"{name} of hf:{NAME} was not fetched as it is" in error
     kept = {one.name: one.read_bytes() for one in files(tmp_path)}
-    assert kept
+    assert kept or name == "model.safetensors"  # which is fetched first
     assert all(
         digest in (sha256(content).hexdigest(), git_digest(content)) for digest, content in kept.items()
     )
