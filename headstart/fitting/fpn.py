@@ -111,7 +111,7 @@ class Decoding(Objective):
         from headstart.model.pyramid import Pyramid, Shape
 
         if training.begun is not None:  # with what it takes its maps to be scaled like
-            return copy.deepcopy(cast(FpnHead, training.begun).module)
+            return cast(Pyramid, copy.deepcopy(cast(FpnHead, training.begun).module))
         first = self.read(self.fit[:1])
         shape = Shape(
             channels=tuple(one.shape[1] for one in first),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 from headstart.core.errors import UserError
 from headstart.core.files import digest_file
@@ -78,7 +78,7 @@ def _fetch_large(wanted: Wanted, names: Sequence[str]) -> None:
     from huggingface_hub import HfApi, hf_hub_url
     from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.file_download import http_get, repo_folder_name
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     blobs = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=wanted.repository, repo_type="model") / "blobs"
     about = HfApi().model_info(wanted.repository, revision=wanted.revision or "main", files_metadata=True)
@@ -88,7 +88,13 @@ def _fetch_large(wanted: Wanted, names: Sequence[str]) -> None:
         address, size = hf_hub_url(wanted.repository, one.rfilename, revision=about.sha), one.lfs.size
 
         def write(out: IO[bytes], address: str = address, size: int = size) -> None:
-            http_get(address, out, resume_size=out.tell(), headers=build_hf_headers(), expected_size=size)
+            http_get(
+                address,
+                cast(BinaryIO, out),
+                resume_size=out.tell(),
+                headers=build_hf_headers(),
+                expected_size=size,
+            )
 
         _partial.complete(blobs / one.lfs.sha256, one.lfs.sha256, f"{one.rfilename} of {wanted.base}", write)
 

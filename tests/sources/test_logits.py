@@ -17,14 +17,14 @@ from headstart.contracts import Allowed, Task
 from headstart.core import plugins
 from headstart.core.frameworks import prepare_torch
 from headstart.model.batches import stacked
+from headstart.model.keras.network import prepare_keras
 from headstart.model.keras.reading import without_tensorflow
 from headstart.model.trunk import find_model
 from tests.sources import keras_models
 from tests.sources.hub_repository import clone, small_network
 
-torch = prepare_torch()
+torch, keras = prepare_torch(), prepare_keras()
 
-import keras  # noqa: E402
 from torchvision.transforms import functional  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
