@@ -18,7 +18,6 @@ from headstart.core import plugins
 from headstart.core.frameworks import prepare_torch
 from headstart.model.batches import stacked
 from headstart.model.keras.network import prepare_keras
-from headstart.model.keras.reading import without_tensorflow
 from headstart.model.trunk import find_model
 from tests.sources import keras_models
 from tests.sources.hub_repository import clone, small_network
@@ -70,10 +69,11 @@ def of_keras(folder: Path) -> Classified:
     prepared = keras.applications.mobilenet_v2.preprocess_input
 
     def said(pixels_NHWC: NDArray[Any]) -> NDArray[Any]:
-        with without_tensorflow():
-            return np.asarray(theirs.predict(prepared(pixels_NHWC.astype(np.float32)), verbose=0))
+        shown = torch.from_numpy(prepared(pixels_NHWC.astype(np.float32)))
+        with torch.inference_mode():
+            return np.asarray(theirs(shown, training=False).numpy())
 
-    weight_CK, bias_K = (one.numpy() for one in theirs.layers[-1].weights)
+    weight_CK, bias_K = (one.value.detach().numpy() for one in theirs.layers[-1].weights)
     return Classified(
         f"keras:MobileNetV2@{file}",
         "mean/out_relu",
