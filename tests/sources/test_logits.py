@@ -28,8 +28,8 @@ from torchvision.transforms import functional  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-SIDE, WHOLE = 56, 64
-"""A crop of 0.875 without rounding."""
+SIDE, WHOLE = 224, 256
+"""A crop of 0.875 without rounding. Keras pads odd maps otherwise where it knows their size: none is here."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,9 @@ def of_keras(folder: Path) -> Classified:
     theirs = keras_models.drawn(
         keras.applications.MobileNetV2((SIDE, SIDE, 3), weights=None, classes=7, classifier_activation=None)
     )
+    for one in theirs.weights:  # drawn as they are, hardly anything of a picture gets through
+        if len(one.shape) == 4:
+            one.assign(3 * one.value)
     file = keras_models.save(theirs, folder / "whole.weights.h5")
     prepared = keras.applications.mobilenet_v2.preprocess_input
 
@@ -99,9 +102,10 @@ def classified(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clas
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
     folder = tmp_path_factory.mktemp("files")
-    with Image.open(Path(sklearn.datasets.__file__).parent / "images" / "flower.jpg") as flower:
-        flower.save(folder / "wide.png")
-        flower.transpose(Image.Transpose.ROTATE_90).crop((0, 0, 427, 500)).save(folder / "high.png")
+    with Image.open(Path(sklearn.datasets.__file__).parent / "images" / "china.jpg") as china:
+        wide = china.crop((0, 0, 634, 427))  # resized, what is cut away is even
+        wide.save(folder / "wide.png")
+        wide.transpose(Image.Transpose.ROTATE_90).save(folder / "high.png")
     return [folder / "wide.png", folder / "high.png"]
 
 
@@ -124,4 +128,6 @@ def test_the_librarys_classifier_says_the_same(
     cut = [functional.center_crop(functional.resize(Image.open(file), WHOLE), [SIDE, SIDE]) for file in files]
     right_NK = one.said(np.stack([np.asarray(each) for each in cut]))
     np.testing.assert_allclose(found_NK, right_NK, atol=1e-4 * np.abs(right_NK).max())
-    assert np.abs(right_NK[0] - right_NK[1]).max() > 1e-2 * np.abs(right_NK).max()  # else anything would do
+    assert (
+        np.abs(right_NK[0] - right_NK[1]).max() > 1e-3 * np.abs(right_NK).max()
+    )  # ten times the tolerance: else anything would do
