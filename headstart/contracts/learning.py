@@ -127,7 +127,7 @@ class Kept:
 class Training:
     """What heads and baselines are trained on: all of ``indices_n``, chosen on ``folds`` of them.
 
-    ``checkpoints`` is a folder for this very training: what it depends on is in the name.
+    ``checkpoints`` is a folder for this very training; ``begun``, where there is one, a head to go on from.
     """
 
     spec: FitSpec
@@ -138,6 +138,7 @@ class Training:
     indices_n: Array
     folds: Sequence[Fold]
     checkpoints: Path
+    begun: Head | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -91,7 +91,8 @@ class Pretrained:
     be there where it was described without. ``adapted`` says what was done to the model so that it takes
     what it is given. ``precision`` is what its numbers are rounded to while it computes. ``lineage`` are the
     models that its weights were trained from, the last one the first of all; ``trains`` is false where it is
-    frozen for good, and no architecture of torch's.
+    frozen for good, and no architecture of torch's. ``head_of`` is a finished run whose head training begins
+    with, where that was asked for.
     """
 
     base: str
@@ -106,6 +107,7 @@ class Pretrained:
     precision: str = "float32"
     lineage: tuple[str, ...] = ()
     trains: bool = True
+    head_of: Path | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     assets: Mapping[str, Path] = field(default_factory=dict)
 

@@ -39,17 +39,18 @@ class _Member:
     kind: int
 
 
-def check(path: Path, names: "re.Pattern[str]", times: int = 1) -> dict[str, int]:
+def check(path: Path, names: "re.Pattern[str]", times: int = 1, comment: bytes = b"") -> dict[str, int]:
     """Return each member's size unpacked, in bytes; nothing is unpacked.
 
     ``names`` is what a member may be called; together they may unpack to ``times`` the archive's size, where
-    once means that nothing is packed. Raises UserError for an archive that is damaged, names anything twice
-    or outside itself, has bytes that no member owns, or holds links, passwords or more than it may.
+    once means that nothing is packed. It may end with one ``comment``. Raises UserError for an archive that
+    is damaged, names anything twice or outside itself, has bytes that no member owns, or holds links,
+    passwords or more than it may.
     """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            start, length, count = _directory(file, size)
+            start, length, count = _directory(file, size, comment)
             file.seek(start)
             members = list(_members(file.read(length), count))
             _check_together(members, size, times)
@@ -65,15 +66,22 @@ def check(path: Path, names: "re.Pattern[str]", times: int = 1) -> dict[str, int
     return {member.name: member.size for member in members}
 
 
-def _directory(file: IO[bytes], size: int) -> tuple[int, int, int]:
+def _directory(file: IO[bytes], size: int, comment: bytes) -> tuple[int, int, int]:
     """Return where the directory begins, its length and how many members it names."""
-    file.seek(max(0, size - _END - _LOCATOR - _LONG_END))
-    tail = file.read()
+    if comment:
+        file.seek(max(0, size - len(comment) - 2))
+        if file.read() == struct.pack("<H", len(comment)) + comment:
+            size -= len(comment)
+        else:
+            comment = b""
+    first = max(0, size - _END - _LOCATOR - _LONG_END)
+    file.seek(first)
+    tail = file.read(size - first)
     end, before = tail[-_END:], size - _END
     if end[:4] != b"PK\x05\x06":
         raise ValueError("it does not end as a ZIP archive does")
-    disk, first, here, count, length, start, comment = struct.unpack("<4x4H2IH", end)
-    if comment or disk or first or here != count:
+    disk, first, here, count, length, start, commented = struct.unpack("<4x4H2IH", end)
+    if commented != len(comment) or disk or first or here != count:
         raise ValueError("it has a comment or several parts")
     if tail[-_END - _LOCATOR :][:4] == b"PK\x06\x07":
         before -= _LOCATOR + _LONG_END

@@ -103,5 +103,5 @@ def _checked(kind: str, name: str, found: Any) -> Any:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return what to do about a name that is not known: the nearest one, or to choose another."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}" if near else "choose one of these"

@@ -30,6 +30,7 @@ def train(training: Training, learner: Learner, sets: Sets) -> Trained:
     """Train as the user's strategy says. Raises UserError for what can't be asked together."""
     spec = training.spec
     if spec.strategy == "auto":
+        _refuse_begun(training)
         return _climb(training, learner, sets)
     strategy = strategies.parse(spec.strategy)
     if strategy.moves == "nothing":
@@ -41,9 +42,21 @@ def train(training: Training, learner: Learner, sets: Sets) -> Trained:
                 "add --strategy head-then-full",
             )
         return learner.train(training, sets)
-    first = _head(training, learner, sets).head if strategy.head_first and learner.stands else None
+    first = training.begun
+    if first is None and strategy.head_first and learner.stands:
+        first = _head(training, learner, sets).head
     with opened(training, (learner, sets["last"], first), strategy) as objective:
         return tuned(objective)
+
+
+def _refuse_begun(training: Training) -> None:
+    """Raise UserError where a climb is to begin with a head that was not trained on these examples."""
+    if training.begun is not None:
+        raise UserError(
+            f"--strategy auto from {training.frozen.pretrained.base}, which climbs from a head of its own",
+            "one strategy to go on by: full, last-1, lora ...",
+            "choose one, or leave the head out of --base",
+        )
 
 
 def _head(training: Training, learner: Learner, sets: Sets) -> Trained:

@@ -71,6 +71,20 @@ def target_length(training: Training, kind: str) -> int:
     pretrained, wanted = training.frozen.pretrained, training.spec.target_length
     encoder = cast(TextPreprocess, pretrained.preprocess).longest
     allowed = {"own": longest_target(pretrained), "new": wanted or LONGEST}.get(kind, encoder)
+    return _length(training, allowed)
+
+
+def length_to_go_on(training: Training, facts: Mapping[str, Any]) -> int:
+    """Return how many tokens of a target are read at most above a decoder that is described by ``facts``.
+
+    Raises UserError where its positions allow fewer than are wanted.
+    """
+    allowed = facts.get("longest", cast(TextPreprocess, training.frozen.pretrained.preprocess).longest)
+    return _length(training, allowed)
+
+
+def _length(training: Training, allowed: int) -> int:
+    wanted = training.spec.target_length
     if wanted is not None and wanted > allowed:
         raise UserError(
             f"--target-length {wanted}", f"at most {allowed}, the decoder's positions", "give a smaller one"

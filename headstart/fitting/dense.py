@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 
 
 def train(
-    training: Training, columns: Sequence[Column], hidden: int, l2: float, recipe: Recipe
+    training: Training, columns: Sequence[Column], l2: float, recipe: Recipe
 ) -> tuple[DenseHead, list[dict[str, float]]]:
     """Train on the first fold's first part, keep the epoch that is best on its second.
 
-    Returns the head and the history: loss and validation figures by epoch. Raises UserError where
-    the learning rate makes the loss diverge.
+    It goes on from the head that the training has begun with, else from a new one. Returns the head and
+    the history: loss and validation figures by epoch. Raises UserError where the learning rate makes the
+    loss diverge.
     """
-    objective = _Dense(training, columns, (hidden, l2), recipe)
+    objective = _Dense(training, columns, l2, recipe)
     history = minimise(objective, recipe, "Training the head", Checkpoints(training.checkpoints / "head"))
     return objective.head(), history
 
@@ -39,11 +40,11 @@ def train(
 class _Dense(Objective):
     """Cross-entropy of two dense layers on standardised features, plus l2 / 2 ||W||^2."""
 
-    def __init__(
-        self, training: Training, columns: Sequence[Column], shape: tuple[int, float], recipe: Recipe
-    ) -> None:
+    def __init__(self, training: Training, columns: Sequence[Column], l2: float, recipe: Recipe) -> None:
         torch = prepare_torch()
-        (hidden, self.l2), self.spec = shape, training.spec
+        self.l2, self.spec = l2, training.spec
+        begun = cast(DenseHead | None, training.begun)
+        hidden = begun.hidden if begun is not None else training.spec.head_hidden or 1
         self.problem, self.columns, self.recipe = problem_of(training), columns, recipe
         self.fit, self.held_out = training.folds[0]
         self.view = View.of_columns(training.rows, columns)
@@ -53,6 +54,8 @@ class _Dense(Objective):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             self.module = _network(len(self.scaling.mean_D), hidden, self.problem.num_classes)
+        if begun is not None:
+            _fill(self.module, [self.scaling.unfold(begun.layers[0]), *begun.layers[1:]])
 
     def batches(self, epoch: int) -> Sequence[Array]:
         """Return the examples, shuffled anew each epoch."""
@@ -108,15 +111,13 @@ class DenseAbove(Above):
         width = sum(column.stop - column.start for column in self.columns)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(spec.seed)
-            if spec.head_hidden is None:
-                self.module = torch.nn.Sequential(torch.nn.Linear(width, problem.num_classes))
+            hidden = spec.head_hidden if head is None else head.hidden
+            if hidden:
+                self.module = _network(width, hidden, problem.num_classes)
             else:
-                self.module = _network(width, spec.head_hidden, problem.num_classes)
+                self.module = torch.nn.Sequential(torch.nn.Linear(width, problem.num_classes))
         if head is not None:
-            solved = [array for layer in head.layers for array in (layer.weight_DK.T, layer.bias_K)]
-            with torch.no_grad():
-                for parameter, array in zip(self.module.parameters(), solved, strict=True):
-                    parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+            _fill(self.module, head.layers)
 
     def losses(
         self,
@@ -145,6 +146,15 @@ def _network(num_features: int, hidden: int, num_classes: int) -> "nn.Sequential
     from torch import nn
 
     return nn.Sequential(nn.Linear(num_features, hidden), nn.ReLU(), nn.Linear(hidden, num_classes))
+
+
+def _fill(module: "nn.Sequential", layers: Sequence[softmax.Linear]) -> None:
+    """Give a module the weights of the layers."""
+    torch = prepare_torch()
+    arrays = [array for layer in layers for array in (layer.weight_DK.T, layer.bias_K)]
+    with torch.no_grad():
+        for parameter, array in zip(module.parameters(), arrays, strict=True):
+            parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
 
 
 def _unit_variance(scaling: softmax.Scaling) -> softmax.Scaling:

@@ -9,8 +9,9 @@ decoder's own grid, and A the area that is taught. Label smoothing e makes of th
 Shape letters: m units (pictures or tiles), K classes, G the grid's side.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
@@ -105,10 +106,12 @@ class Decoding(Objective):
         return FpnHead(columns=self.columns, module=self.module.eval())
 
     def _start(self, training: Training) -> "Pyramid":
-        """Return a decoder with random weights that takes the maps standardised."""
+        """Return the decoder that was begun with, else a random one, which takes the maps standardised."""
         torch = prepare_torch()
         from headstart.model.pyramid import Pyramid, Shape
 
+        if training.begun is not None:  # with what it takes its maps to be scaled like
+            return cast(Pyramid, copy.deepcopy(cast(FpnHead, training.begun).module))
         first = self.read(self.fit[:1])
         shape = Shape(
             channels=tuple(one.shape[1] for one in first),

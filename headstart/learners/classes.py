@@ -22,7 +22,7 @@ from headstart.fitting import dense, evidence
 from headstart.fitting.linear import choose_and_solve, problem_of
 from headstart.fitting.probe import View, chosen_sets
 from headstart.fitting.recipe import Recipe, refuse_gradient_options
-from headstart.learners._options import refuse_mask_options
+from headstart.learners._options import refuse_begun, refuse_mask_options
 from headstart.maths import softmax
 from headstart.model.head import DenseHead
 from headstart.model.source_labels import source_probabilities
@@ -46,6 +46,10 @@ class Classes(Learner):
         """Choose layers and lambda on the folds, then train on all the given examples."""
         refuse_mask_options(training.spec, "a head of classes")
         used = chosen_sets(training.spec.layers, sets)
+        begun = cast(DenseHead | None, training.begun)
+        if begun is not None and begun.hidden:
+            return _dense(training, "as it began", begun.columns)
+        refuse_begun(training)
         if training.spec.head_hidden is not None:
             layers = next(name for name in ("last", *used) if name in used)
             return _dense(training, layers, used[layers])
@@ -77,10 +81,11 @@ class Classes(Learner):
 
 
 def _dense(training: Training, layers: str, columns: Sequence[Column]) -> Trained:
+    """Train dense layers by gradient steps: new ones, or on from those of a head."""
     spec, fold = training.spec, training.folds[0]
     recipe = Recipe.from_spec(spec)
     l2 = spec.l2 or 0.0
-    head, history = dense.train(training, columns, spec.head_hidden or 1, l2, recipe)
+    head, history = dense.train(training, columns, l2, recipe)
     return Trained(
         head=head,
         objective={

@@ -41,8 +41,11 @@ class Fpn(Learner):
             raise UserError("--l2 for --head fpn", "--weight-decay", "give that instead")
         used = chosen_sets(spec.layers, sets)
         layers = next(name for name in ("all", *used) if name in used)
+        columns = used[layers]
+        if training.begun is not None:
+            layers, columns = "as it began", training.begun.columns
         recipe, loss = Recipe.from_spec(spec, **_DEFAULTS), spec.loss or LOSS
-        objective = Decoding(training, sets[layers], loss, recipe)
+        objective = Decoding(training, columns, loss, recipe)
         checkpoints = Checkpoints(training.checkpoints / "head")
         history = minimise(objective, recipe, "Training the decoder", checkpoints)
         head = objective.head()

@@ -11,6 +11,7 @@ from headstart.fitting.labels import LabelsAbove
 from headstart.fitting.linear import choose_and_solve
 from headstart.fitting.probe import Problem, View, chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
+from headstart.learners._options import refuse_begun
 from headstart.model.labels import LabelHead
 
 
@@ -35,6 +36,7 @@ class Labels(Learner):
                 "--head-hidden for data with several labels", "the convex head", "leave --head-hidden out"
             )
         refuse_gradient_options(training.spec, "for data with several labels", "leave it out")
+        refuse_begun(training)
         used = chosen_sets(training.spec.layers, sets)
         views = {name: View.of_columns(training.rows, columns) for name, columns in used.items()}
         targets_NK = indicators(training.rows.examples, training.classes)

@@ -25,7 +25,7 @@ from headstart.fitting import evidence, maps
 from headstart.fitting.maps import Pieces, Samples
 from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
-from headstart.learners._options import no_strategy
+from headstart.learners._options import no_strategy, refuse_begun
 from headstart.model.maps import MapHead, side_of
 
 L2_GRID = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -61,6 +61,7 @@ class Pixels(Learner):
                 "add --head fpn",
             )
         refuse_gradient_options(spec, "for the linear head of each pixel", "add --head fpn or leave it out")
+        refuse_begun(training)
         seen = chosen_sets(spec.layers, sets)
         finest = max(side_of(column) for columns in seen.values() for column in columns)
         used = np.unique(np.concatenate([training.indices_n, *(v for _, v in training.folds)]))

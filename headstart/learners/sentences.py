@@ -12,7 +12,7 @@ from headstart.core.errors import UserError
 from headstart.fitting import evidence, sentences
 from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
-from headstart.learners._options import no_strategy, refuse_mask_options
+from headstart.learners._options import no_strategy, refuse_begun, refuse_mask_options
 from headstart.model.extract import SentenceHead
 
 
@@ -38,6 +38,7 @@ class Sentences(Learner):
             )
         refuse_gradient_options(training.spec, "for a head of sentences", "leave it out")
         refuse_mask_options(training.spec, "a head of sentences")
+        refuse_begun(training)
         used = chosen_sets(training.spec.layers, sets)
         labelled = sentences.label(training, next(iter(used.values()))[-1])
         views = {name: labelled.view(columns) for name, columns in used.items()}

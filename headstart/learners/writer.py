@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
 
@@ -43,14 +43,12 @@ class Writer(Learner):
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Teach the decoder on the first fold; its epoch is chosen on what that fold holds out."""
         refuse_mask_options(training.spec, "a head that writes")
-        columns, kind = sets["last"], _kind(training)
+        columns, encoder = sets["last"], cast(Any, training.frozen.network().module)
+        kind, written = _started(training, encoder, columns)
         if kind == "new":
             log.info("%s: a new decoder is trained above its encoder", training.frozen.pretrained.base)
         recipe = Recipe.from_spec(training.spec, **_ALL, **(_NEW if kind == "new" else _PRETRAINED))
-        words, targets = _written(training, kind)
-        encoder: Any = training.frozen.network().module
-        decoder = decoders.start(training, encoder, columns, kind, (words, targets))
-        return taught(training, columns, (decoder, words, targets), recipe, {"decoder": kind})
+        return taught(training, columns, written, recipe, {"decoder": kind})
 
     def evidence(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Evidence:
         """Return the mean of each text's states beside the words that its target holds."""
@@ -58,10 +56,8 @@ class Writer(Learner):
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Return the decoder, above the encoder in ``trunk`` that trains with it."""
-        kind = _kind(training)
-        words, targets = _written(training, kind)
         learnt = [one for one in trunk.parameters() if one.requires_grad]
-        decoder = decoders.start(training, trunk.inner, columns, kind, (words, targets))
+        _, (decoder, words, targets) = _started(training, trunk.inner, columns)
         if isinstance(head, WriterHead):
             decoder.module.load_state_dict(head.decoder.module.state_dict(), strict=False)
         for parameter in learnt:  # a decoder takes the encoder below it as frozen
@@ -79,18 +75,27 @@ class Writer(Learner):
         words = _words(kept)
         return WriterHead(
             columns=tuple(columns),
-            decoder=_decoder(kept, words),
+            decoder=_decoder(kept, kept.frozen.network().module, words),
             vocabulary=words,
             writing=Writing(**kept.facts["writing"]),
         )
 
 
-def _written(training: Training, kind: str) -> tuple[Vocabulary, Targets]:
-    """Return what the decoder writes with, and the targets of the first fold in it."""
-    used_n = np.unique(np.concatenate(training.folds[0]))
+def _started(
+    training: Training, encoder: Any, columns: Sequence[Column]
+) -> tuple[str, tuple[Decoder, Vocabulary, Targets]]:
+    """Return which decoder trains, as it is before, what it writes with, and the first fold's targets."""
+    used_n, begun = np.unique(np.concatenate(training.folds[0])), training.begun
+    if begun is not None and begun.facts()["decoder"] is not None:
+        kept = Kept(tensors=begun.tensors(), facts=begun.facts(), frozen=training.frozen)
+        words = _words(kept)
+        most = decoders.length_to_go_on(training, kept.facts["decoder"])
+        targets = Targets.of(training.rows, used_n, words, most)
+        return "as it began", (_decoder(kept, encoder, words), words, targets)
+    kind = _kind(training)
     words = decoders.choose_vocabulary(training, kind, used_n)
-    most = decoders.target_length(training, kind)
-    return words, Targets.of(training.rows, used_n, words, most)
+    targets = Targets.of(training.rows, used_n, words, decoders.target_length(training, kind))
+    return kind, (decoders.start(training, encoder, columns, kind, (words, targets)), words, targets)
 
 
 def _kind(training: Training) -> str:
@@ -121,21 +126,21 @@ def _words(kept: Kept) -> Vocabulary:
     return Subwords(whole_tokenizer_of(pretrained), **words)
 
 
-def _decoder(kept: Kept, words: Vocabulary) -> Decoder:
+def _decoder(kept: Kept, encoder: Any, words: Vocabulary) -> Decoder:
+    """Rebuild a decoder above an encoder, which is Transformers' module."""
     torch = prepare_torch()
     from headstart.model.encoder_decoder import warm_started, with_weights
     from headstart.model.pointer import Pointer, PointerDecoder, Shape
 
     facts = kept.facts["decoder"]
     if facts is None:
-        return decoders.own_decoder(kept.frozen, kept.frozen.network().module)
+        return decoders.own_decoder(kept.frozen, encoder)
     if "shared" in facts and isinstance(words, Subwords):
-        started = warm_started(kept.frozen.network().module, decoders.ends_of(words), facts["shared"], 0)
+        started = warm_started(encoder, decoders.ends_of(words), facts["shared"], 0)
         return with_weights(started, kept.tensors)
     tensors = {name: array for name, array in kept.tensors.items() if name != VOCABULARY}
     with torch.random.fork_rng(devices=[]):  # what is drawn is overwritten
         module: Any = PointerDecoder(Shape(**facts))
     module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in tensors.items()})
     module.eval()
-    encoder: Any = kept.frozen.network().module
     return Pointer(module, encoder.get_input_embeddings().weight.detach())

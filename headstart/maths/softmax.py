@@ -74,6 +74,16 @@ class Scaling:
         weight_DK = head.weight_DK * self.gain_D[:, None].astype(np.float64)
         return Linear(weight_DK, head.bias_K - self.mean_D.astype(np.float64) @ weight_DK)
 
+    def unfold(self, head: Linear) -> Linear:
+        """Return the head that takes standardised features and gives the same logits: ``fold`` undone.
+
+        What does not vary is told by the bias alone.
+        """
+        weight_DK = head.weight_DK.astype(np.float64)
+        gain_D1 = self.gain_D[:, None].astype(np.float64)
+        scaled_DK = np.divide(weight_DK, gain_D1, out=np.zeros_like(weight_DK), where=gain_D1 > 0)
+        return Linear(scaled_DK, head.bias_K + self.mean_D.astype(np.float64) @ weight_DK)
+
 
 def scaling(chunks: Iterable[Array]) -> Scaling:
     """Measure mean and deviation over chunks [n, D] by Chan's pairwise update (1979), in float64."""

@@ -23,6 +23,11 @@ class DenseHead(Head):
         """Make a head of float32 layers, as it is saved, so that it predicts the same when loaded."""
         return DenseHead(tuple(columns), tuple(one.as_float32() for one in layers))
 
+    @property
+    def hidden(self) -> int:
+        """How many units are between features and classes; 0 where the layer is one."""
+        return self.layers[0].bias_K.size if len(self.layers) > 1 else 0
+
     def outputs(self, seen_mD: Array, units: Units = ()) -> Array:
         """Return probabilities float64 [n, K]: every example is one unit.
 

@@ -24,19 +24,25 @@ from headstart.contracts import (
     Learner,
     Learnt,
     Modality,
+    Outputs,
     Pretrained,
     Task,
 )
 from headstart.core import plugins, tensor_file
 from headstart.core.errors import MachineError, UserError
-from headstart.core.files import digest_file, read_bounded, write_bytes, write_json
+from headstart.core.files import digest_file, digest_json, read_bounded, write_bytes, write_json
 from headstart.core.foreign import reason_of
+from headstart.model import vouched
 from headstart.model.trunk import NOTHING, FrozenModel, source_of
 
 CONFIG = "headstart.json"
 _FORMAT = 2
-_FILES = ("head.safetensors", "model.safetensors")
+_HEAD = "head.safetensors"
+_FILES = (_HEAD, "model.safetensors")
 _MOST_FILES, _LARGEST_ASSET = 1_000, 256 << 20
+
+
+_KEPT = [field.name for field in fields(Pretrained) if field.name != "head_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +82,7 @@ def save_model(folder: Path, model: Model) -> None:
         write_bytes(folder / name, path.read_bytes())
     for name, content in {**model.frozen.source.own_files(pretrained), **model.head.files()}.items():
         write_json(folder / name, content)
-    files = (*_FILES, *pretrained.assets)
+    digests = {name: digest_file(folder / name) for name in (*_FILES, *pretrained.assets)}
     described = {
         "format": _FORMAT,
         "task": model.task.name,
@@ -91,15 +97,16 @@ def save_model(folder: Path, model: Model) -> None:
         },
         "baselines": {name: learnt.facts for name, learnt in model.baselines.items()},
         "beside": {name: learnt.facts for name, learnt in model.beside.items()},
-        "sha256": {name: digest_file(folder / name) for name in files},
+        "sha256": digests,
     }
     write_json(folder / CONFIG, described)
+    vouched.note(model.frozen, _of_trunk(digests))
 
 
 def _described(pretrained: Pretrained) -> dict[str, Any]:
     """Return a pretrained model as JSON, its files under the names they have in the model's folder."""
     return {
-        **{field.name: getattr(pretrained, field.name) for field in fields(pretrained)},
+        **{name: getattr(pretrained, name) for name in _KEPT},
         "preprocess": asdict(pretrained.preprocess),
         "weights": "model.safetensors",
         "assets": {name: name for name in pretrained.assets},
@@ -113,13 +120,24 @@ def load_model(run: Path, allowed: Allowed = NOTHING) -> Model:
     where it holds no model, MachineError where it is damaged.
     """
     described, frozen = _read(run, allowed)
-    with _telling(run):
+    with telling(run):
         return _restored(run, described, frozen)
 
 
-def load_trunk(run: Path, allowed: Allowed) -> FrozenModel:
-    """Read what lies below a run's head. Raises as ``load_model`` does."""
-    return _read(run, allowed)[1]
+def learner_of(run: Path) -> str:
+    """Return the name of the kind of head that a run has. Raises as ``load_model`` does."""
+    with telling(run):
+        return str(_read_config(run, run / "model")["head"]["learner"])
+
+
+def load_trunk(run: Path, allowed: Allowed) -> tuple[FrozenModel, str]:
+    """Read what lies below a run's head, with a digest of its files. Raises as ``load_model`` does."""
+    described, frozen = _read(run, allowed)
+    return frozen, digest_json(_of_trunk(described["sha256"]))
+
+
+def _of_trunk(digests: Mapping[str, str]) -> dict[str, str]:
+    return {name: digest for name, digest in digests.items() if name != _HEAD}
 
 
 def _read(run: Path, allowed: Allowed) -> tuple[dict[str, Any], FrozenModel]:
@@ -127,16 +145,19 @@ def _read(run: Path, allowed: Allowed) -> tuple[dict[str, Any], FrozenModel]:
     folder = run / "model"
     described = _read_config(run, folder)
     _refuse_links(folder)
-    with _telling(run):
-        _refuse_names(folder, [*described["sha256"], *described["pretrained"]["assets"], *_FILES])
-        for name, digest in described["sha256"].items():
+    with telling(run):
+        digests, names = described["sha256"], [*described["pretrained"]["assets"], *_FILES]
+        _refuse_names(folder, [*digests, *names])
+        if digests.keys() != set(names):
+            raise ValueError("digests of other files than its own")
+        for name, digest in digests.items():
             if digest_file(folder / name) != digest:
                 raise MachineError(f"{folder / name} is damaged: its SHA-256 is not the one {CONFIG} has.")
-        return described, _frozen(folder, described, allowed)
+        return described, vouched.known(_frozen(folder, described, allowed), _of_trunk(digests))
 
 
 @contextmanager
-def _telling(run: Path) -> Iterator[None]:
+def telling(run: Path) -> Iterator[None]:
     """Raise UserError for whatever else a description leads to that is none of headstart's."""
     try:
         yield
@@ -176,6 +197,13 @@ def _classes(names: Any) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("classes that are no names")
     return tuple(names)
+
+
+def check_classes(model: Model, outputs: Outputs) -> None:
+    """Raise ValueError where a head tells apart more classes or fewer than its run names."""
+    chances_nK = model.task.chances(outputs)
+    if chances_nK is not None and chances_nK.shape[1] != len(model.classes):
+        raise ValueError(f"{len(model.classes)} classes, and a head of {chances_nK.shape[1]}")
 
 
 def _refuse_links(folder: Path) -> None:
@@ -252,6 +280,7 @@ def _frozen(folder: Path, described: Mapping[str, Any], allowed: Allowed) -> Fro
             "assets": {name: folder / name for name in facts["assets"]},
             "adapted": tuple(facts.get("adapted", ())),
             "lineage": tuple(facts.get("lineage", ())),
+            "head_of": None,
         }
     )
     return FrozenModel(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from headstart.core import archive
 from headstart.core.errors import UserError
 from headstart.core.files import sync_folder
 from headstart.core.frameworks import prepare_torch
@@ -21,6 +22,7 @@ API, SITE = "https://api.github.com", "https://github.com"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _MOST_BYTES, _MOST_ANSWER_BYTES = 2 << 30, 16 << 20
 _SECONDS = 30
+_MEMBERS, _MOST_TIMES = re.compile(r".+"), 1000
 
 log = logging.getLogger(__name__)
 
@@ -115,37 +117,27 @@ def _download(repository: str, commit: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     log.info("fetching %s at %s", repository, commit)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as name:
-        archive, inside = Path(name) / "code.zip", Path(name) / "code"
-        torch.hub.download_url_to_file(f"{SITE}/{repository}/zipball/{commit}", str(archive), progress=True)
-        _extract(archive, inside)
+        packed, inside = Path(name) / "code.zip", Path(name) / "code"
+        torch.hub.download_url_to_file(f"{SITE}/{repository}/zipball/{commit}", str(packed), progress=True)
+        _extract(packed, inside, commit)
         (top,) = inside.iterdir()
         shutil.move(top, target)
     sync_folder(target.parent)
 
 
-def _extract(archive: Path, folder: Path) -> None:
-    """Unpack regular files below one folder; raises OSError for whatever else an archive may hold."""
-    with zipfile.ZipFile(archive) as opened:
-        entries = opened.infolist()
-        tops = {one.filename.partition("/")[0] for one in entries}
-        odd = [one.filename for one in entries if not _plain(one)]
-        if odd or len(tops) != 1:
-            raise OSError(f"its archive is no single folder of files ({odd[:1] or sorted(tops)[:2]})")
-        if sum(one.file_size for one in entries) > _MOST_BYTES:
-            raise OSError(f"its archive unpacks to more than {_MOST_BYTES >> 30} GiB")
+def _extract(path: Path, folder: Path, commit: str) -> None:
+    """Unpack regular files below one folder. Raises OSError for whatever else an archive may hold."""
+    try:
+        sizes = archive.check(path, _MEMBERS, _MOST_TIMES, commit.encode())  # git writes it behind
+    except UserError as error:
+        raise OSError(error.found.replace(str(path), "its archive")) from error
+    tops = {name.partition("/")[0] for name in sizes}
+    if len(tops) != 1:
+        raise OSError(f"its archive is no single folder of files ({sorted(tops)[:2]})")
+    if sum(sizes.values()) > _MOST_BYTES:
+        raise OSError(f"its archive unpacks to more than {_MOST_BYTES >> 30} GiB")
+    with zipfile.ZipFile(path) as opened:
         opened.extractall(folder)  # checked above
-
-
-def _plain(one: zipfile.ZipInfo) -> bool:
-    """Say whether an entry is a file or a folder inside the archive's own, and no link or device."""
-    parts = one.filename.split("/")
-    kind = one.external_attr >> 28  # the upper four bits of a Unix mode
-    return (
-        not one.filename.startswith("/")
-        and ".." not in parts
-        and "\\" not in one.filename
-        and kind in (0, 4, 8)
-    )
 
 
 def _unreachable(base: str, here: Sequence[str], why: str) -> UserError:

@@ -5,12 +5,16 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
+from typing import IO, BinaryIO, cast
 
 from headstart.core.errors import UserError
 from headstart.core.files import digest_file
+from headstart.core.foreign import foreign
 from headstart.model.weights import weights_in
+from headstart.sources import _partial
 
 _FILES = ("*.json", "*.txt", "*.spm", "*.model", "README.md", "1_Pooling/config.json", "*_Dense/*")
 _SAFE, _PICKLED = ("model.safetensors", "model-*.safetensors"), "pytorch_model.bin"
@@ -39,7 +43,7 @@ def snapshot(wanted: Wanted) -> Path:
     Raises UserError where it is neither there nor can be had, naming what is cached.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     fetch = partial(snapshot_download, wanted.repository, revision=wanted.revision or None)
     files = [*_FILES, *(_SAFE if wanted.weights else ())]
@@ -55,14 +59,44 @@ def snapshot(wanted: Wanted) -> Path:
         ) from error
     if wanted.offline:
         raise _not_to_be_had(wanted, "--offline")
-    try:
+    with foreign(lambda error: _not_to_be_had(wanted, _why(error))):
+        if wanted.weights:
+            _fetch_large(wanted, _SAFE)
         folder = Path(fetch(allow_patterns=files))
         if wanted.weights and not weights_in(folder).is_file():  # older models have a pickle alone
+            _fetch_large(wanted, (_PICKLED,))
             fetch(allow_patterns=[_PICKLED])
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise _not_to_be_had(wanted, _why(error)) from error
     _check(wanted.base, folder)
     return folder
+
+
+def _fetch_large(wanted: Wanted, names: Sequence[str]) -> None:
+    """Put a model's large files of some names where the library looks for what it has fetched.
+
+    It links what is there and fetches the rest. Of a file that a process was killed over it keeps nothing.
+    """
+    from huggingface_hub import HfApi, hf_hub_url
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.file_download import http_get, repo_folder_name
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    blobs = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=wanted.repository, repo_type="model") / "blobs"
+    about = HfApi().model_info(wanted.repository, revision=wanted.revision or "main", files_metadata=True)
+    for one in about.siblings or ():
+        if one.lfs is None or not any(fnmatch(one.rfilename, name) for name in names):
+            continue
+        address, size = hf_hub_url(wanted.repository, one.rfilename, revision=about.sha), one.lfs.size
+
+        def write(out: IO[bytes], address: str = address, size: int = size) -> None:
+            http_get(
+                address,
+                cast(BinaryIO, out),
+                resume_size=out.tell(),
+                headers=build_hf_headers(),
+                expected_size=size,
+            )
+
+        _partial.complete(blobs / one.lfs.sha256, one.lfs.sha256, f"{one.rfilename} of {wanted.base}", write)
 
 
 def _check(base: str, folder: Path) -> None:

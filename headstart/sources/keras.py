@@ -6,6 +6,7 @@
 
 import importlib.metadata
 import os
+import re
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,10 +40,14 @@ _SIZES: Mapping[str, int] = {
 }
 """The side in px that each application was trained for. NASNet is left out: Keras has it not on torch."""
 _LICENCES = {
-    **{"VGG": "CC-BY-4.0", "ResNet": "MIT", "Xception": "MIT", "ConvNeXt": "MIT", "DenseNet": "BSD-3-Clause"},
-    **{"Inception": "Apache-2.0", "MobileNet": "Apache-2.0", "EfficientNet": "Apache-2.0"},
+    **{"CC-BY-4.0": r"VGG\d+", "MIT": r"ResNet\d+|Xception", "BSD": r"ResNet\d+V2"},
+    **{"BSD-3-Clause": r"DenseNet\d+", "Apache-2.0": r"Inception\w+|MobileNet(V2)?"},
 }
-"""Of the weights that Keras publishes, by the beginning of the name: those of whoever trained them."""
+"""Of the weights that Keras publishes, as its documentation said application by application while it did.
+
+docs/templates/applications.md in github.com/keras-team/keras before version 2.4. Of those that came later
+(EfficientNet, EfficientNetV2, MobileNetV3, ConvNeXt) nothing is said.
+"""
 _INSTEAD = "give the weights as keras:NAME@FILE, or add --random-init"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = (0.5, 0.5, 0.5)
@@ -97,7 +102,8 @@ class KerasSource(Source):
         folder = _cache()
         here = ", ".join(self.present()) or "nothing"
         file = _download.fetched(base, folder, published, f"{_INSTEAD} (here of Keras: {here})")
-        licence = next(one for start, one in _LICENCES.items() if plain.startswith(start))
+        said = (one for one, names in _LICENCES.items() if re.fullmatch(names, plain))
+        licence = next(said, "not stated")
         return _application(base, plain, file, licence)
 
     def sized(self, pretrained: Pretrained) -> Pretrained:

@@ -3,34 +3,25 @@
 `onnx:./resnet.onnx`, `onnx:./all-MiniLM-L6-v2` with its `onnx/model.onnx`.
 """
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
-from headstart.contracts import Array, Family, Network, Pretrained, Source
+from headstart.contracts import Family, Pretrained
 from headstart.core.errors import UserError
-from headstart.core.frameworks import prepare_torch
 from headstart.model.graph import file as graph_file
 from headstart.model.graph import inputs as graph_inputs
+from headstart.sources._graph import GraphSource
 
 _EXPECTED = "an ONNX file for pictures or for a text's tokens"
 _INSIDE = ("model.onnx", "onnx/model.onnx")
 
 
 @final
-class OnnxSource(Source):
+class OnnxSource(GraphSource):
     """Graphs as every framework exports them. They never train."""
 
     name = "onnx"
     families = (Family(name="graph of pictures", takes="picture", lacks=graph_inputs.LACKS),)
-
-    def names(self) -> Sequence[str]:
-        """Return nothing: graphs are named by path."""
-        return ()
-
-    def present(self) -> Sequence[str]:
-        """Return nothing: a file may lie anywhere."""
-        return ()
 
     def find(self, name: str, weights: bool = True) -> Pretrained:
         """Describe a graph, converted for OpenVINO once on a machine. Raises UserError where it is unfit."""
@@ -40,30 +31,11 @@ class OnnxSource(Source):
         found = graph_file.converted(file, (file, *graph_file.beside(file, _EXPECTED)), _EXPECTED)
         return graph_inputs.describe(base, _around(file), found, "onnx/graph")
 
-    def sized(self, pretrained: Pretrained) -> Pretrained:
-        """Return the graph as it is. Raises UserError for a size that it does not take."""
-        return graph_inputs.sized(pretrained)
-
-    def state(self, pretrained: Pretrained) -> dict[str, Array]:
-        """Return nothing: the graph holds its weights itself."""
-        return {}
-
-    def network(self, pretrained: Pretrained) -> Network:
-        """Return the graph, which OpenVINO runs."""
-        prepare_torch()
-        from headstart.model.graph.network import GraphNetwork
-
-        return GraphNetwork(pretrained)
-
-    def own_files(self, pretrained: Pretrained) -> Mapping[str, Any]:
-        """Return nothing: OpenVINO reads the saved graph as it is."""
-        return {}
-
 
 def _file(base: str, name: str) -> Path:
     """Return the graph that a name means. Raises UserError where there is none."""
-    path = Path(name).expanduser() if name and "\0" not in name else Path()
-    files = [path, *(path / inside for inside in _INSIDE)] if name else []
+    path = graph_file.named(name)
+    files = [] if path is None else [path, *(path / inside for inside in _INSIDE)]
     found = next((one for one in files if one.is_file()), None)
     if found is None:
         raise UserError(f"{base} is no file", f"{_EXPECTED}, or a folder with model.onnx", "check the path")

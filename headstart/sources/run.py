@@ -1,20 +1,22 @@
 """``run:FOLDER``: the model below a finished run's head, with the weights that the run has moved.
 
-Its architecture, preprocessing and licence are those that the run began with, whose source builds it.
+With ``run:FOLDER:head`` training goes on from its head too, for the same classes. Architecture,
+preprocessing and licence are those that the run began with, whose source builds it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast, final
+from typing import Any, final
 
 from headstart.contracts import Array, Family, Modality, Network, Preprocess, Pretrained, Source
 from headstart.core import plugins, tensor_file
 from headstart.core.errors import UserError
-from headstart.core.files import digest_file, digest_json
 from headstart.core.run import read_run
 from headstart.model.saved import load_trunk
 from headstart.model.trunk import source_of
+
+_HEAD = ":head"
 
 
 @final
@@ -34,14 +36,17 @@ class RunSource(Source):
 
     def find(self, name: str, weights: bool = True) -> Pretrained:
         """Describe a run's model. Raises UserError for no finished run, MachineError for a damaged one."""
-        if not name or "\0" in name:
+        plain = name.removesuffix(_HEAD)
+        if not plain or "\0" in plain:
             raise UserError(f"run:{name!r} names no folder", "run:FOLDER", "name a run that fit has written")
-        run = Path(name).expanduser()
+        run, with_head = Path(plain).expanduser(), plain != name
+        if with_head and not weights:
+            raise UserError(
+                f"--random-init of run:{name}", "a trained head above its own model", f"write run:{plain}"
+            )
         read_run(run)  # written last, so what has it is finished
-        trunk = load_trunk(run, self.allowed)
-        kept, file = trunk.pretrained, cast(Path, trunk.saved)
-        parts = [[one, digest_file(path)] for one, path in sorted(kept.assets.items())]
-        digest = digest_json([digest_file(file), parts])
+        trunk, digest = load_trunk(run, self.allowed)
+        kept = trunk.pretrained
         drawn = (f"{kept.base} began with random weights",) if trunk.random_seed is not None else ()
         return replace(
             kept,
@@ -49,9 +54,9 @@ class RunSource(Source):
             adapted=(*kept.adapted, *(one for one in drawn if one not in kept.adapted)),
             lineage=(kept.base, *kept.lineage),
             revision=digest[:16],
-            weights=file,
             weights_digest=digest,
             preprocess=_as_taken(kept.preprocess),
+            head_of=run if with_head else None,
         )
 
     def sized(self, pretrained: Pretrained) -> Pretrained:
@@ -64,7 +69,7 @@ class RunSource(Source):
         """Return the run's weights; where the size has changed, fitted to that by their source."""
         source, origin = self._origin(pretrained)
         run = pretrained.weights.parent.parent
-        if load_trunk(run, self.allowed).pretrained.config == pretrained.config:
+        if load_trunk(run, self.allowed)[0].pretrained.config == pretrained.config:
             return tensor_file.load_arrays(pretrained.weights)
         return source.state(origin)
 

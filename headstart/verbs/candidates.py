@@ -65,6 +65,10 @@ def look(
     """
     started = time.perf_counter()
     model, learner = find_for(asked, task)
+    if model.pretrained.head_of is not None:
+        raise UserError(
+            f"{asked.base}, with a head", "models alone, each with a new head", "leave the head out"
+        )
     model = replace(model, pretrained=prompted(model.pretrained, task.name, None, data.languages))
     _check_licence(spec, model.pretrained.licence)
     parameters, mib = _sizes(model)

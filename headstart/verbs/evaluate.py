@@ -20,9 +20,10 @@ from headstart.data import dataset
 from headstart.data.groups import grouped
 from headstart.data.listing import UNSPLIT
 from headstart.evaluation import generalisation, prediction_sets, unlike
+from headstart.evaluation.generalisation import statistics
 from headstart.maths.intervals import scored
 from headstart.model.features import Features, extract
-from headstart.model.saved import Model, load_model
+from headstart.model.saved import Model, check_classes, load_model, telling
 from headstart.scoring import Look
 from headstart.scoring import evaluate as score
 from headstart.specs import EvaluateSpec
@@ -62,6 +63,7 @@ def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
                 "usable examples that the run was not trained on",
                 "give other data",
             )
+        _try_out(run, model, features, indices[:1])
         with ExitStack() as opened:
             against = _against(spec, model, reading, opened)
             looks = count_look(run, split, data_digest(features, indices))
@@ -89,6 +91,22 @@ def _listed(spec: EvaluateSpec, record: Mapping[str, Any], task: Task) -> Listin
     except UserError as error:  # other data need not have that column
         note = Note(what=f"not grouped as the run was fitted: {error.found}", count=1, examples=())
         return replace(found, notes=(*found.notes, note))
+
+
+def _try_out(run: Path, model: Model, features: Features, some_n: Array) -> None:
+    """Apply all that a run describes to an example. Raises UserError where it belongs to no such features."""
+    with telling(run):
+        said = model.head.outputs(
+            features.read(features.places(some_n), model.head.columns), features.units(some_n)
+        )
+        check_classes(model, said)
+        statistics(model.task, model.head, features, some_n, model.classes)
+        for baseline in model.task.baselines:
+            if baseline.name in model.baselines:
+                baseline.outputs(model.baselines[baseline.name], features, some_n)
+        if unlike.NAME in model.beside:
+            detector = model.beside[unlike.NAME]
+            unlike.scores(detector, features.read(features.places(some_n), unlike.columns(detector)))
 
 
 def _check_beside(spec: EvaluateSpec, model: Model) -> None:

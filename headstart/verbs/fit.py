@@ -36,6 +36,7 @@ from headstart.scoring import Look, evaluate
 from headstart.ship.card import write_card
 from headstart.ship.report import write_report
 from headstart.specs import FitSpec, command
+from headstart.verbs import begun
 from headstart.verbs.common import (
     allowed,
     data_digest,
@@ -81,6 +82,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
         model, learner = find_for(spec, task)
         told = prompted(model.pretrained, task.name, spec.prefix, data.languages)
         model = replace(model, pretrained=told)
+        head = begun.head(told, allowed(spec), task, data)
     with stages.timed("features"):
         everything = (*data.train, *data.val, *data.test)
         reading = Reading(task, learner.whole, model.pretrained)
@@ -93,6 +95,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
                 run, spec, data_digest(features, np.arange(len(features.examples)))
             )
             training = _training(spec, data, model, features, roles, checkpoints)
+            training = begun.going_on(training, head)
             trained, fitted = _train(task, learner, data, training)
         if fitted.frozen is not model:  # the trunk is another function now
             with stages.timed("features of the trained model"):
@@ -144,6 +147,8 @@ def find_for(spec: FitSpec, task: Task) -> tuple[FrozenModel, Learner]:
     source, found = find(base, not spec.random_init, allowed(spec))
     able = [plugins.load("learner", name) for name in ([spec.head] if spec.head else task.learners)]
     learner: Learner = next((one for one in able if one.suits(found)), able[0])
+    if found.head_of is not None:
+        learner = begun.learner(spec, task, found.head_of)
     if not found.trains:
         _check_frozen(spec, found, learner)
     sized = ("image_size", "max_length", "target_length", "tiles")

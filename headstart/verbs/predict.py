@@ -11,7 +11,7 @@ from headstart.core.records import Prediction
 from headstart.evaluation import prediction_sets, unlike
 from headstart.model.features import stream
 from headstart.model.head import seen
-from headstart.model.saved import Model, load_model
+from headstart.model.saved import Model, check_classes, load_model, telling
 from headstart.specs import PredictSpec
 from headstart.verbs.common import allowed, say_engine
 
@@ -33,9 +33,11 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
                 yield Prediction(input=decoded.example.key, prediction=None, scores={}, error=decoded.reason)
             continue
         units = [reading.parts(decoded.example).units for decoded in batch]
-        outputs = model.head.outputs(seen(model.head.columns, features_MD), units)
-        answers = task.answers(outputs, [decoded.example for decoded in batch], model.classes)
-        beside = _beside(spec, model, len(batch), outputs, features_MD)
+        with telling(Path(spec.run)):
+            outputs = model.head.outputs(seen(model.head.columns, features_MD), units)
+            check_classes(model, outputs)
+            answers = task.answers(outputs, [decoded.example for decoded in batch], model.classes)
+            beside = _beside(spec, model, len(batch), outputs, features_MD)
         for decoded, answer, (beyond, classes) in zip(batch, answers, beside, strict=True):
             yield Prediction(
                 input=decoded.example.key,

@@ -72,6 +72,17 @@ def _transformers(**config: Any) -> Change:
     return change
 
 
+def _columns(start: int, stop: int) -> Change:
+    """Let every column that the head reads begin and end elsewhere, by so much."""
+
+    def change(model: Path, described: dict[str, Any]) -> None:
+        for column in described["head"]["columns"]:
+            column["start"] += start
+            column["stop"] += stop
+
+    return change
+
+
 def _pipe(model: Path, described: dict[str, Any]) -> None:
     os.mkfifo(model / "vocab.json")
 
@@ -128,6 +139,12 @@ CHANGES: dict[str, Change] = {
     "a field that nobody knows": _set("pretrained", "__reduce__", to="x"),
     "classes that are a number": _set("classes", to=5),
     "classes that are no names": _set("classes", to=[{"a": 1}]),
+    "columns beyond the features": _columns(10**6, 10**6),
+    "columns before the features": _columns(-(10**6), -(10**6)),
+    "columns that are too narrow": _columns(0, -1),
+    "columns that are too wide": _columns(0, 1),
+    "a class too few": _set("classes", to=["one"]),
+    "classes too many": _set("classes", to=["one", "two", "three", "four", "five", "six", "seven", "eight"]),
     "no model": _no_model,
     "timm, from the hub": _timm(architecture="hf-hub:evil/repo"),
     "timm, from a folder": _timm(architecture="local-dir:/tmp"),

@@ -27,6 +27,9 @@ class Hub:
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     cut_off: set[str] = field(default_factory=set)
     """Files whose first download ends in the middle."""
+    stalled: set[str] = field(default_factory=set)
+    """Files whose first download stops in the middle without an end; then ``halfway`` is set."""
+    halfway: threading.Event = field(default_factory=threading.Event)
     wrong: set[str] = field(default_factory=set)
     """Files of which other bytes arrive, as many as there should be."""
 
@@ -46,7 +49,7 @@ def _etag(name: str, content: bytes) -> str:
 def _listed(name: str, content: bytes) -> dict[str, object]:
     told: dict[str, object] = {"type": "file", "path": name, "size": len(content), "oid": git_digest(content)}
     large = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
-    return {**told, "lfs": large} if _lfs(name) else told
+    return {**told, "lfs": {**large, "sha256": large["oid"]}} if _lfs(name) else told
 
 
 class _Answers(http.server.BaseHTTPRequestHandler):
@@ -69,9 +72,11 @@ class _Answers(http.server.BaseHTTPRequestHandler):
         if file and file[1] in self.hub.files:
             self._file(file[1], body)
         elif path in (f"/api/models/{NAME}/revision/main", f"/api/models/{NAME}/revision/{COMMIT}"):
-            self._json(
-                {"id": NAME, "sha": COMMIT, "siblings": [{"rfilename": one} for one in self.hub.files]}
-            )
+            listed = [
+                {**_listed(*one), "rfilename": one[0], "blobId": git_digest(one[1])}
+                for one in self.hub.files.items()
+            ]
+            self._json({"id": NAME, "sha": COMMIT, "siblings": listed})
         elif path == f"/api/models/{NAME}/tree/{COMMIT}":
             self._json([_listed(*one) for one in self.hub.files.items()])
         else:
@@ -88,12 +93,22 @@ class _Answers(http.server.BaseHTTPRequestHandler):
         start = int((re.match(r"bytes=(\d+)-", self.headers.get("Range", "")) or ["", "0"])[1])
         if start:
             told["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        cut = body and name in self.hub.cut_off
+        if start >= len(content):
+            self._send(416, b"", {"Content-Range": f"bytes */{len(content)}"})
+            return
+        cut, stalls = (body and name in one for one in (self.hub.cut_off, self.hub.stalled))
         self.send_response(206 if start else 200)
         for key, value in {**told, "Content-Length": str(len(content) - start)}.items():
             self.send_header(key, value)
         self.end_headers()
-        if cut:
+        if stalls:
+            self.hub.stalled.discard(name)
+            self.wfile.write(content[start : len(content) // 2])
+            self.wfile.flush()
+            self.hub.halfway.set()
+            self.rfile.read(1)  # until whoever asked is gone
+            self.close_connection = True
+        elif cut:
             self.hub.cut_off.discard(name)
             self.wfile.write(content[start : len(content) // 2])
             self.close_connection = True

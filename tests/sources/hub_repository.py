@@ -130,4 +130,5 @@ def archive(folder: Path, top: str) -> bytes:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and ".git" not in path.parts:
                 opened.write(path, f"{top}/{path.relative_to(folder).as_posix()}")
+        opened.comment = COMMIT.encode()  # as git does
     return packed.getvalue()

@@ -285,7 +285,7 @@ def github(
                 "/repos/owner/repo/branches?per_page=100": b"[]",
                 "/repos/owner/repo/tags?per_page=100": json.dumps([{"commit": {"sha": TAGGED}}]).encode(),
                 **{
-                    f"/owner/repo/zipball/{one}": content["archive"]
+                    f"/owner/repo/zipball/{one}": content["archive"].replace(COMMIT.encode(), one.encode())
                     for one in (COMMIT, OLDER, TAGGED, FORKED)
                 },
             }

@@ -159,6 +159,11 @@ def described(facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     }
 
 
+def named(name: str) -> Path | None:
+    """Return the path that a user has named, None where no path can be called that."""
+    return Path(name).expanduser() if name and "\0" not in name else None
+
+
 def refuse_without_weights(base: str, weights: bool) -> None:
     """Raise UserError where a graph is asked for without its weights: it has no others."""
     if not weights:
