@@ -21,9 +21,9 @@ class Evidence:
     classes [M]; or, where a row may have any number of labels, 0 and 1 [M, K]. ``folds`` are rows to fit on
     and to validate on: the rows of one example are on one side. ``source_MZ`` is what the model's own
     classifier says of the rows, None where it has none. ``held_out`` is what the head itself says, by
-    cross-validation, of some rows: logits [m, K] and the places [m] of the rows, None where nothing can be held
-    out. ``measure`` names the figure that is forecast;
-    ``weak`` says why it tells little of what training will reach, empty where it tells what it should.
+    cross-validation: logits [m, K] and the places [m] of their rows, None where nothing can be held out.
+    ``measure`` names the figure that is forecast; ``weak`` says why it tells little of what training will
+    reach, empty where it tells what it should.
     """
 
     views: Mapping[str, Floats]

@@ -2,10 +2,10 @@
 
     1/m sum_i log p(y_i | x_i),   p = softmax of the held-out logits
 
-A strictly proper score (Gneiting and Raftery, "Strictly proper scoring rules, prediction, and estimation", JASA
-2007, section 4.1): beside how many rows are right it counts how clearly, so that of two models which get
-the same few hundred rows right it still tells one. Where a row may have several labels, p is the logistic
-function, and the mean is over labels too.
+A strictly proper score (Gneiting and Raftery, "Strictly proper scoring rules, prediction, and estimation",
+JASA 2007): beside how many rows are right it counts how clearly, so that it still tells two models apart which
+get the same few hundred rows right. Where a row may have several labels, p is the logistic function, and the
+mean is over labels too.
 """
 
 from typing import final
