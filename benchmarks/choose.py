@@ -29,15 +29,16 @@ import headstart
 from benchmarks import choosing_data, measure
 from headstart.core.records import Chosen
 from headstart.data.split import FOLDS
-from headstart.maths.forecast import ANCHOR, PRIOR, WEIGHTS, Forecast, forecasts
+from headstart.maths.forecast import ANCHOR, PRIOR, PRIOR_EXAMPLES, WEIGHTS, Forecast, forecasts
 
 NAME = "choose"
 PACKS = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet1_1", "vgg16-hed")
 TUNED = "lite0 tuned on digits"
 TARGET_REGRET, TARGET_TIME = 0.01, 0.2
-STEPS = (0.0, 0.5, 1.0, 2.0)
-FITTED = ("brier", "knn", "logme", PRIOR)
-"""Whose weights are fitted beside the anchor's: eight sets are too few to fit more."""
+SHIPPED = {**WEIGHTS, PRIOR: PRIOR_EXAMPLES}
+"""The weight of each estimate, and how many examples the prior counts as."""
+GRID = {"brier": (0.0, 0.5, 1.0, 2.0), "knn": (0.0, 0.5, 1.0), PRIOR: (0, 75, 150, 300, 600, 1200)}
+"""What is fitted beside the anchor's weight of 1: eight sets are too few to fit more."""
 
 Pairs = Mapping[str, Any]
 """Of one data set: bases, looks (each with estimates by name), accuracies reached, seconds."""
@@ -110,13 +111,14 @@ def scored(scores: Sequence[float | None], one: Pairs) -> dict[str, float]:
     return {**regrets, "tau": float(weightedtau(filled, reached).statistic)}
 
 
-def found_in(one: Pairs, weights: Mapping[str, float] = WEIGHTS) -> Iterator[list[Forecast]]:
+def found_in(one: Pairs, weights: Mapping[str, float] = SHIPPED) -> Iterator[list[Forecast]]:
     """Yield each look's forecasts of the bases, with some weights."""
+    of_examples = {name: weight for name, weight in weights.items() if name != PRIOR}
     for estimates in one["looks"]:
-        yield forecasts(estimates, one["examples"], one["growth"], weights)
+        yield forecasts(estimates, one["examples"], one["growth"], of_examples, weights[PRIOR])
 
 
-def values_in(one: Pairs, weights: Mapping[str, float] = WEIGHTS) -> np.ndarray:
+def values_in(one: Pairs, weights: Mapping[str, float] = SHIPPED) -> np.ndarray:
     """Return the forecasts' values [looks, B]."""
     return np.array([[each.value for each in found] for found in found_in(one, weights)])
 
@@ -127,9 +129,9 @@ def fitted_weights(sets: Sequence[Pairs]) -> dict[str, float]:
     Errors are taken less their mean over the bases of a look: what a small sample costs all bases alike
     does not move the ranking.
     """
-    best, least = {ANCHOR: 1.0}, np.inf
-    for others in itertools.product(STEPS, repeat=len(FITTED)):
-        weights = {ANCHOR: 1.0, **dict(zip(FITTED, others, strict=True))}
+    best, least = dict(SHIPPED), np.inf
+    for others in itertools.product(*GRID.values()):
+        weights = {ANCHOR: 1.0, **dict(zip(GRID, others, strict=True))}
         error = np.mean([np.var(reached_by(one) - values_in(one, weights), axis=1).mean() for one in sets])
         if error < least - 1e-9:
             best, least = weights, error
@@ -204,7 +206,7 @@ def evaluated(sets: Mapping[str, Pairs]) -> dict[str, Any]:
         },
         "coverage_of_95%_intervals": round(float(np.mean(covered)), 3),
         "reached_less_forecast": {"mean": round(float(np.mean(off)), 4), "sd": round(float(np.std(off)), 4)},
-        "weights": dict(WEIGHTS),
+        "weights": SHIPPED,
         "weights_fitted_on_all": fitted_weights(list(sets.values())),
         "weights_left_out": left_out,
         "gain_fitted_on_all": fitted_gain(list(sets.values())),
