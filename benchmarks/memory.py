@@ -1,10 +1,12 @@
-"""Memory must stay flat as data grows: peak of ``headstart fit`` on 1,000 ... 60,000 pictures.
+"""Memory must stay flat as data grows: peak of ``fit`` and of ``evaluate`` on 1,000 ... 60,000 pictures.
 
 Fashion-MNIST as PNG files, fitted at 32 px on an empty store, 400 test pictures throughout. The
 peak is that of the largest single process. Printed beside it, for scale: what the labels alone
 need (8 bytes each), which no fit can do without, and what the last layer's features would need if
-they were held in memory, which they should not be.
-Command: ``python -m benchmarks.memory``.
+they were held in memory, which they should not be. ``evaluate`` scores a run that was fitted on the fewest
+pictures; what it must keep of each is its name and what it adds to the metrics, so an example has its
+bytes, counted from where the buffers of fixed size are full.
+Command: ``python -m benchmarks.memory``; ``--what evaluate`` for the second part alone.
 """
 
 import argparse
@@ -26,6 +28,8 @@ FEATURE_BYTES = 1280 * 4
 """One picture's last layer of EfficientNet-Lite0 in float32."""
 TOLERANCE = 0.10
 """Growth that counts as flat, as a share of the smallest fit's peak: the allocator's noise."""
+MOST_BYTES = 2_000
+"""By which the memory of ``evaluate`` may grow an example, from the second count on."""
 MIB = 2**20
 
 
@@ -59,6 +63,49 @@ def measure_fit(train: int, cache: Path) -> Fit:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One evaluation, in MiB and seconds."""
+
+    examples: int
+    peak_mib: float
+    seconds: float
+
+
+def measure_looks(counts: Sequence[int], cache: Path) -> list[Look]:
+    """Evaluate one run on so many pictures, in processes of their own."""
+    looks = []
+    with tempfile.TemporaryDirectory() as scratch:
+        run, home = Path(scratch) / "run", {"HEADSTART_HOME": scratch}
+        for count in counts:
+            with ProcessPoolExecutor(1) as apart:
+                data = apart.submit(fashion_mnist.prepare, count, TEST, cache).result().resolve()
+            if not run.exists():
+                measure.run(measure.fit_command(data, run, IMAGE_SIZE_PX), home)
+            command = [measure.headstart_command(), "evaluate", str(run), str(data), "--split", "train"]
+            done = measure.run([*command, "--json"], home)
+            peak, seconds = round(done.peak_mib, 1), round(done.seconds, 1)
+            looks.append(Look(examples=count, peak_mib=peak, seconds=seconds))
+            print(f"evaluate, {count:,}: {peak:.0f} MiB", file=sys.stderr)
+    return looks
+
+
+def bytes_an_example(looks: Sequence[Look]) -> float:
+    """Return the growth of the peak from the second count, or the only one, to the last."""
+    first, last = looks[min(1, len(looks) - 1)], looks[-1]
+    return (last.peak_mib - first.peak_mib) * MIB / max(last.examples - first.examples, 1)
+
+
+def report_looks(looks: Sequence[Look]) -> bool:
+    """Print the table and the verdict; whether memory stayed flat."""
+    rows = [[f"{one.examples:,}", f"{one.peak_mib:.0f}", f"{one.seconds:.1f}"] for one in looks]
+    measure.print_table(["pictures evaluated", "peak MiB", "seconds"], rows)
+    passed = bytes_an_example(looks) <= MOST_BYTES
+    growth = f"growth {bytes_an_example(looks):,.0f} bytes an example, at most {MOST_BYTES:,}"
+    print(f"\n{'PASS' if passed else 'FAIL'}  {growth}")
+    return passed
+
+
 def allowed_growth_mib(fits: Sequence[Fit]) -> float:
     """From the smallest to the largest fit: the tolerance and the further labels."""
     return TOLERANCE * fits[0].peak_mib + fits[-1].labels_mib - fits[0].labels_mib
@@ -85,21 +132,12 @@ def report(fits: Sequence[Fit]) -> bool:
     return passed
 
 
-def main() -> int:
-    """Run, print, record; 1 if memory grew."""
-    parser = argparse.ArgumentParser(description="Peak memory of headstart fit as data grows.")
-    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="training pictures")
-    parser.add_argument("--cache", type=Path, default=fashion_mnist.CACHE, help="for the pictures")
-    options = parser.parse_args()
-    fits = []
-    machine = measure.machine()
-    try:
-        for train in sorted(options.counts):
-            fits.append(measure_fit(train, options.cache))
-            print(f"{train:,}: {fits[-1].peak_mib:.0f} MiB", file=sys.stderr)
-    except measure.BenchmarkError as error:
-        print(error, file=sys.stderr)
-        return 2
+def record_fits(counts: Sequence[int], cache: Path) -> bool:
+    """Fit, print, record; whether memory stayed flat."""
+    machine, fits = measure.machine(), []
+    for train in counts:
+        fits.append(measure_fit(train, cache))
+        print(f"{train:,}: {fits[-1].peak_mib:.0f} MiB", file=sys.stderr)
     passed = report(fits)
     record = {
         "machine": machine,
@@ -110,9 +148,41 @@ def main() -> int:
         "passed": passed,
     }
     # Other counts must not replace the full record.
-    full = tuple(sorted(options.counts)) == COUNTS
-    measure.write_result(NAME if full else f"{NAME}-partial", record)
-    return 0 if passed else 1
+    measure.write_result(NAME if tuple(counts) == COUNTS else f"{NAME}-partial", record)
+    return passed
+
+
+def record_looks(counts: Sequence[int], cache: Path) -> bool:
+    """Evaluate, print, record; whether memory stayed flat."""
+    machine, looks = measure.machine(), measure_looks(counts, cache)
+    passed = report_looks(looks)
+    record = {
+        "machine": machine,
+        "image_size_px": IMAGE_SIZE_PX,
+        "looks": [asdict(look) for look in looks],
+        "bytes_an_example": round(bytes_an_example(looks)),
+        "allowed_bytes_an_example": MOST_BYTES,
+        "passed": passed,
+    }
+    name = f"{NAME}-evaluate"
+    measure.write_result(name if tuple(counts) == COUNTS else f"{name}-partial", record)
+    return passed
+
+
+def main() -> int:
+    """Run, print, record; 1 if memory grew."""
+    parts = {"fit": record_fits, "evaluate": record_looks}
+    parser = argparse.ArgumentParser(description="Peak memory of headstart as data grows.")
+    parser.add_argument("--what", nargs="+", choices=parts, default=list(parts), help="which parts to run")
+    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="pictures")
+    parser.add_argument("--cache", type=Path, default=fashion_mnist.CACHE, help="for the pictures")
+    options = parser.parse_args()
+    try:
+        passed = [parts[what](sorted(options.counts), options.cache) for what in options.what]
+    except measure.BenchmarkError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0 if all(passed) else 1
 
 
 if __name__ == "__main__":

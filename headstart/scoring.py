@@ -6,17 +6,19 @@ from functools import partial
 
 import numpy as np
 
-from headstart.contracts import Array, Learnt, Outputs, Task
+from headstart.contracts import Array, Example, Learnt, Outputs, Task
 from headstart.core.files import digest_bytes
 from headstart.core.records import Evaluation, Metric, Note, Section
 from headstart.core.tallies import Tallies, unit_digests, unit_numbers
 from headstart.data.labels import places
+from headstart.data.listing import in_order
 from headstart.evaluation import prediction_sets, slices, unlike
 from headstart.maths import detection
 from headstart.model.features import Features
 from headstart.model.saved import Model
 
 _CHUNK_BYTES = 64 << 20
+_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,8 +39,9 @@ def evaluate(
     Outputs are made and compared with the truth in pieces, so that memory stays flat. Returns what was
     found, and what each example added to it.
     """
-    head, classes = model.head, model.classes
+    head = model.head
     examples = [features.examples[index] for index in indices_n]
+    classes, unlearnt = _all_classes(model, examples)
     units_n = unit_numbers([example.group for example in examples])
 
     def says(piece: Array) -> Outputs:
@@ -76,10 +79,23 @@ def evaluate(
         },
         looks=look.count,
         dropped=tuple(features.dropped),
-        notes=count_notes(features.noted),
+        notes=(*count_notes(features.noted), *unlearnt),
         sections=(*shown, slices.section(task, tallies, examples), *beside.sections(units_n)),
     )
     return evaluation, tallies
+
+
+def _all_classes(model: Model, examples: Sequence[Example]) -> tuple[tuple[str, ...], tuple[Note, ...]]:
+    """Return the model's classes and after them those that it never saw, with a note on the latter."""
+    known = set(model.classes)
+    others = [one for one in examples if not known.issuperset(one.names())]
+    if not others:
+        return model.classes, ()
+    names = in_order(name for one in others for name in one.names() if name not in known)
+    shown = ", ".join(map(repr, names[:_SHOWN])) + (" ..." if len(names) > _SHOWN else "")
+    what = f"of a class that training never saw ({shown}): never predicted, so counted as wrong"
+    note = Note(what=what, count=len(others), examples=tuple(one.key for one in others[:_SHOWN]))
+    return (*model.classes, *names), (note,)
 
 
 def _unseen(piece: Array, said: Outputs) -> None:

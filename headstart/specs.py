@@ -85,6 +85,9 @@ def _check(one: "Field[Any]", value: Any) -> None:
 
 _TRUST = "run the code of this repository, OWNER/REPO, or folder, where a model comes as code (several: A,B)"
 _OFFLINE = "fetch nothing: no weights, no code"
+_GROUP = (
+    "what belongs together (one patient, video, author): a column, or a pattern for names: 'patient-(\\d+)'"
+)
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ class FitSpec(Spec):
         "R, added to the loss of what is stepped: l2, l1, l2-sp, delta or bss (default: none)"
     )
     alpha: float | None = option("how much of the penalty is added (default: the penalty's own)", above=0)
+    group: str | None = option(_GROUP)
     seed: int = option("seeds the split and everything else that is drawn", 0, least=0)
     layers: str = option(
         "which blocks the head sees; auto chooses on validation data",
@@ -198,6 +202,7 @@ class AuditSpec(Spec):
     against: str | None = option("a corpus to compare with: files or folders of what a model may have seen")
     html: str | None = option("a page to write: duplicates and suspected labels, side by side")
     fix: str | None = option("a table (.csv) to write for fit: what to keep, in a split without leaks")
+    group: str | None = option(_GROUP)
     seed: int = option(
         "seeds the split that --fix draws where it has to, and the folds of --deep", 0, least=0
     )
@@ -225,6 +230,7 @@ class ChooseSpec(Spec):
     head: str | None = option("the kind of head, where the task has several (default: what suits the model)")
     image_size: int | None = option("side of the pictures in px (default: the model's own)", least=32)
     max_length: int | None = option("longest text in tokens (default: the model's own)", least=4)
+    group: str | None = option(_GROUP)
     seed: int = option("seeds the split and everything else that is drawn", 0, least=0)
     source_language: str | None = option("the language to translate from (default: as the data says)")
     target_language: str | None = option("the language to translate into (default: as the data says)")
@@ -234,7 +240,7 @@ class ChooseSpec(Spec):
 
     def fit(self, base: str) -> FitSpec:
         """Return the ``fit`` that a model is looked at for, and that goes on from there."""
-        names = ("data", "task", "head", "image_size", "max_length", "seed", "trust", "offline")
+        names = ("data", "task", "head", "image_size", "max_length", "group", "seed", "trust", "offline")
         languages = ("source_language", "target_language")
         return FitSpec(**{name: getattr(self, name) for name in (*names, *languages)}, base=base)
 
@@ -249,6 +255,7 @@ class EvaluateSpec(Spec):
         "train, val or test (default: test, else val, else all that is there)",
         choices=("train", "val", "test"),
     )
+    group: str | None = option(f"{_GROUP} (default: as the run was fitted)")
     coverage: float | None = option(
         "score prediction sets too, which hold the right class with this probability", above=0, below=1
     )

@@ -10,7 +10,7 @@ from headstart.core.errors import UserError
 from headstart.data.listing import UNSPLIT
 from headstart.data.manifest import Row
 from headstart.data.split import SHARE, rank
-from headstart.data.stratify import deal
+from headstart.data.stratify import deal_roles
 from headstart.maths.buckets import Joined
 
 _ROLES = ("train", "val", "test")
@@ -106,19 +106,5 @@ def _drawn(
     names = [
         [name for place in places for name in survey.examples[place].names() or ("",)] for places in ranked
     ]
-    dealt = _dealt(names)
+    dealt = deal_roles(names, [1 - 2 * SHARE, SHARE, SHARE])
     return {place: _ROLES[part] for places, part in zip(ranked, dealt, strict=True) for place in places}
-
-
-def _dealt(names: Sequence[Sequence[str]]) -> list[int]:
-    """Return the part of each set; what training would lack, it gets back from where most of it is."""
-    dealt = deal(names, [1 - 2 * SHARE, SHARE, SHARE])
-    for name in sorted({name for some in names for name in some}):
-        holders = [place for place, some in enumerate(names) if name in some]
-        if all(dealt[place] for place in holders):
-            dealt[max(holders, key=lambda place: names[place].count(name))] = 0
-    for part in (1, 2):  # nothing may be held out of a few large groups
-        if part not in dealt:
-            trained = [place for place, one in enumerate(dealt) if one == 0]
-            dealt[min(trained, key=lambda place: len(names[place]))] = part
-    return dealt

@@ -1,8 +1,6 @@
 """From a listing to what checks look at, and the checks in turn."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -11,8 +9,7 @@ from headstart.contracts import AGAINST, Check, Example, Fingerprint, Listing, S
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.records import Finding, Note
-from headstart.data import columns, listing, tables
-from headstart.data.rows import SUFFIXES, read_rows
+from headstart.data import cells
 from headstart.data.split import Dataset
 
 SEVERITIES = ("error", "warning", "note")
@@ -88,37 +85,13 @@ def quick(task: Task, data: Dataset) -> tuple[Note, ...]:
 
 
 def _cells(path: Path, examples: Sequence[Example]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Yield each example's place with all cells of its row, of data that are tables; nothing of others."""
-    place_of = {one.key: place for place, one in enumerate(examples)}
-    for file in _files(path):
-        # A table that is part of the data was read before; a stray one beside them may well be broken.
-        with suppress(UserError, OSError):
-            yield from _rows(file, place_of)
-
-
-def _rows(file: Path, place_of: Mapping[str, int]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Yield the cells of a table's rows that are examples. Raises UserError for a broken table."""
-    table = read_rows(file)
-    paths = columns.find(table.columns, columns.PATHS)
-    for number, cells in table.rows:
-        place = place_of.get(f"{listing.printable(file.name)}:{number}")
-        if place is None and paths is not None and isinstance(cells[paths], str):
-            place = place_of.get(os.path.normpath(str(cells[paths]).strip()).replace(os.sep, "/"))
-        if place is None:
-            continue
+    """Yield each example's place with the short cells of its row, of data that are tables."""
+    for place, row in cells.of_tables(path, examples):
         yield (
             place,
             {
                 name: "" if cell is None else str(cell)
-                for name, cell in zip(table.columns, cells, strict=True)
+                for name, cell in row.items()
                 if name and not isinstance(cell, list | dict | bytes) and len(str(cell)) <= _MOST_CELL
             },
         )
-
-
-def _files(path: Path) -> list[Path]:
-    try:
-        found = list(chain.from_iterable(tables.pieces(path).values()))
-    except (UserError, OSError):
-        return []
-    return [file for file in found if file.suffix.lower() in SUFFIXES]

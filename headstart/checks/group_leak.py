@@ -58,7 +58,7 @@ class GroupLeak(Check):
                     severity="warning",
                     files=tuple(survey.key(places[0]) for places in unsplit.values()),
                     reason=f"{len(unsplit):,} groups ({how}), one of each named: drawing splits tears them",
-                    remedy="draw a split that keeps them together: --fix",
+                    remedy="name them with --group, or draw a split that keeps them together: --fix",
                 )
 
 
@@ -79,7 +79,7 @@ def groupings(survey: Survey) -> Iterator[Grouping]:
         (place, one.group) for place, one in examples if one.group is not None and one.group != one.text
     )
     if any(len(places) > 1 for places in given.values()):
-        yield Grouping("as the data has it", False, given)
+        yield Grouping("as given", False, given)
     for pattern, how, weak, largest in (
         (_PART, "by file name", False, 0.5),
         (_NUMBERED, "by file name and number", True, 0.1),

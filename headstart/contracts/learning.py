@@ -359,7 +359,7 @@ class Task(ABC):
 
     @abstractmethod
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
-        """Return what scoring needs to know of each example [n, M]: small, so that all are kept."""
+        """Return the few numbers [n, M] that scoring needs; ``outputs`` may not know the last ``classes``."""
 
     @abstractmethod
     def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:

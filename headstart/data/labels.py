@@ -38,18 +38,26 @@ class Labels(Truth):
 
 
 def places(examples: Sequence[Example], classes: Sequence[str]) -> Array:
-    """Return the place of each example's one class, int64 [N]: they agree by name, never by position."""
+    """Return the place of each example's one class, int64 [N]: they agree by name, never by position.
+
+    A class that is none of them gets K: held-out examples may have one that training never saw.
+    """
     of_name = {name: place for place, name in enumerate(classes)}
-    return np.array([of_name[example.label] for example in examples], dtype=np.int64)
+    return np.array([of_name.get(example.label, len(classes)) for example in examples], dtype=np.int64)
 
 
 def indicators(examples: Sequence[Example], classes: Sequence[str]) -> Array:
-    """Return 1 where a label is right of an example, else 0, uint8 [N, K]."""
+    """Return 1 where a label is right of an example, else 0, uint8 [N, K]; no others."""
     of_name = {name: place for place, name in enumerate(classes)}
     found_NK = np.zeros((len(examples), len(classes)), dtype=np.uint8)
     for row_K, example in zip(found_NK, examples, strict=True):
-        row_K[[of_name[name] for name in example.names()]] = 1
+        row_K[[of_name[name] for name in example.names() if name in of_name]] = 1
     return found_NK
+
+
+def widened(values_nK: Array, classes: Sequence[str]) -> Array:
+    """Return values of all classes, where those of the last ones lack: 0, for they are never predicted."""
+    return np.pad(values_nK, ((0, 0), (0, len(classes) - values_nK.shape[1])))
 
 
 @dataclass(frozen=True, slots=True)

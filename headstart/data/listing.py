@@ -68,10 +68,8 @@ class Collector:
         check_classes(splits)
         for name in in_order(set(declared) - set(classes)):
             self.note("class without examples, left out", name)
-        for split, name in absent(splits):
-            self.note(f"class of the training split that is missing from {split}", name)
-        for split, name in unlearnt(splits):
-            self.note(f"label of {split} that nothing in the training split has: it cannot be learnt", name)
+        for what, name in lacking(splits):
+            self.note(what, name)
         notes = (Note(what=w, count=c, examples=tuple(self._noted[w])) for w, c in self._counts.items())
         dropped = tuple(sorted(self.dropped, key=lambda item: item.file))
         return Listing(
@@ -80,9 +78,9 @@ class Collector:
 
 
 def check_classes(splits: Mapping[str, Sequence[Example]]) -> None:
-    """Raise UserError for classes that differ only in case, or that training never sees.
+    """Raise UserError for classes that differ only in case, and for a split of which training sees no class.
 
-    One of the several labels that an example may have is no reason to raise: see ``unlearnt``.
+    Single classes that training never sees are no reason to raise: see ``lacking``.
     """
     counts = {
         split: Counter(name for one in examples for name in one.names()) for split, examples in splits.items()
@@ -101,26 +99,23 @@ def check_classes(splits: Mapping[str, Sequence[Example]]) -> None:
     for split, count in counts.items():
         single = {example.label for example in splits[split] if example.truth is None} - {""}
         unseen = in_order(single - set(counts["train"]))
-        if unseen:
+        if unseen and len(unseen) == len(single):
             listed = ", ".join(f"{name!r} ({count[name]:,})" for name in unseen[:_SHOWN])
             more = f" and {len(unseen) - _SHOWN} more" if len(unseen) > _SHOWN else ""
-            found = f"the {split} split has classes that the train split lacks: {listed}{more}"
+            found = f"the {split} split has only classes that the train split lacks: {listed}{more}"
             remedy = f"add examples of them to train, or remove them from {split}"
-            raise UserError(found, "every class to have training examples", remedy)
+            raise UserError(found, "some that have training examples", remedy)
 
 
-def absent(splits: Mapping[str, Sequence[Example]]) -> Iterator[tuple[str, str]]:
-    """Yield (split, class) for each class of the train split that another split lacks."""
-    trained = _names(splits.get("train", ()))
-    for split, examples in splits.items():
-        yield from ((split, name) for name in in_order(trained - _names(examples)))
-
-
-def unlearnt(splits: Mapping[str, Sequence[Example]]) -> Iterator[tuple[str, str]]:
-    """Yield (split, class) for each class of another split that the train split lacks."""
+def lacking(splits: Mapping[str, Sequence[Example]]) -> Iterator[tuple[str, str]]:
+    """Yield what to say of each class that training and another split do not share, and the class."""
     trained = _names(splits.get("train", ()))
     for split, examples in splits.items() if trained else ():
-        yield from ((split, name) for name in in_order(_names(examples) - trained))
+        there = _names(examples)
+        what = f"class of the training split that is missing from {split}"
+        yield from ((what, name) for name in in_order(trained - there))
+        what = f"class of {split} that nothing in the training split has: it cannot be learnt"
+        yield from ((what, name) for name in in_order(there - trained))
 
 
 def _names(examples: Sequence[Example]) -> set[str]:

@@ -5,9 +5,9 @@ A row's number is the one a spreadsheet or editor shows: the header of a CSV fil
 
 import codecs
 import csv
-import io
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ _DELIMITERS = ",;\t|"
 _MAX_CELL = 10_000_000
 """Characters in a cell; the csv module's own limit, 128 KiB, is less than a long document."""
 _BATCH = 1_024
+_ROW = re.compile(r"[^\n]*\n|[^\n]+")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,28 +92,35 @@ def _text(file: Path, head_bytes: int | None) -> tuple[str, tuple[str, ...]]:
     if "\0" in text:
         row = text.count("\n", 0, text.index("\0")) + 1
         raise UserError(f"{file}, row {row}: a NUL byte", "text", "save the table as UTF-8")
-    if not text.strip():
+    if not text or text.isspace():
         raise UserError(f"{file} is empty", "a header and rows", "name another file")
     return text, notes
 
 
 def _decoded(content: bytes, encoding: str, whole: bool) -> str:
-    text = codecs.getincrementaldecoder(encoding)().decode(content, final=whole)
-    return text if whole or "\n" not in text else text[: text.rindex("\n") + 1]
+    if whole:
+        return content.decode(encoding)
+    text = codecs.getincrementaldecoder(encoding)().decode(content)  # the end may lie inside a character
+    return text[: text.rindex("\n") + 1] if "\n" in text else text
 
 
 def _delimiter(text: str) -> str:
-    header = text.lstrip().partition("\n")[0]
-    return max(_DELIMITERS, key=header.count)
+    header = re.search(r"\S[^\n]*", text)
+    return max(_DELIMITERS, key=header[0].count if header else "".count)
 
 
 def _delimited(file: Path, text: str, delimiter: str, notes: tuple[str, ...]) -> Rows:
     if delimiter != "," and file.suffix.lower() == ".csv":
         notes += (f"columns of the table are separated by {delimiter!r}",)
     csv.field_size_limit(_MAX_CELL)
-    numbered = _records(file, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    numbered = _records(file, csv.reader(_lines(text), delimiter=delimiter, strict=True))
     header = next(numbered)[1]
     return Rows(_columns(file, header), _even(file, numbered, len(header)), notes)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield lines with their ends, of any system: ``io.StringIO`` would hold four bytes a character."""
+    return (line[0] for line in _LINE.finditer(text))
 
 
 def _records(file: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
@@ -148,9 +157,10 @@ def _columns(file: Path, header: Sequence[str]) -> tuple[str, ...]:
 
 
 def _json_lines(file: Path, text: str, notes: tuple[str, ...]) -> Rows:
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    keys = tuple(_object(file, *lines[0]))
-    records = ((number, _object(file, number, line)) for number, line in lines)
+    lines = ((number, line[0]) for number, line in enumerate(_ROW.finditer(text), 1) if line[0].strip())
+    first = next(lines)
+    keys = tuple(_object(file, *first))
+    records = ((number, _object(file, number, line)) for number, line in itertools.chain([first], lines))
     rows = ((number, [record.get(key) for key in keys]) for number, record in records)
     return Rows(_columns(file, keys), rows, notes)
 

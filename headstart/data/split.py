@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from headstart.contracts import Example, Listing
 from headstart.core.errors import UserError
 from headstart.core.records import Dropped, Note
-from headstart.data.listing import UNSPLIT, check_classes, in_order
-from headstart.data.stratify import deal
+from headstart.data.listing import UNSPLIT, check_classes, in_order, lacking
+from headstart.data.stratify import deal, deal_roles
 
 SHARE = 0.15
 """The share of unsplit data that goes to validation, and again to test."""
@@ -53,9 +53,10 @@ class Dataset:
 def arrange(listing: Listing, seed: int) -> Dataset:
     """Give every example its role: given splits are kept, unsplit data is divided 70/15/15 by class.
 
-    Examples that are not to be trained on are dropped from the train split alone. Raises UserError for a
-    class with too few examples (3 unsplit, 2 in a given train split), for a class that training never
-    sees, and where there is nothing to train on.
+    Examples that are not to be trained on are dropped from the train split alone, and those of a class that
+    training never sees from the one to select on. Raises UserError for a class with too few examples (3
+    unsplit, 2 in a given train split), for a split without any class that training sees, and where there is
+    nothing to train on.
     """
     splits = {name: tuple(examples) for name, examples in listing.splits.items() if examples}
     check_classes(splits)
@@ -66,6 +67,7 @@ def arrange(listing: Listing, seed: int) -> Dataset:
         train, val, test = _drawn(splits.get(UNSPLIT, train), seed)
         made = f"70/15/15 drawn from all examples with seed {seed}"
         made += ", each class in proportion" if any(example.label for example in train) else ""
+        made += ", groups kept together" if any(example.group is not None for example in train) else ""
     elif not train:
         raise UserError(f"only {_named(splits)} found", "examples to train on", "add a train split")
     elif not test:
@@ -75,7 +77,9 @@ def arrange(listing: Listing, seed: int) -> Dataset:
         made = "train and test as given; selection within train by cross-validation"
     else:
         made = "train, val and test as given"
+    told = lacking({"train": train, "val": val, "test": test}) if drawn else ()
     train, unfit = _fit_to_train(train, listing)
+    val, unlearnt = _fit_to_select(val, train)
     if not drawn:
         _check_given(train)
     labelled = all(example.truth is None for example in train)
@@ -90,8 +94,8 @@ def arrange(listing: Listing, seed: int) -> Dataset:
         test=test,
         reported=reported,
         made=made,
-        dropped=(*listing.dropped, *unfit),
-        notes=listing.notes,
+        dropped=(*listing.dropped, *unfit, *unlearnt),
+        notes=(*listing.notes, *(Note(what=what, count=1, examples=(name,)) for what, name in told)),
         languages=listing.languages,
     )
 
@@ -120,7 +124,13 @@ def folds(labels: Sequence[int] | Indices, seed: int, count: int = FOLDS) -> lis
 
 
 def folds_of(examples: Sequence[Example], seed: int, count: int = FOLDS) -> list[tuple[Indices, Indices]]:
-    """Divide labelled examples for cross-validation, each class or label in proportion; see ``folds``."""
+    """Divide examples for cross-validation, each class or label in proportion, groups whole; see ``folds``.
+
+    A group that alone has a class is always fitted on. Raises UserError where nothing is left to hold out.
+    """
+    groups = list(_groups(examples).values()) if any(one.group is not None for one in examples) else []
+    if 0 < len(groups) < len(examples):
+        return _group_folds(examples, groups, np.random.default_rng(seed), count)
     if not _several(examples):
         _, label_ids = np.unique([example.label for example in examples], return_inverse=True)
         return folds(label_ids, seed, count)
@@ -129,6 +139,34 @@ def folds_of(examples: Sequence[Example], seed: int, count: int = FOLDS) -> list
     fold_N = np.empty(len(examples), dtype=np.int64)
     fold_N[order] = deal([examples[place].names() for place in order], [1 / used] * used)
     return [(np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)) for fold in range(used)]
+
+
+def _group_folds(
+    examples: Sequence[Example],
+    groups: Sequence[Sequence[Example]],
+    generator: np.random.Generator,
+    count: int,
+) -> list[tuple[Indices, Indices]]:
+    """Deal groups to folds, all but those without which nothing would be left of a class to fit on."""
+    order = generator.permutation(len(groups))
+    names = [[name for one in groups[place] for name in one.names() or ("",)] for place in order]
+    used = min(count, len(groups))
+    dealt = deal(names, [1 / used] * used)
+    holders: dict[str, list[int]] = defaultdict(list)
+    for place, some in enumerate(names):
+        for name in dict.fromkeys(some):
+            holders[name].append(place)
+    for name in sorted(holders):
+        if len({dealt[place] for place in holders[name]}) == 1 and dealt[holders[name][0]] >= 0:
+            dealt[max(holders[name], key=lambda place: names[place].count(name))] = -1
+    fold_of = {id(one): fold for place, fold in zip(order, dealt, strict=True) for one in groups[place]}
+    fold_N = np.array([fold_of[id(one)] for one in examples])
+    held = sorted(set(fold_N.tolist()) - {-1})
+    if not held:
+        found = f"{len(examples):,} examples to train on in {len(groups):,} groups, none like another"
+        remedy = "add groups, give a val split, or leave --group out"
+        raise UserError(found, "each class in two groups or more, so that one can be held out", remedy)
+    return [(np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)) for fold in held]
 
 
 def _several(examples: Sequence[Example]) -> bool:
@@ -155,9 +193,22 @@ def _fit_to_train(
     return fit, unfit
 
 
+def _fit_to_select(
+    val: tuple[Example, ...], train: tuple[Example, ...]
+) -> tuple[tuple[Example, ...], tuple[Dropped, ...]]:
+    """Return the examples to select on, and those whose one class training never sees, with the reason."""
+    known = {"", *(one.label for one in train)}
+    reason = "no training example has its class: nothing is selected on it"
+    return (
+        tuple(one for one in val if one.label in known),
+        tuple(Dropped(file=one.key, reason=reason) for one in val if one.label not in known),
+    )
+
+
 def _drawn(examples: Sequence[Example], seed: int) -> tuple[tuple[Example, ...], ...]:
     """Divide 70/15/15, each class or label in proportion; groups stay together."""
-    parts = (_by_label if _several(examples) else _by_class)(examples, seed)
+    grouped = examples[0].label and len(_groups(examples)) < len(examples)
+    parts = (_by_label if grouped or _several(examples) else _by_class)(examples, seed)
     return tuple(tuple(sorted(part, key=lambda example: example.key)) for part in parts)
 
 
@@ -170,18 +221,20 @@ def _groups(examples: Sequence[Example]) -> dict[str, list[Example]]:
 
 
 def _by_label(examples: Sequence[Example], seed: int) -> tuple[list[Example], ...]:
-    """Divide examples of several labels, each label in proportion."""
+    """Divide groups, or examples, of several labels, each label in proportion; training lacks none."""
     groups = _groups(examples)
     ranked = [groups[name] for name in sorted(groups, key=lambda name: rank(seed, name))]
-    names = [sorted({name for one in group for name in one.names()}) for group in ranked]
-    dealt = deal(names, [1 - 2 * SHARE, SHARE, SHARE])
-    parts = tuple(
+    # A group counts in each of its classes as often as it has examples of it.
+    names = [[name for one in group for name in sorted(set(one.names()))] for group in ranked]
+    dealt = deal_roles(names, [1 - 2 * SHARE, SHARE, SHARE])
+    if not {0, 2} <= set(dealt):
+        where = f" in {len(ranked)} groups" if len(ranked) < len(examples) else ""
+        found = f"{len(examples)} examples{where}: none can be held out without all of a class"
+        raise UserError(found, "three or more of each class", "add examples, or give a test split")
+    return tuple(
         [one for group, at in zip(ranked, dealt, strict=True) for one in group if at == part]
         for part in range(3)
     )
-    if not all(parts):
-        raise UserError(f"only {len(examples)} examples", "ten or more to divide", "add examples")
-    return parts
 
 
 def _by_class(examples: Sequence[Example], seed: int) -> tuple[list[Example], ...]:

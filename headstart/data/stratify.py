@@ -40,3 +40,32 @@ def deal(names: Sequence[Sequence[str]], shares: Sequence[float]) -> list[int]:
         if place not in part_of:
             put(place, room)
     return [part_of[place] for place in range(len(names))]
+
+
+def deal_roles(names: Sequence[Sequence[str]], shares: Sequence[float]) -> list[int]:
+    """Deal sets of examples, given the labels of all in each; the first part, to train on, lacks none.
+
+    A label that it would lack, it gets back from where most of it is. A part that would be empty, the last
+    ones first, gets the smallest set that another can spare; it stays empty where none can.
+    """
+    dealt = deal(names, shares)
+    holders: dict[str, list[int]] = defaultdict(list)
+    for place, some in enumerate(names):
+        for name in dict.fromkeys(some):
+            holders[name].append(place)
+    for name in sorted(holders):
+        if all(dealt[place] for place in holders[name]):
+            dealt[max(holders[name], key=lambda place: names[place].count(name))] = 0
+
+    def spare(place: int) -> bool:
+        part = dealt[place]
+        taught = (sum(dealt[one] == 0 for one in holders[name]) > 1 for name in names[place])
+        return dealt.count(part) > 1 and (part > 0 or all(taught))
+
+    for part in range(len(shares) - 1, 0, -1):
+        if part not in dealt:
+            spares = filter(spare, range(len(names)))
+            smallest = min(spares, key=lambda place: len(names[place]), default=None)
+            if smallest is not None:
+                dealt[smallest] = part
+    return dealt

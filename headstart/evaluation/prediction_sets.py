@@ -54,11 +54,15 @@ def names(
 
 
 def observed(learnt: Learnt, chances_nK: Array, targets_n: Array, levels: Sequence[float]) -> Array:
-    """Return, for each level, whether the set holds the right class, and its size, float64 [n, 2 L]."""
+    """Return, for each level, whether the set holds the right class, and its size, float64 [n, 2 L].
+
+    A target of K is a class that is in no set, because training never saw it.
+    """
     found = []
     for level in levels:
         inside_nK = conformal.sets(chances_nK, conformal.threshold(learnt.arrays["scores"], level))
-        found += [inside_nK[np.arange(len(targets_n)), targets_n], inside_nK.sum(axis=1)]
+        holds_nK = np.pad(inside_nK, ((0, 0), (0, 1)))
+        found += [holds_nK[np.arange(len(targets_n)), targets_n], inside_nK.sum(axis=1)]
     return np.stack(found, axis=1).astype(np.float64)
 
 

@@ -9,7 +9,6 @@ Shape letters: N examples, K classes, B resamples.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from headstart.core.records import Metric
 from headstart.core.tallies import Measure, Measures
 from headstart.maths import rates
-from headstart.maths.classifier_sums import Integers, Sums, bin_edges, checked, statistics
+from headstart.maths.classifier_sums import Integers, Sums, Verdicts, bin_edges, statistics
 from headstart.maths.intervals import Array, bootstrap, both_ways, column_sums, scored
 from headstart.maths.rates import Rate
 
@@ -44,18 +43,9 @@ class Bins:
     counts: tuple[int, ...]
 
 
-def scores(
-    probabilities_NK: NDArray[Any],
-    targets_N: NDArray[Any],
-    seed: int = 0,
-    units_N: NDArray[np.int64] | None = None,
-) -> dict[str, Metric]:
-    """Return the ``measures`` of some examples with intervals; ``units_N`` says what is drawn as one.
-
-    Raises ValueError where the shapes, targets or probabilities make no sense.
-    """
-    statistics_NM = statistics(probabilities_NK, targets_N)
-    return scored(statistics_NM, measures(probabilities_NK.shape[1]), units_N, seed)
+def scores(said: Verdicts, seed: int = 0, units_N: NDArray[np.int64] | None = None) -> dict[str, Metric]:
+    """Return the ``measures`` of some examples with intervals; ``units_N`` says what is drawn as one."""
+    return scored(statistics(said), measures(said.num_classes), units_N, seed)
 
 
 def measures(num_classes: int) -> Measures:
@@ -91,16 +81,14 @@ def measures(num_classes: int) -> Measures:
     )
 
 
-def per_class(
-    probabilities_NK: NDArray[Any], targets_N: NDArray[Any], seed: int = 0
-) -> tuple[ClassScores, ...]:
+def per_class(said: Verdicts, seed: int = 0) -> tuple[ClassScores, ...]:
     """Return each class's precision, recall, F1 and support, in class order.
 
     Precision is a share of the examples predicted as the class and recall of those that belong to
     it; their ``n`` says how many. Where that is none, the value is 0 without an interval, as in
     scikit-learn with ``zero_division=0``.
     """
-    statistics_NM, num_classes = statistics(probabilities_NK, targets_N), probabilities_NK.shape[1]
+    statistics_NM, num_classes = statistics(said), said.num_classes
     measures: Mapping[str, Rate] = {"precision": rates.precision, "recall": rates.recall, "f1": rates.f1}
     shares: Mapping[str, Rate] = {
         "precision": lambda hits, true, predicted: predicted,
@@ -123,17 +111,15 @@ def per_class(
     )
 
 
-def confusion(probabilities_NK: NDArray[Any], targets_N: NDArray[Any]) -> Integers:
+def confusion(said: Verdicts) -> Integers:
     """Return how often each class (row) was predicted as each (column), int64 [K, K]."""
-    targets_N = checked(probabilities_NK, targets_N)
-    num_classes = probabilities_NK.shape[1]
-    cell_N = targets_N * num_classes + probabilities_NK.argmax(axis=1)
-    return np.bincount(cell_N, minlength=num_classes**2).reshape(num_classes, num_classes)
+    cell_N = said.targets_N * said.num_classes + said.predicted_N
+    return np.bincount(cell_N, minlength=said.num_classes**2).reshape(said.num_classes, said.num_classes)
 
 
-def reliability(probabilities_NK: NDArray[Any], targets_N: NDArray[Any]) -> Bins:
+def reliability(said: Verdicts) -> Bins:
     """Return mean confidence, accuracy and count per bin of confidence."""
-    sums = Sums(column_sums(statistics(probabilities_NK, targets_N))[None], probabilities_NK.shape[1])
+    sums = Sums(column_sums(statistics(said))[None], said.num_classes)
     counts = sums.bin_count_BE[0]
 
     def mean(total_E: Array) -> tuple[float | None, ...]:

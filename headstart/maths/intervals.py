@@ -198,8 +198,8 @@ def _sums(statistics_NM: Statistics, resamples: int, random: np.random.Generator
     draws_by_block = random.multinomial(num_examples, sizes / num_examples, size=resamples).T
     sums_MB = np.zeros((num_statistics, resamples))
     for start, size, draws_B in zip(starts, sizes, draws_by_block, strict=True):
-        counts_CB = _counts(int(size), draws_B, random)
-        sums_MB += statistics_NM[start : start + size].T @ counts_CB
+        # Without a name, so that one block's counts are gone before the next one's are there.
+        sums_MB += statistics_NM[start : start + size].T @ _counts(int(size), draws_B, random)
     return sums_MB.T
 
 

@@ -50,8 +50,7 @@ def sliced(
     Every slice and its rest must hold an example. Where neither varies, no p-value below 1 is claimed.
     """
     rows, num_statistics = sparse.csr_array(statistics_NM), statistics_NM.shape[1]
-    members = members_NS.T.astype(np.float64)
-    parts = [sparse.diags_array(member_N) @ rows for member_N in (*members, np.ones(len(units_N)))]
+    parts = [*(_part(rows, member_N) for member_N in members_NS.T), rows]
     together = by_unit(sparse.hstack(parts, format="csr"), units_N)
     measure = measures.values[name]
     [value_1S], [rest_1S], [whole] = _figures(measure, column_sums(together)[None], num_statistics)
@@ -79,6 +78,13 @@ def sliced(
             )
         )
     return [replace(one, p_holm=p) for one, p in zip(found, holm(ps), strict=True)]
+
+
+def _part(rows: sparse.csr_array, member_N: NDArray[np.bool_]) -> sparse.csr_array:
+    """Return the rows of a slice's members, the others empty: those of a trait hold each row once."""
+    part = sparse.diags_array(member_N.astype(np.float64)) @ rows
+    part.eliminate_zeros()
+    return part
 
 
 def _figures(measure: Measure, sums_BT: Array, num_statistics: int) -> tuple[Array, Array, Array]:

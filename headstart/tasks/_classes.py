@@ -23,9 +23,9 @@ from headstart.contracts import (
 )
 from headstart.core.records import Exhibit, Gallery, Matrix, Metric, Reliability, Section, Table
 from headstart.core.tallies import Measures, Statistics
-from headstart.data.labels import places
+from headstart.data.labels import places, widened
 from headstart.maths import classification, softmax
-from headstart.maths.classifier_sums import statistics
+from headstart.maths.classifier_sums import Verdicts, statistics, verdicts
 from headstart.tasks._figures import with_interval
 
 _WORST = 12
@@ -114,12 +114,12 @@ class Classification(Task):
         return np.asarray(outputs)
 
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
-        """Return the probabilities and the true class's place, float64 [n, K + 1]."""
-        return np.column_stack([outputs, places(examples, classes)])
+        """Return which class is right, which was predicted, and how probable both were, float64 [n, 4]."""
+        return verdicts(widened(outputs, classes), places(examples, classes)).kept
 
     def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
         """Return hits, true and predicted counts by class, confidence by bin and the loss."""
-        return statistics(*_split(compared_NM))
+        return statistics(Verdicts.of(compared_NM, len(classes)))
 
     def measures(self, classes: Sequence[str]) -> Measures:
         """Return accuracy, macro precision, recall and F1, log loss and calibration error."""
@@ -127,52 +127,41 @@ class Classification(Task):
 
     def score(self, compared_NM: Array, classes: Sequence[str], units_N: Array) -> dict[str, Metric]:
         """Return the measures."""
-        return classification.scores(*_split(compared_NM), units_N=units_N)
+        return classification.scores(Verdicts.of(compared_NM, len(classes)), units_N=units_N)
 
     def sections(
         self, compared_NM: Array, classes: Sequence[str], examples: Sequence[Example], again: Again
     ) -> tuple[Section, ...]:
         """Return the worst mistakes, the confusion matrix, reliability and figures per class."""
-        probabilities_NK, targets_N = _split(compared_NM)
+        said = Verdicts.of(compared_NM, len(classes))
         return (
-            _mistakes(probabilities_NK, targets_N, classes, examples, self.show),
-            _confusion(probabilities_NK, targets_N, classes),
-            _reliability(probabilities_NK, targets_N),
-            _per_class(probabilities_NK, targets_N, classes, self.unit),
+            _mistakes(said, classes, examples, self.show),
+            _confusion(said, classes),
+            _reliability(said),
+            _per_class(said, classes, self.unit),
         )
 
 
-def _split(compared_NM: Array) -> tuple[Array, Array]:
-    return compared_NM[:, :-1], compared_NM[:, -1].astype(np.int64)
-
-
-def _mistakes(
-    probabilities_NK: Array,
-    targets_N: Array,
-    classes: Sequence[str],
-    examples: Sequence[Example],
-    show: Show,
-) -> Gallery:
-    predicted_N = probabilities_NK.argmax(axis=1)
-    wrong = np.flatnonzero(predicted_N != targets_N)
-    worst = wrong[np.argsort(probabilities_NK[wrong, targets_N[wrong]], kind="stable")][:_WORST]
+def _mistakes(said: Verdicts, classes: Sequence[str], examples: Sequence[Example], show: Show) -> Gallery:
+    wrong = np.flatnonzero(said.predicted_N != said.targets_N)
+    worst = wrong[np.argsort(said.likelihood_N[wrong], kind="stable")][:_WORST]
     items = []
     for i in worst:
-        guess, truth = predicted_N[i], targets_N[i]
+        guess, truth = classes[said.predicted_N[i]], classes[said.targets_N[i]]
         items.append(
             Exhibit(
-                caption=f"taken for {classes[guess]} ({probabilities_NK[i, guess]:.0%})",
-                detail=f"is {classes[truth]} ({probabilities_NK[i, truth]:.0%}): {examples[i].key}",
+                caption=f"taken for {guess} ({said.confidence_N[i]:.0%})",
+                detail=f"is {truth} ({said.likelihood_N[i]:.0%}): {examples[i].key}",
                 **show(examples[i]),
             )
         )
-    share = f"{len(wrong):,} of {len(targets_N):,} were wrong"
+    share = f"{len(wrong):,} of {len(said.targets_N):,} were wrong"
     note = f"{share}; shown are those whose true class was thought least likely."
     return Gallery(title="Worst mistakes", note=note, items=tuple(items))
 
 
-def _confusion(probabilities_NK: Array, targets_N: Array, classes: Sequence[str]) -> Matrix:
-    counts = classification.confusion(probabilities_NK, targets_N)
+def _confusion(said: Verdicts, classes: Sequence[str]) -> Matrix:
+    counts = classification.confusion(said)
     return Matrix(
         title="Confusion matrix",
         note="True classes in rows, predicted ones in columns.",
@@ -181,8 +170,8 @@ def _confusion(probabilities_NK: Array, targets_N: Array, classes: Sequence[str]
     )
 
 
-def _reliability(probabilities_NK: Array, targets_N: Array) -> Reliability:
-    bins = classification.reliability(probabilities_NK, targets_N)
+def _reliability(said: Verdicts) -> Reliability:
+    bins = classification.reliability(said)
     return Reliability(
         title="Reliability",
         note="When the model says 80%, is it right 80% of the time? On the diagonal it is.",
@@ -193,8 +182,8 @@ def _reliability(probabilities_NK: Array, targets_N: Array) -> Reliability:
     )
 
 
-def _per_class(probabilities_NK: Array, targets_N: Array, classes: Sequence[str], unit: str) -> Table:
-    scores = classification.per_class(probabilities_NK, targets_N)
+def _per_class(said: Verdicts, classes: Sequence[str], unit: str) -> Table:
+    scores = classification.per_class(said)
     rows = [
         (
             name,

@@ -22,7 +22,7 @@ from headstart.contracts import (
 )
 from headstart.core.records import Exhibit, Gallery, Metric, Section, Table
 from headstart.core.tallies import Measures, Statistics
-from headstart.data.labels import indicators
+from headstart.data.labels import indicators, widened
 from headstart.maths import logistic, multilabel
 from headstart.maths.multilabel import Decisions
 from headstart.maths.softmax import Linear
@@ -99,7 +99,8 @@ class LabelClassification(Task):
 
     def compare(self, outputs: Labelled, examples: Sequence[Example], classes: Sequence[str]) -> Array:
         """Return the probabilities, whether each label is given, and whether it is right, [n, 3 K]."""
-        return np.hstack([outputs.probabilities_nK, outputs.given_nK, indicators(examples, classes)])
+        said = [widened(one, classes) for one in (outputs.probabilities_nK, outputs.given_nK)]
+        return np.hstack([*said, indicators(examples, classes)])
 
     def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
         """Return what is all right, labels wrong, the loss, and hits, true and given counts by label."""

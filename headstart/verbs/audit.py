@@ -11,6 +11,7 @@ from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.records import Audited, Finding
 from headstart.data import dataset, manifest
+from headstart.data.groups import grouped
 from headstart.ship.audit_page import write_page
 from headstart.specs import AuditSpec
 from headstart.verbs.common import allowed, guess_task, say_engine
@@ -33,6 +34,7 @@ def audit(spec: AuditSpec) -> Audited:
         if any(wanted) or dataset.meant(path, task.layouts) is None:
             raise
         return _told(spec, task, None, (unlisted(error),), started)
+    listing = grouped(listing, path, spec.group)
     kind = next(one.kind for examples in listing.splits.values() for one in examples)
     task = task.of_kind(kind)
     source = manifest.read(path).data if manifest.recognises(path) else path

@@ -1,21 +1,23 @@
 """``evaluate``: a finished run scored on labelled data."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
-from headstart.contracts import Array, Example, Listing, Reading
+from headstart.contracts import Array, Example, Listing, Reading, Task
 from headstart.core.errors import UserError
 from headstart.core.records import Evaluation, Metric, Note
 from headstart.core.run import count_look, read_part, read_run
 from headstart.core.store import Store
 from headstart.core.tallies import Tallies
 from headstart.data import dataset
+from headstart.data.groups import grouped
 from headstart.data.listing import UNSPLIT
 from headstart.evaluation import generalisation, prediction_sets, unlike
 from headstart.maths.intervals import scored
@@ -43,11 +45,11 @@ def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
     the run or the data is not there, or the data has classes that the run does not know.
     """
     run = Path(spec.run)
-    languages = read_run(run)["split"].get("languages") or ("", "")
+    record = read_run(run)
     model = load_model(run, allowed(spec))
     _check_beside(spec, model)
     task = model.task
-    listing = dataset.read(Path(spec.data), task.layouts, (languages[0], languages[1]))
+    listing = _listed(spec, record, task)
     split, examples = _choose(listing, spec.split)
     _check_classes(listing, examples, model)
     reading = Reading(task, model.whole, model.frozen.pretrained)
@@ -65,7 +67,7 @@ def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
             looks = count_look(run, split, data_digest(features, indices))
             asked = Look(split=split, count=looks, coverage=spec.coverage, against=against)
             found, tallies = score(task, model, features, indices, asked)
-        spoilt = _spoilt(spec, model, features, indices) if spec.corrupt else {}
+        spoilt = _spoilt(spec, model, features, (indices, tallies.classes)) if spec.corrupt else {}
     told = replace(
         found,
         metrics={**found.metrics, **spoilt},
@@ -73,6 +75,20 @@ def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
         notes=(*listing.notes, *found.notes, *notes),
     )
     return told, tallies
+
+
+def _listed(spec: EvaluateSpec, record: Mapping[str, Any], task: Task) -> Listing:
+    """Read the data as the run read its own: from and into which language, and what belongs together."""
+    path, languages = Path(spec.data), record["split"].get("languages") or ("", "")
+    found = dataset.read(path, task.layouts, (languages[0], languages[1]))
+    usual = record["spec"].get("group")
+    if spec.group is not None or usual is None:
+        return grouped(found, path, spec.group)
+    try:
+        return grouped(found, path, usual)
+    except UserError as error:  # other data need not have that column
+        note = Note(what=f"not grouped as the run was fitted: {error.found}", count=1, examples=())
+        return replace(found, notes=(*found.notes, note))
 
 
 def _check_beside(spec: EvaluateSpec, model: Model) -> None:
@@ -97,9 +113,12 @@ def _against(spec: EvaluateSpec, model: Model, reading: Reading, opened: ExitSta
     return found
 
 
-def _spoilt(spec: EvaluateSpec, model: Model, features: Features, indices_n: Array) -> dict[str, Metric]:
+def _spoilt(
+    spec: EvaluateSpec, model: Model, features: Features, scored_on: tuple[Array, Sequence[str]]
+) -> dict[str, Metric]:
     """Return the leading metric on examples spoilt in every way, as ``accuracy@noise``; on 1,000 at most."""
-    task, measures = model.task, model.task.measures(model.classes)
+    indices_n, classes = scored_on
+    task, measures = model.task, model.task.measures(classes)
     name = next(iter(measures.values))
     some = indices_n[:: -(-len(indices_n) // _MOST_SPOILT)]
     found = {}
@@ -113,7 +132,7 @@ def _spoilt(spec: EvaluateSpec, model: Model, features: Features, indices_n: Arr
             own = extract(features.reading, spoilt, model.frozen, store, engine)
             opened.enter_context(own.table)
             every = np.arange(len(own.examples))
-            added, units_n = generalisation.statistics(task, model.head, own, every, model.classes)
+            added, units_n = generalisation.statistics(task, model.head, own, every, classes)
             found[f"{name}@{how}"] = scored(added, measures, units_n)[name]
     return found
 
@@ -141,7 +160,8 @@ def _check_classes(listing: Listing, examples: Sequence[Example], model: Model) 
     # Where the examples name no class, their content may hold any class of the listing.
     named = {name for example in examples for name in example.names()} or set(listing.classes)
     unknown = sorted(named - set(model.classes))
-    if unknown:
+    # Examples of a class that training never saw count as wrong, unless all are such.
+    if unknown and (len(unknown) == len(named) or not any(example.names() for example in examples)):
         raise UserError(
             f"{len(unknown)} classes that the run does not know, the first {unknown[0]!r}",
             f"some of {', '.join(model.classes[:10])}",

@@ -22,6 +22,7 @@ from headstart.core.store import Store
 from headstart.core.tallies import Tallies
 from headstart.core.timing import Stages
 from headstart.data import dataset
+from headstart.data.groups import grouped
 from headstart.data.listing import in_order
 from headstart.data.prompts import prompted
 from headstart.data.split import Dataset, arrange, folds_of
@@ -122,7 +123,8 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
 def read(spec: FitSpec, task: Task) -> Dataset:
     """Read the data and give every example its role, saying what was found. Raises UserError."""
     wanted = spec.source_language or "", spec.target_language or ""
-    data = arrange(dataset.read(Path(spec.data), task.layouts, wanted), spec.seed)
+    path = Path(spec.data)
+    data = arrange(grouped(dataset.read(path, task.layouts, wanted), path, spec.group), spec.seed)
     data = replace(data, notes=(*data.notes, *quick(task, data)))
     for note in data.notes:
         log.info("%s (%d)", note.what, note.count)

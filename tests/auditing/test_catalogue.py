@@ -267,10 +267,19 @@ PICTURES = (
     Kind(
         "unseen class",
         split_folders,
-        lambda root: shutil.copytree(root / "test/bee", root / "test/yak"),
+        lambda root: (root / "test/bee").rename(root / "test/yak"),
+        "classes",
+        "",
+        "class 'yak' of test is missing from train: it cannot be learnt",
+        "error",
+    ),
+    Kind(
+        "unseen classes alone",
+        split_folders,
+        lambda root: [(root / "test" / name).rename(root / f"test/new {name}") for name in ("ant", "bee")],
         "layout",
         "",
-        "test split has classes that the train split lacks: 'yak'",
+        "test split has only classes that the train split lacks: 'new ant'",
         "error",
     ),
     Kind(

@@ -178,7 +178,7 @@ def test_a_label_that_training_lacks_is_said(tmp_path: Path) -> None:
     put(tmp_path / "test.csv", "text,tags\na,x|new\nb,y\n")
     found = read(tmp_path, LAYOUTS)
     assert found.classes == ("new", "x", "y")
-    what = "label of test that nothing in the training split has: it cannot be learnt"
+    what = "class of test that nothing in the training split has: it cannot be learnt"
     assert [note.examples for note in found.notes if note.what == what] == [("new",)]
 
 

@@ -96,7 +96,7 @@ def test_train_alone_is_divided() -> None:
         ({"train": examples("", a=9, b=1), "test": examples("t", a=1)}, r"training examples of 'b' \(1\)"),
         (
             {"train": examples("", a=9, b=2), "val": examples("v", a=1), "test": examples("t", c=3)},
-            r"'c' \(3\)",
+            r"the test split has only classes that the train split lacks: 'c' \(3\)",
         ),
         ({"test": examples("", a=9, b=2)}, "only a test split"),
     ],
@@ -104,6 +104,17 @@ def test_train_alone_is_divided() -> None:
 def test_too_little_of_a_class_is_said(splits: dict[str, list[Example]], message: str) -> None:
     with pytest.raises(UserError, match=message):
         arrange(listing(**splits), 0)
+
+
+def test_what_training_never_sees_is_tested_on_but_not_selected_on() -> None:
+    train, val, test = examples("train", a=4, b=4), examples("val", a=2, c=2), examples("test", a=1, d=2)
+    data = arrange(listing(train=train, val=val, test=test), 0)
+    assert data.classes == ("a", "b")
+    assert list(data.test) == test
+    assert [one.label for one in data.val] == ["a", "a"]
+    assert {one.file for one in data.dropped} == {"val/c/0", "val/c/1"}
+    reported = arrange(listing(train=train, val=val), 0)
+    assert (list(reported.test), reported.dropped) == (val, ())
 
 
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=60), st.integers(0, 5), st.integers(2, 6))

@@ -9,7 +9,7 @@ from headstart.core import plugins
 from headstart.core.tallies import Tallies
 from headstart.data.labels import places
 from headstart.evaluation import slices
-from headstart.maths.classifier_sums import statistics
+from headstart.maths.classifier_sums import statistics, verdicts
 
 TASK = plugins.load("task", "text-classification")
 CLASSES = ("ham", "spam")
@@ -30,7 +30,7 @@ def scored(num_examples: int, wrong_from: int = 10**9) -> tuple[list[Example], T
         task=TASK.name,
         kind="",
         classes=CLASSES,
-        statistics_NM=statistics(probabilities_NK, targets_N),
+        statistics_NM=statistics(verdicts(probabilities_NK, targets_N)),
         inputs=digests,
         truths=digests,
         units_N=np.arange(num_examples),

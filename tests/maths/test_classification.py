@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from headstart.maths.classification import confusion, per_class, reliability, scores
-from headstart.maths.classifier_sums import BINS, bin_edges
+from headstart.maths.classifier_sums import BINS, bin_edges, verdicts
 from headstart.maths.intervals import resampled_sums
 
 Array = NDArray[Any]
@@ -62,7 +62,7 @@ def scikit_scores(probabilities: Array, targets: Array) -> dict[str, float]:
 def test_values_are_those_of_scikit_learn(num_examples: int, num_classes: int, seed: int) -> None:
     # Few examples of many classes: classes that are absent, never predicted, or neither.
     probabilities, targets = example(num_examples, num_classes, seed)
-    ours = {name: metric.value for name, metric in scores(probabilities, targets).items()}
+    ours = {name: metric.value for name, metric in scores(verdicts(probabilities, targets)).items()}
     assert list(ours) == NAMES
     assert ours == pytest.approx(scikit_scores(probabilities, targets))
 
@@ -88,7 +88,7 @@ def test_intervals_are_those_of_a_slow_loop_over_the_same_resamples() -> None:
     for counts in next(resampled_sums(np.eye(30), 1000, seed=3)):
         rows = np.repeat(np.arange(30), counts.astype(int))
         slow.append(slow_scores(probabilities[rows], targets[rows]))
-    ours = scores(probabilities, targets, seed=3)
+    ours = scores(verdicts(probabilities, targets), seed=3)
     for name in NAMES:
         low, high = np.quantile([result[name] for result in slow], [0.025, 0.975])
         mirrored = [2 * ours[name].value - high, 2 * ours[name].value - low]
@@ -102,7 +102,7 @@ def test_intervals_are_those_of_a_slow_loop_over_the_same_resamples() -> None:
 def test_per_class_is_that_of_scikit_learn() -> None:
     probabilities, targets = example(80, 5)
     expected = sk.precision_recall_fscore_support(targets, probabilities.argmax(1), labels=range(5))
-    for k, ours in enumerate(per_class(probabilities, targets)):
+    for k, ours in enumerate(per_class(verdicts(probabilities, targets))):
         precision, recall, f1, support = (column[k] for column in expected)
         assert (ours.precision.value, ours.recall.value) == pytest.approx((precision, recall))
         assert (ours.f1.value, ours.support, ours.recall.n) == (pytest.approx(f1), support, support)
@@ -115,45 +115,45 @@ def test_a_class_that_is_nowhere_scores_zero_without_an_interval() -> None:
         np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.7, 0.3, 0.0]]),
         np.array([0, 1, 0]),
     )
-    nowhere = per_class(probabilities, targets)[2]
+    nowhere = per_class(verdicts(probabilities, targets))[2]
     for metric in (nowhere.precision, nowhere.recall):
         assert (metric.value, metric.low, metric.high, metric.n) == (0.0, None, None, 0)
     assert nowhere.f1.value == 0.0
     assert nowhere.support == 0
-    assert scores(probabilities, targets)["recall_macro"].value == 1.0
+    assert scores(verdicts(probabilities, targets))["recall_macro"].value == 1.0
 
 
 def test_all_right_is_bounded_exactly_and_the_rest_says_nothing() -> None:
     probabilities, targets = np.eye(3)[[0, 1, 2] * 7], np.array([0, 1, 2] * 7)
-    ours = scores(probabilities, targets)
+    ours = scores(verdicts(probabilities, targets))
     assert ours["accuracy"].value == 1.0
     assert ours["accuracy"].low == pytest.approx(0.025 ** (1 / 21))
     assert ours["accuracy"].high == 1.0
     assert (ours["f1_macro"].value, ours["f1_macro"].low, ours["f1_macro"].high) == (1.0, None, None)
-    one = per_class(probabilities, targets)[0]
+    one = per_class(verdicts(probabilities, targets))[0]
     assert one.recall.low == pytest.approx(0.025 ** (1 / 7))
     assert one.f1.low is None
 
 
 def test_one_example_has_values_and_no_intervals() -> None:
-    for metric in scores(np.array([[0.3, 0.7]]), np.array([1])).values():
+    for metric in scores(verdicts(np.array([[0.3, 0.7]]), np.array([1]))).values():
         assert (metric.low, metric.high, metric.n) == (None, None, 1)
 
 
 def test_a_certain_mistake_costs_a_finite_loss() -> None:
-    ours = scores(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([1, 1]))
+    ours = scores(verdicts(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([1, 1])))
     assert ours["log_loss"].value == pytest.approx(-math.log(1e-15) / 2)
 
 
 def test_confusion_is_that_of_scikit_learn() -> None:
     probabilities, targets = example(90, 6)
     expected = sk.confusion_matrix(targets, probabilities.argmax(1), labels=range(6))
-    assert (confusion(probabilities, targets) == expected).all()
+    assert (confusion(verdicts(probabilities, targets)) == expected).all()
 
 
 def test_reliability_bins_add_up_to_the_calibration_error() -> None:
     probabilities, targets = example(200, 3)
-    bins = reliability(probabilities, targets)
+    bins = reliability(verdicts(probabilities, targets))
     assert len(bins.edges) == BINS + 1
     assert sum(bins.counts) == 200
     assert None in bins.accuracy  # the largest of three probabilities is never below a third
@@ -164,22 +164,22 @@ def test_reliability_bins_add_up_to_the_calibration_error() -> None:
 
 def test_a_confidence_on_an_edge_belongs_to_the_bin_below() -> None:
     edge = float(bin_edges()[12])
-    assert reliability(np.array([[edge, 1 - edge]]), np.array([0])).counts[11] == 1
-    assert reliability(np.array([[1.0, 0.0]]), np.array([0])).counts[BINS - 1] == 1
+    assert reliability(verdicts(np.array([[edge, 1 - edge]]), np.array([0]))).counts[11] == 1
+    assert reliability(verdicts(np.array([[1.0, 0.0]]), np.array([0]))).counts[BINS - 1] == 1
 
 
 def test_few_examples_of_many_classes_are_covered_too() -> None:
-    truth = scores(*example(50_000, 50, 99))["f1_macro"].value
-    intervals = [scores(*example(500, 50, seed), seed)["f1_macro"] for seed in range(40)]
+    truth = scores(verdicts(*example(50_000, 50, 99)))["f1_macro"].value
+    intervals = [scores(verdicts(*example(500, 50, seed)), seed)["f1_macro"] for seed in range(40)]
     assert sum(metric.low <= truth <= metric.high for metric in intervals if metric.low and metric.high) >= 35
 
 
 @pytest.mark.parametrize("sharpness", [1.0, 2.0])
 def test_intervals_cover_the_truth(sharpness: float) -> None:
-    truth = {name: m.value for name, m in scores(*example(50_000, 4, 99, sharpness)).items()}
+    truth = {name: m.value for name, m in scores(verdicts(*example(50_000, 4, 99, sharpness))).items()}
     covered = dict.fromkeys(NAMES, 0)
     for seed in range(80):
-        for name, metric in scores(*example(200, 4, seed, sharpness), seed).items():
+        for name, metric in scores(verdicts(*example(200, 4, seed, sharpness)), seed).items():
             covered[name] += metric.low <= truth[name] <= metric.high
     for name in NAMES:
         # Noise raises the calibration error; percentiles would never cover a calibrated model's.
@@ -197,14 +197,14 @@ def test_intervals_cover_the_truth(sharpness: float) -> None:
 )
 def test_senseless_input_is_refused(probabilities: Array, targets: Array, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        scores(probabilities, targets)
+        scores(verdicts(probabilities, targets))
 
 
 def test_memory_stays_flat() -> None:
     probabilities = np.random.default_rng(0).random((50_000, 10))
     targets = probabilities.argmax(1)
     tracemalloc.start()
-    scores(probabilities, targets)
+    scores(verdicts(probabilities, targets))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # 84 bytes an example, and blocks whose size depends neither on N nor on B.

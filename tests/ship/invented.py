@@ -21,6 +21,7 @@ from headstart.core.records import (
     to_json,
 )
 from headstart.maths import classification
+from headstart.maths.classifier_sums import verdicts
 
 EVIL = "<img src=x onerror=alert(1)>"
 CLASSES = ("animals", "clothing", "food-and-drink", "objects", "people", "places", "smileys", EVIL)
@@ -51,9 +52,9 @@ def probabilities(num_classes: int = 8, n: int = 105) -> tuple[Any, Any]:
 def sections(num_classes: int = 8) -> tuple[Any, ...]:
     """Return one section of every kind."""
     shares, targets = probabilities(num_classes)
-    bins = classification.reliability(shares, targets)
+    bins = classification.reliability(verdicts(shares, targets))
     labels = CLASSES if num_classes == 8 else tuple(f"class {k}" for k in range(num_classes))
-    counts = tuple(tuple(int(c) for c in row) for row in classification.confusion(shares, targets))
+    counts = tuple(tuple(int(c) for c in row) for row in classification.confusion(verdicts(shares, targets)))
     exhibits = tuple(
         Exhibit(
             caption=f"{CLASSES[i % 8]} ({97 - 4 * i}%)",
@@ -108,10 +109,10 @@ def evaluation(num_classes: int = 8) -> dict[str, Any]:
     weak = shares**0.25 + 0.35 * random.random(shares.shape)
     record = Evaluation(
         split="test",
-        metrics=classification.scores(shares, targets),
+        metrics=classification.scores(verdicts(shares, targets)),
         baselines={
-            "majority": classification.scores(majority, targets),
-            "pixels": classification.scores(weak / weak.sum(1, keepdims=True), targets),
+            "majority": classification.scores(verdicts(majority, targets)),
+            "pixels": classification.scores(verdicts(weak / weak.sum(1, keepdims=True), targets)),
         },
         looks=1,
         dropped=(Dropped(file=f"objects/{EVIL}.png", reason="the file ends in the middle of the picture"),),

@@ -124,8 +124,13 @@ def test_one_label_each_is_data_like_any_other_for_such_a_run(fitted: Fitted, tm
     (tmp_path / "test").mkdir()
     found = headstart.evaluate(run, write(tmp_path / "test" / "test.jsonl", rows).parent)
     assert found.metrics["f1_micro"].n == len(rows)
-    unknown = write(tmp_path / "new.jsonl", [("a text", ("spam", "new")), ("another", ())])
-    with pytest.raises(UserError, match="1 classes that the run does not know, the first 'new'"):
+    partly = write(tmp_path / "partly.jsonl", [("a text", ("spam", "new")), ("another", ())])
+    found = headstart.evaluate(run, partly)
+    assert "of a class that training never saw ('new')" in found.notes[-1].what
+    table = next(one for one in found.sections if one.title == "Label by label")
+    assert [(row[0], row[1], row[3]) for row in table.rows][-1] == ("new", "1", "0.00 (0.00-0.97)")
+    unknown = write(tmp_path / "new.jsonl", [("a text", ("new", "newer")), ("another", ())])
+    with pytest.raises(UserError, match="2 classes that the run does not know, the first 'new'"):
         headstart.evaluate(run, unknown)
 
 

@@ -213,9 +213,14 @@ def test_data_with_classes_the_run_does_not_know(
 ) -> None:
     data = shutil.copytree(emoji, tmp_path / "data")
     (data / "vehicles").rename(data / "vessels")
+    told = call("evaluate", finished, data)
+    assert told.code == 0
+    assert "of a class that training never saw ('vessels'): never predicted" in " ".join(told.out.split())
+    for name in ("animals", "clothing"):
+        (data / name).rename(data / f"new {name}")
     done = call("evaluate", finished, data)
     assert done.code == 2
-    assert "'vessels'" in done.complaint
+    assert "'new animals'" in done.complaint
     assert "vehicles" in done.complaint
 
 
