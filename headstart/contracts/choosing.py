@@ -1,6 +1,6 @@
 """Choosing a pretrained model before any training: what is known of it, and what estimates its worth.
 
-Shape letters: M rows (examples, or parts of them), D features, K classes, Z source labels.
+Shape letters: M rows (examples, or parts of them), D features, m rows held out, K classes, Z source labels.
 """
 
 from abc import ABC, abstractmethod
@@ -20,8 +20,10 @@ class Evidence:
     ``views`` are the features [M, D] by layer set, ``last`` among them. ``targets`` are places among K
     classes [M]; or, where a row may have any number of labels, 0 and 1 [M, K]. ``folds`` are rows to fit on
     and to validate on: the rows of one example are on one side. ``source_MZ`` is what the model's own
-    classifier says of the rows, None where it has none. ``measure`` names the figure that is forecast;
-    ``weak`` says why it tells little of what training will reach, empty where it tells what it should.
+    classifier says of the rows, None where it has none. ``held_out`` is what the head itself says, by
+    cross-validation: logits [m, K] and the places [m] of their rows, None where nothing can be held out.
+    ``measure`` names the figure that is forecast; ``weak`` says why it tells little of what training will
+    reach, empty where it tells what it should.
     """
 
     views: Mapping[str, Floats]
@@ -31,6 +33,7 @@ class Evidence:
     measure: str
     source_MZ: Array | None = None
     weak: str = ""
+    held_out: tuple[Array, Array] | None = None
 
     @property
     def indicators_MK(self) -> Array:

@@ -1,15 +1,12 @@
-"""The head itself, by cross-validation: the convex problem that ``fit`` solves, on the same layer sets.
+"""The head itself, by cross-validation: how often it is right of rows that it has not seen.
 
-    min over W, b of  1/N sum -log p(y|x)  +  lambda/2 ||W||^2
-
-Layers and lambda are chosen by log loss, then every row is scored by the head that has not seen it. Alain and
-Bengio, "Understanding intermediate layers using linear classifier probes" (arXiv 1610.01644).
+Alain and Bengio, "Understanding intermediate layers using linear classifier probes" (arXiv 1610.01644);
+``fitting.evidence.held_out`` has the problem that is solved.
 """
 
 from typing import final
 
 from headstart.contracts import Estimator, Evidence
-from headstart.fitting.evidence import held_out
 from headstart.maths import agreement
 
 
@@ -21,7 +18,7 @@ class Probe(Estimator):
 
     def estimate(self, evidence: Evidence) -> float | None:
         """Return the share of held-out rows that the head gets right; None where nothing can be held out."""
-        if not evidence.folds:
+        if evidence.held_out is None:
             return None
-        logits_mK, rows_m = held_out(evidence)
+        logits_mK, rows_m = evidence.held_out
         return agreement.of_scores(logits_mK, evidence.targets[rows_m])

@@ -133,11 +133,17 @@ def row_folds(folds: Sequence[Fold], owner_M: Array) -> list[Fold]:
     ]
 
 
-def held_out(evidence: Evidence) -> tuple[Array, Array]:
-    """Return what the convex head says of each row that a fold holds out [m, K], and which rows those are.
+def held_out(evidence: Evidence) -> tuple[Array, Array] | None:
+    """Return what the head says of each row that a fold holds out [m, K], and which rows; None without folds.
+
+    It is the convex problem that ``fit`` solves, on the same layer sets:
+
+        min over W, b of  1/N sum -log p(y|x)  +  lambda/2 ||W||^2
 
     Layers and lambda are those with the least log loss over the folds, and so is the logits' factor.
     """
+    if not evidence.folds:
+        return None
     problem = Problem(targets=evidence.targets, num_classes=evidence.num_classes)
     views = {name: View.of(x_MD.__getitem__, np.arange(1)) for name, x_MD in evidence.views.items()}
     folds = [probe.subsample(fold, 0) for fold in evidence.folds]

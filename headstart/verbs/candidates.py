@@ -15,6 +15,7 @@ from headstart.core.records import Dropped
 from headstart.core.store import Store
 from headstart.data.prompts import prompted
 from headstart.data.split import Dataset, folds_of
+from headstart.fitting.evidence import held_out
 from headstart.maths.forecast import ANCHOR
 from headstart.model.fastest import Choice, remembered_rate
 from headstart.model.features import Features, extract, stream
@@ -83,6 +84,7 @@ def look(
         found = learner.evidence(
             _training(asked, features, model, data), model.modality.layer_sets(features.columns)
         )
+    found = replace(found, held_out=held_out(found))  # once: several estimators read it
     estimates: dict[str, float | None] = {}
     for name in plugins.names("estimator"):
         estimator: Estimator = plugins.load("estimator", name)

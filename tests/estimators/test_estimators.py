@@ -1,6 +1,7 @@
 """Every estimator against a slow, obvious reference of its paper's equation."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from headstart.core import plugins
 from headstart.data.split import folds
 from headstart.estimators import knn
 from headstart.estimators.hscore import ledoit_wolf as shrinkage_of
+from headstart.fitting.evidence import held_out
 
 CLASSES = 3
 
@@ -51,7 +53,7 @@ def several(one: Evidence) -> Evidence:
 
 def estimate(name: str, given: Evidence) -> float | None:
     found: Estimator = plugins.load("estimator", name)
-    return found.estimate(given)
+    return found.estimate(replace(given, held_out=held_out(given)))
 
 
 def slow_knn(one: Evidence) -> float:
@@ -73,29 +75,51 @@ def slow_knn(one: Evidence) -> float:
 
 
 def slow_probe(one: Evidence) -> float:
-    """Try all on the first fold, the best four on all: the accuracy of the one with the least log loss."""
+    logits_mK, rows_m = slow_held_out(one)
+    return float((logits_mK.argmax(axis=1) == one.targets[rows_m]).mean())
+
+
+def slow_brier(one: Evidence) -> float:
+    logits_mK, rows_m = slow_held_out(one)
+    _, factor = at_best_factor(logits_mK, one.targets[rows_m])
+    found = []
+    for logits_K, row in zip(logits_mK * factor, rows_m, strict=True):
+        p_K = np.exp(logits_K) / np.exp(logits_K).sum()
+        found.append(sum((p_K[k] - (one.targets[row] == k)) ** 2 for k in range(CLASSES)))
+    return -float(np.mean(found))
+
+
+def slow_held_out(one: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """Try all on the first fold, the best four on all: the logits of the one with the least log loss."""
     tried = [(layers, l2) for layers in one.views for l2 in (1e-1, 1e-2, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)]
-    first = sorted(tried, key=lambda pair: held_out(one, pair, one.folds[:1])[0])[:4]
-    return min(held_out(one, pair, one.folds) for pair in first)[1]
+    first = sorted(tried, key=lambda pair: slow_loss(one, pair, one.folds[:1]))[:4]
+    best = min(first, key=lambda pair: slow_loss(one, pair, one.folds))
+    logits = [slow_logits(one, best, fold) for fold in one.folds]
+    return np.concatenate(logits), np.concatenate([validate for _, validate in one.folds])
 
 
-def held_out(one: Evidence, pair: tuple[str, float], used: Sequence[Fold]) -> tuple[float, float]:
-    """Return mean log loss, at the factor that suits each fold, and accuracy of scikit-learn's regression."""
-    x_MD, losses, right = one.views[pair[0]], [], list[bool]()
-    for fit, validate in used:
-        scaler = StandardScaler().fit(x_MD[fit])
-        seen = [scaler.transform(x_MD[part]) / np.sqrt(x_MD.shape[1]) for part in (fit, validate)]
-        head = LogisticRegression(C=1 / (pair[1] * len(fit)), max_iter=3000, tol=1e-8)
-        logits = head.fit(seen[0], one.targets[fit]).decision_function(seen[1])
-        own = (np.arange(len(validate)), one.targets[validate])
-        sums = [
-            (np.log(np.exp(logits * t).sum(axis=1)) - (logits * t)[own]).sum() + np.log(t) ** 2 / 2
-            for t in np.exp(np.linspace(-3, 3, 301))
-        ]
-        best = np.linspace(-3, 3, 301)[int(np.argmin(sums))]
-        losses.append((min(sums) - best**2 / 2) / len(validate))
-        right += list(logits.argmax(axis=1) == one.targets[validate])
-    return float(np.mean(losses)), float(np.mean(right))
+def slow_loss(one: Evidence, pair: tuple[str, float], used: Sequence[Fold]) -> float:
+    """Return mean log loss, at the factor that suits each fold."""
+    return float(
+        np.mean([at_best_factor(slow_logits(one, pair, fold), one.targets[fold[1]])[0] for fold in used])
+    )
+
+
+def slow_logits(one: Evidence, pair: tuple[str, float], fold: Fold) -> np.ndarray:
+    """Return what scikit-learn's regression says of what a fold holds out."""
+    x_MD, (fit, validate) = one.views[pair[0]], fold
+    scaler = StandardScaler().fit(x_MD[fit])
+    seen = [scaler.transform(x_MD[part]) / np.sqrt(x_MD.shape[1]) for part in (fit, validate)]
+    head = LogisticRegression(C=1 / (pair[1] * len(fit)), max_iter=3000, tol=1e-8)
+    return np.asarray(head.fit(seen[0], one.targets[fit]).decision_function(seen[1]))
+
+
+def at_best_factor(logits_mK: np.ndarray, targets_m: np.ndarray) -> tuple[float, float]:
+    """Return the mean log loss at the factor that suits best, far ones being unlikely, and that factor."""
+    own, factors = (np.arange(len(targets_m)), targets_m), np.exp(np.linspace(-3, 3, 301))
+    losses = [(np.log(np.exp(logits_mK * t).sum(axis=1)) - (logits_mK * t)[own]).sum() for t in factors]
+    best = int(np.argmin(np.array(losses) + np.log(factors) ** 2 / 2))
+    return float(losses[best] / len(targets_m)), float(factors[best])
 
 
 def slow_logme(one: Evidence) -> float:
@@ -152,6 +176,7 @@ def slow_nce(one: Evidence) -> float:
 SLOW: Mapping[str, tuple[Callable[[Evidence], float], float]] = {
     "knn": (slow_knn, 1e-9),
     "probe": (slow_probe, 0.02),  # one row of sixty may lie on the border of two classes
+    "brier": (slow_brier, 2e-3),  # the reference's factors are 2% apart
     "logme": (slow_logme, 1e-4),
     "hscore": (slow_hscore, 1e-6),
     "leep": (slow_leep, 1e-9),
@@ -192,7 +217,7 @@ def test_it_prefers_features_that_part_the_classes(name: str) -> None:
     assert apart > alone
 
 
-@pytest.mark.parametrize("name", ["knn", "probe", "logme", "hscore"])
+@pytest.mark.parametrize("name", ["knn", "probe", "brier", "logme", "hscore"])
 def test_several_labels_are_told_apart_too(name: str) -> None:
     alone, apart = (estimate(name, several(evidence(apart=distance))) for distance in (0.0, 3.0))
     assert alone is not None
@@ -218,3 +243,17 @@ def test_features_that_say_nothing_are_no_reason_to_fail() -> None:
     assert estimate("hscore", same) is None
     assert 0.0 <= (estimate("probe", same) or 0.0) <= 0.5
     assert np.isfinite(estimate("logme", same) or 0.0)
+
+
+@pytest.mark.parametrize("name", ["probe", "brier"])
+def test_where_nothing_is_held_out_the_head_has_no_estimate(name: str) -> None:
+    assert estimate(name, replace(evidence(), folds=[])) is None
+
+
+def test_the_score_of_several_labels_is_a_sum_over_labels() -> None:
+    given = several(evidence(apart=1.0))
+    found = held_out(given)
+    assert found is not None
+    p_mK = 1 / (1 + np.exp(-found[0]))
+    slow = -np.mean(((p_mK - given.targets[found[1]]) ** 2).sum(axis=1))
+    assert estimate("brier", given) == pytest.approx(slow)

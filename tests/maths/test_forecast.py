@@ -19,12 +19,19 @@ def test_another_estimate_counts_by_its_weight_on_the_anchors_scale() -> None:
 
 
 def test_a_missing_estimate_counts_as_average_and_a_constant_one_not_at_all() -> None:
-    weights = {"probe": 1.0, "prior": 1.0}
-    missing = forecasts({"probe": [0.5, 0.6, 0.7], "prior": [70.0, None, 80.0]}, 100, weights=weights)
+    weights = {"probe": 1.0, "knn": 1.0}
+    missing = forecasts({"probe": [0.5, 0.6, 0.7], "knn": [0.2, None, 0.4]}, 100, weights=weights)
     assert missing[1].value == pytest.approx(0.6)
-    constant = forecasts({"probe": [0.5, 0.7], "prior": [70.0, 70.0]}, 100, weights=weights)
+    constant = forecasts({"probe": [0.5, 0.7], "knn": [0.2, 0.2]}, 100, weights=weights)
     assert [one.value for one in constant] == pytest.approx([0.5, 0.7])
     assert standardised([None, None]) is None
+
+
+def test_what_was_known_before_counts_less_the_more_examples_there_are() -> None:
+    estimates = {"probe": [0.6, 0.8], "prior": [80.0, 70.0]}  # of contrary opinion
+    for examples, first in ((100, 0.75), (300, 0.7), (900, 0.65)):
+        found = forecasts(estimates, examples, weights={"probe": 1.0}, prior_examples=300)
+        assert [one.value for one in found] == pytest.approx([first, 1.4 - first])
 
 
 def test_one_model_has_its_anchor_as_forecast() -> None:
