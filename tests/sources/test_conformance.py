@@ -147,7 +147,8 @@ def test_a_source_is_a_final_class_of_its_name(source: str) -> None:
     assert one.name == source
     assert getattr(type(one), "__final__", False)
     assert set(one.names()) <= set(CASES[source])
-    assert len(inspect.getmro(type(one))) <= 4  # itself, Source, ABC, object
+    # itself, Source, ABC, object, and below Source what sources of graphs share
+    assert len(inspect.getmro(type(one))) <= 5
 
 
 @every_model
