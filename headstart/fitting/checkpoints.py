@@ -22,18 +22,19 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 
 from headstart.contracts import Array
+from headstart.core import tensor_file
 from headstart.core.errors import machine_error
-from headstart.core.files import digest_bytes, sync_folder, write_bytes, write_json
+from headstart.core.files import atomic_file, digest_bytes, sync_folder, write_bytes, write_json
 
 log = logging.getLogger(__name__)
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 _KEPT = 2
-_EVERY_S, _SHARE = 30.0, 20.0
-"""Half a minute of work may be lost; saving takes at most a twentieth of the time."""
+_EVERY_S, _SHARE = 30.0, 40.0
+"""Half a minute of work may be lost, or more where saving would take above a fortieth of the time."""
 
 
 @dataclass
@@ -52,19 +53,15 @@ class Checkpoints:
         """Write one, then remove all but the newest two. Raises MachineError; the earlier ones stay."""
         begun_s = time.monotonic()
         final, partial = self.folder / f"step-{step:08d}", self.folder / f".partial-{step:08d}"
-        contents = {
-            TENSORS: save(dict(tensors)),
-            STATE: json.dumps(facts).encode(),
-        }
+        state = json.dumps(facts).encode()
         try:
             for folder in (partial, final):
                 shutil.rmtree(folder, ignore_errors=True)
             partial.mkdir(parents=True)
-            for name, content in contents.items():
-                write_bytes(partial / name, content)
-            write_json(
-                partial / MANIFEST, {name: digest_bytes(content) for name, content in contents.items()}
-            )
+            with atomic_file(partial / TENSORS, sum(one.nbytes for one in tensors.values())) as file:
+                digest = tensor_file.write(file, tensors)
+            write_bytes(partial / STATE, state)
+            write_json(partial / MANIFEST, {TENSORS: digest, STATE: digest_bytes(state)})
             os.rename(partial, final)
             sync_folder(self.folder)
         except OSError as error:
