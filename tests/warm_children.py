@@ -1,7 +1,7 @@
-"""Children of ``core.child``, forked from a process that has imported their frameworks rather than started anew.
+"""Children of ``core.child``, forked from a process that has imported their frameworks, not started anew.
 
-Each still is a process of its own, with its arguments, its output, its limits and its death; only what it would
-import before it looks at a file has been imported once. ``tests/safety`` starts the real ones.
+Each still is a process of its own, with its arguments, its output, its limits and its death; only what it
+would import before it looks at a file has been imported once. ``tests/safety`` starts the real ones.
 """
 
 import json

@@ -31,7 +31,7 @@ def parse(words: list[str]) -> tuple[str, object]:
 
 def targets() -> set[str]:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    return {name for line in re.findall(r"^([\w ]+):(?!=)", text, re.MULTILINE) for name in line.split()}
+    return {name for line in re.findall(r"^([\w -]+):(?!=)", text, re.MULTILINE) for name in line.split()}
 
 
 @pytest.mark.parametrize("name", READMES)

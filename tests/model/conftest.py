@@ -1,4 +1,4 @@
-"""Children that read what is not trusted are forked, not started: importing torch for each took most of it."""
+"""Children that read what is not trusted are forked here: importing torch for each took most of its time."""
 
 import pytest
 
