@@ -16,7 +16,7 @@ MAKE_segmentation := examples/segmentation/make.py
 # make torture KILLS=500: fits killed at random instants; the suite itself does 3 of each kind.
 KILLS ?= 25
 
-.PHONY: setup demo test torture lint clean
+.PHONY: setup demo test test-long torture lint clean
 
 setup: $(STAMP)
 
@@ -37,7 +37,11 @@ demo: setup
 	$(BIN)/headstart fit $(DATA_$(TASK)) --out runs/demo
 
 test: setup lint
-	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+# What takes minutes: the pages' commands on all of their data.
+test-long: setup
+	$(BIN)/python -m pytest -q -m long
 
 torture: setup
 	$(BIN)/python -m benchmarks.torture --kills $(KILLS)

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from headstart.core.frameworks import prepare_torch
+from tests.warm_children import Children
 
 # Read when torch is loaded, which nothing above does. Threads that spin while they wait made two processes
 # on two cores four times slower, measured: a test run beside another job, or a test with a child of its own.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    # Workers beside each other share the cores: more threads than those only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,6 +44,20 @@ def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], P
         return made[kind]
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Children]:
+    """The process of this session that others are forked from."""
+    made = Children(tmp_path_factory.mktemp("children"))
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def warm_children(children: Children, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork the product's children instead of starting them: each would import for seconds."""
+    monkeypatch.setattr("headstart.core.child.subprocess", children)
 
 
 @pytest.fixture(scope="module")

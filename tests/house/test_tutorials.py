@@ -24,16 +24,14 @@ def lines(page: str) -> list[str]:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """Enter a folder where the examples are at hand; return the environment that finds our commands."""
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    (tmp_path / "runs").mkdir()
-    tools = tmp_path / "bin"
+def shell(folder: Path) -> Iterator[dict[str, str]]:
+    """Return the environment that finds our commands, for a folder where the examples are at hand."""
+    (folder / "runs").mkdir()
+    tools = folder / "bin"
     tools.mkdir()
     for name, words in (("headstart", "-W error -m headstart"), ("python", "")):
         (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
         (tools / name).chmod(0o755)
-    monkeypatch.chdir(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
     yield {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     signal.signal(signal.SIGTERM, before)

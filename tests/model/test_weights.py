@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.core.tensor_file import shapes
+from headstart.model import weights
 from headstart.model.weights import as_safetensors, weights_in
 
 torch = prepare_torch()
@@ -72,7 +73,7 @@ def test_tensors_are_found_where_training_scripts_keep_them(wrapped: Any, tmp_pa
 def test_a_pickle_is_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save({"shared": TENSORS["a.weight"], "too": TENSORS["a.weight"][:1]}, tmp_path / "weights.pth")
     first = as_safetensors(tmp_path / "weights.pth")
-    monkeypatch.setattr("subprocess.run", lambda *words, **how: pytest.fail("a child was started again"))
+    monkeypatch.setattr(weights, "run_child", lambda *words, **how: pytest.fail("a child was started again"))
     assert as_safetensors(tmp_path / "weights.pth") == first
     assert shapes(first) == {"shared": (2, 3), "too": (1, 3)}
 

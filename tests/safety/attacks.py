@@ -4,6 +4,7 @@ A fork costs milliseconds where an import costs seconds, and what crashes, hangs
 it.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -106,6 +107,7 @@ def _main(suite: str, folder: Path) -> None:
     module: Any = importlib.import_module(name)
     attacks: Mapping[str, Attack] = getattr(module, function)(folder)
     module.warm(folder)  # what a benign file imports is loaded before anybody listens
+    gc.freeze()  # else each child's collector touches, and so copies, all that it was forked with
     base = _forked("base", lambda: None, folder).mib
     for name, attack in attacks.items():
         told = _forked(name, attack, folder)

@@ -232,7 +232,7 @@ def warm(folder: Path) -> None:
     """Predict with the honest run."""
     prepare_torch().set_num_threads(1)
     import timm  # noqa: F401
-    import transformers  # noqa: F401
+    from transformers import AutoConfig, AutoModel, UperNetForSemanticSegmentation, ViTModel  # noqa: F401
 
     if predicted(folder / RUN, folder / PICTURE)[0]:
         raise SystemExit("the honest run does not predict")

@@ -26,7 +26,12 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = copy_pictures(folder / "data", each=8)
     shutil.copy(next(data.rglob("*.png")), folder / runs.PICTURE)
     headstart.fit(
-        str(data), out=str(folder / runs.RUN), image_size=int(SMALL[1]), layers="last", engine="torch"
+        str(data),
+        base="pack:squeezenet1_1",  # each attack copies and reads the run: the smallest of the packs
+        out=str(folder / runs.RUN),
+        image_size=int(SMALL[1]),
+        layers="last",
+        engine="torch",
     )
     return folder
 

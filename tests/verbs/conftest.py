@@ -1,5 +1,6 @@
 """A few real emoji, one run fitted on them, and the command line both as a process and as a call."""
 
+import io
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,18 @@ def run(*words: object, timeout_s: float = 120.0, **environment: str) -> Done:
         env={**os.environ, **environment},
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def inside(*words: object) -> Done:
+    """Run a command in this process, for a fixture that many tests share: ``call`` belongs to one test."""
+    before = signal.getsignal(signal.SIGTERM)
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            code = cli.main([str(word) for word in words])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 Call = Callable[..., Done]

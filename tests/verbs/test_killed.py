@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from headstart.core.run import claim
-from tests.verbs.conftest import NOTO, ROOT, SMALL, Call, contents, run
+from tests.verbs.conftest import NOTO, ROOT, SMALL, Call, contents, copy_pictures, run
 
 ALL_OF_IT = ("--engine", "torch")
 """Which engine is fastest is measured, so two homes may choose two: bit-identity needs one engine."""
@@ -102,8 +102,9 @@ FULL = (
 
 @pytest.mark.parametrize("options", [(), STEPPED, FULL], ids=["solved", "stepped", "full"])
 def test_killed_at_random_instants(
-    options: tuple[str, ...], fitted: object, headstart_home: Path, emoji: Path, tmp_path: Path
+    options: tuple[str, ...], fitted: object, headstart_home: Path, tmp_path: Path
 ) -> None:
+    data = copy_pictures(tmp_path / "few", each=7)  # a fit is made seven times
     kills = int(os.environ.get("HEADSTART_TEST_KILLS", "3"))
     for number in range(kills + 1):
         for part in ("weights", "graphs"):
@@ -112,7 +113,7 @@ def test_killed_at_random_instants(
         sys.executable,
         "-c",
         KILLER,
-        emoji,
+        data,
         tmp_path,
         str(random.SystemRandom().randrange(10**6)),
         kills,

@@ -11,7 +11,7 @@ from headstart.contracts import Example
 from headstart.core import plugins
 from headstart.core.errors import BadExample
 from headstart.tasks.summarization import MOST_SENTENCES, Summarization
-from tests.verbs.conftest import ROOT, Call, Done, run
+from tests.verbs.conftest import ROOT, Call, Done, inside
 
 MINILM = plugins.load("source", "pack").find("minilm-l6")
 
@@ -39,7 +39,7 @@ def summarizer(
 ) -> tuple[Path, Done]:
     """One run."""
     out = tmp_path_factory.mktemp("runs") / "summaries"
-    return out, run("fit", data, "--out", out, "--engine", "openvino", "--layers", "last", "--json")
+    return out, inside("fit", data, "--out", out, "--engine", "openvino", "--layers", "last", "--json")
 
 
 def test_fit_guesses_the_task_and_counts_what_it_drops(summarizer: tuple[Path, Done]) -> None:

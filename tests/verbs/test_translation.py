@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.verbs.conftest import ROOT, Call, Done, run
+from tests.verbs.conftest import ROOT, Call, Done, inside
 
 PAIRS = ROOT / "examples" / "translation" / "pairs.jsonl"
 ODD = [
@@ -38,7 +38,7 @@ def translator(
     """One run, hardly trained, from French into English."""
     out = tmp_path_factory.mktemp("runs") / "fr-en"
     small = ("--epochs", "1", "--beams", "1", "--target-length", "12", "--max-length", "64")
-    return out, run(
+    return out, inside(
         "fit", data, "--out", out, "--source-language", "fr", "--engine", "openvino", *small, "--json"
     )
 
