@@ -49,7 +49,17 @@ def tortured(kind: str, kills: int) -> dict[str, Any]:
     expression, files = KINDS[kind]
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "told.xml"
-        words = ["-q", "--timeout", "0", "-k", expression, f"--junitxml={told}", *files]
+        words = [
+            "-q",
+            "--timeout",
+            "0",
+            "-k",
+            expression,
+            f"--junitxml={told}",
+            "-o",
+            "junit_family=xunit1",
+            *files,
+        ]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *words],
             cwd=measure.ROOT,

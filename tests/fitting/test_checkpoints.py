@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -166,7 +166,13 @@ STEPS = 3
 @pytest.mark.parametrize("parts", [1, 3])
 @pytest.mark.parametrize("instant", ["mid", "end"])
 def test_the_resume_matrix(
-    instant: str, parts: int, patience: int | None, workers: int, tmp_path: Path, monkeypatch: Any
+    instant: str,
+    parts: int,
+    patience: int | None,
+    workers: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """Rates, order, metrics, best so far and weights are those of a training that was not stopped."""
     rates: list[float] = []
@@ -196,3 +202,4 @@ def test_the_resume_matrix(
             assert resumed.orders == all_orders[parts * done :]
             assert bits(resumed, history) == expected
             rates.clear()
+    record_property("count", len(SCHEDULES))
