@@ -150,7 +150,7 @@ class DenseAbove(Above):
     def settle(self, held_out: Iterable[tuple[Mapping[str, Any], Array]]) -> Mapping[str, float]:
         """Divide the logits by the temperature that suits held-out examples best; return it."""
         torch = prepare_torch()
-        both = [(self._logits(seen).double().numpy(), places_n) for seen, places_n in held_out]
+        both = [(self._logits(seen).detach().double().numpy(), places_n) for seen, places_n in held_out]
         logits_NK, places_N = (np.concatenate(one) for one in zip(*both, strict=True))
         factor = temperature.factor(logits_NK, self.problem.targets[places_N], softmax.cross_entropy)
         with torch.no_grad():

@@ -52,7 +52,7 @@ class LabelsAbove(Above):
     def settle(self, held_out: Iterable[tuple[Mapping[str, Any], Array]]) -> Mapping[str, float]:
         """Choose by held-out examples what to divide logits by, and by F1 the threshold; return both."""
         torch = prepare_torch()
-        both = [(self._logits(seen).double().numpy(), places_n) for seen, places_n in held_out]
+        both = [(self._logits(seen).detach().double().numpy(), places_n) for seen, places_n in held_out]
         logits_NK, places_N = (np.concatenate(one) for one in zip(*both, strict=True))
         y_NK = self.targets_NK[places_N]
         factor = temperature.factor(logits_NK, y_NK, logistic.cross_entropy)
