@@ -95,8 +95,16 @@ def recompute(blocks: Sequence[Block]) -> None:
     prepare_torch()
     from torch.utils.checkpoint import checkpoint
 
+    from headstart.fitting.dropout import DropoutOfWords
+
     found = [block.module for block in blocks if block.module is not None]
     if not found:
         raise UserError("--recompute for this model", "blocks that are modules", "leave it out")
     for module in found:
-        module.forward = partial(checkpoint, module.forward, use_reentrant=False)
+        # What is computed again has to draw the same dropout: backwards, the loop's own mode is off.
+        module.forward = partial(
+            checkpoint,
+            module.forward,
+            use_reentrant=False,
+            context_fn=lambda: (DropoutOfWords(), DropoutOfWords()),
+        )

@@ -22,18 +22,19 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 
 from headstart.contracts import Array
+from headstart.core import tensor_file
 from headstart.core.errors import machine_error
-from headstart.core.files import digest_bytes, sync_folder, write_bytes
+from headstart.core.files import atomic_file, digest_bytes, sync_folder, write_bytes
 
 log = logging.getLogger(__name__)
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 _KEPT = 2
-_EVERY_S, _SHARE = 30.0, 20.0
-"""Half a minute of work may be lost; saving takes at most a twentieth of the time."""
+_EVERY_S, _SHARE = 30.0, 40.0
+"""Half a minute of work may be lost, or more where saving would take above a fortieth of the time."""
 
 
 @dataclass
@@ -52,19 +53,20 @@ class Checkpoints:
         """Write one, then remove all but the newest two. Raises MachineError; the earlier ones stay."""
         begun_s = time.monotonic()
         final, partial = self.folder / f"step-{step:08d}", self.folder / f".partial-{step:08d}"
-        contents = {TENSORS: save(dict(tensors)), STATE: json.dumps(facts).encode()}
-        contents[MANIFEST] = _manifest(contents)
+        state, size = json.dumps(facts).encode(), sum(one.nbytes for one in tensors.values())
         try:
             for left in self._there("."):  # by a process that was killed
                 shutil.rmtree(left, ignore_errors=True)
             partial.mkdir(parents=True)
-            for name, content in contents.items():
-                write_bytes(partial / name, content)
+            with atomic_file(partial / TENSORS, size) as file:
+                digest = tensor_file.write(file, tensors)
+            write_bytes(partial / STATE, state)
+            write_bytes(partial / MANIFEST, _manifest(digest, digest_bytes(state)))
             _remove(final)
             os.rename(partial, final)
             sync_folder(self.folder)
         except OSError as error:
-            raise machine_error(error, "Writing the checkpoint", sum(map(len, contents.values()))) from error
+            raise machine_error(error, "Writing the checkpoint", size + len(state)) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         with suppress(OSError):
@@ -102,16 +104,16 @@ def _read(folder: Path) -> tuple[dict[str, Array], dict[str, Any]] | None:
     """Return tensors and facts of a checkpoint, None where anything of it is missing or changed."""
     try:
         contents = {name: (folder / name).read_bytes() for name in (TENSORS, STATE)}
-        if (folder / MANIFEST).read_bytes() != _manifest(contents):
+        if (folder / MANIFEST).read_bytes() != _manifest(*map(digest_bytes, contents.values())):
             return None
         return load(contents[TENSORS]), json.loads(contents[STATE])
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
 
 
-def _manifest(contents: Mapping[str, bytes]) -> bytes:
-    """Return the one manifest of some files: any other is damaged."""
-    return json.dumps({name: digest_bytes(content) for name, content in contents.items()}).encode()
+def _manifest(tensors: str, state: str) -> bytes:
+    """Return the one manifest of files with these digests: any other is damaged."""
+    return json.dumps({TENSORS: tensors, STATE: state}).encode()
 
 
 def _remove(folder: Path) -> None:

@@ -135,11 +135,13 @@ def _accumulate(
 ) -> tuple[float, float]:
     """Add up the gradients of the sum of losses; return that sum and its weight."""
     torch = prepare_torch()
+    from headstart.fitting.dropout import DropoutOfWords
+
     objective.module.zero_grad(set_to_none=True)
     device = next(objective.module.parameters()).device.type
     total, weight = 0.0, 0.0
     for part_n in parts:
-        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+        with DropoutOfWords(), torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
             loss, part_weight = objective.loss(part_n, epoch)
         loss.backward()  # type: ignore[no-untyped-call]
         total, weight = total + float(loss.detach()), weight + part_weight

@@ -84,11 +84,15 @@ class Recipe:
             {"params": found, "scale": scale, "weight_decay": self.weight_decay if decays else 0.0}
             for (scale, decays), found in named.items()
         ]
-        kinds: dict[str, Any] = {"adamw": optim.AdamW, "adam": optim.Adam, "rmsprop": optim.RMSprop}
-        if self.optimizer == "sgd":
-            return optim.SGD(groups, lr=self.learning_rate, momentum=0.9)
-        kind = kinds[self.optimizer]
-        return kind(groups, lr=self.learning_rate)  # type: ignore[no-any-return]
+        kinds: dict[str, tuple[Any, dict[str, Any]]] = {
+            # Fused: one pass over the weights instead of a dozen.
+            "adamw": (optim.AdamW, {"fused": True}),
+            "adam": (optim.Adam, {"fused": True}),
+            "rmsprop": (optim.RMSprop, {}),
+            "sgd": (optim.SGD, {"momentum": 0.9, "fused": True}),
+        }
+        kind, more = kinds[self.optimizer]
+        return kind(groups, lr=self.learning_rate, **more)  # type: ignore[no-any-return]
 
     def describe(self) -> str:
         """Return the recipe in words."""

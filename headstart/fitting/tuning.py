@@ -116,7 +116,11 @@ class Tuning(Objective):
         self.blocks = blocks_of(self.trunk, modality.sample(pretrained.preprocess))
         learner, columns, head = above
         self.above = learner.above(training, self.trunk, columns, head)
-        self.start = {name: one.detach().clone() for name, one in self._own().items()}
+        # No copies but of what is read-only: the frozen model holds the weights that its trunks begin with.
+        state = training.frozen.state.items()
+        self.start = {
+            name: torch.from_numpy(one if one.flags.writeable else one.copy()) for name, one in state
+        }
         asked = penalty_of(spec)
         self.penalised = (
             Penalised(asked, self.trunk, self.above.module, self.start, training.frozen.new_trunk)

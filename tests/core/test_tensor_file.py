@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.numpy import save, save_file
+from safetensors.numpy import load_file, save, save_file
 
 from headstart.core.errors import UserError
-from headstart.core.tensor_file import shapes
+from headstart.core.files import digest_file
+from headstart.core.tensor_file import load_arrays, shapes, write
 
 F32 = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 
@@ -24,6 +25,23 @@ def put(path: Path, header: object, data: bytes = b"\0" * 8, length: int | None 
     content = header if isinstance(header, bytes) else json.dumps(header).encode()
     path.write_bytes((len(content) if length is None else length).to_bytes(8, "little") + content + data)
     return path
+
+
+def test_what_is_written_is_what_the_library_reads(tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {
+        "a": np.arange(6, dtype=np.float32).reshape(2, 3).T,  # not in the order of its bytes
+        "ü": np.array(7, dtype=np.int64),
+        "none": np.empty((0, 4), np.float16),
+        **{str(kind): np.arange(3).astype(kind) for kind in (bool, "u1", "i2", "u4", "f8")},
+    }
+    with (tmp_path / "t.safetensors").open("wb") as file:
+        digest = write(file, arrays)
+    assert digest == digest_file(tmp_path / "t.safetensors")
+    for found in (load_file(tmp_path / "t.safetensors"), load_arrays(tmp_path / "t.safetensors")):
+        assert set(found) == set(arrays)
+        for name, array in arrays.items():
+            assert found[name].dtype == array.dtype
+            np.testing.assert_array_equal(found[name], array)
 
 
 def test_what_the_library_writes_is_read(tmp_path: Path) -> None:
