@@ -68,7 +68,8 @@ class SentencesAbove(Above):
         parts = np.split(last_md, np.cumsum(counts_n)[:-1])
         figures_mS = self.labelled.surface_MS[places_m].copy()
         figures_mS[:, -1] = np.concatenate([likeness(one) for one in parts])
-        return torch.from_numpy(figures_mS)
+        surface_mS: Tensor = torch.from_numpy(figures_mS)
+        return surface_mS
 
     def settle(self, held_out: Iterable[tuple[Mapping[str, Any], Array]]) -> Mapping[str, float]:
         """Choose nothing: the best sentences are so at any temperature."""

@@ -97,7 +97,7 @@ class PixelsAbove(Above):
         """Return logits [m, K, G, G]: as ``model.maps.logits``, in torch."""
         torch = prepare_torch()
         *weights, bias_K = self.module
-        total = bias_K[:, None, None]
+        total: Tensor = bias_K[:, None, None]
         for column, weight_CK in zip(self.columns, weights, strict=True):
             side = side_of(column)
             map_mChw = seen[column.name].reshape(count, -1, side, side)
