@@ -10,12 +10,13 @@ import pytest
 
 from headstart.contracts import Array, Column, Example, Floats, Rows, Training, Units
 from headstart.core.frameworks import prepare_torch
-from headstart.fitting import maps, sentences
+from headstart.fitting import dense, maps, sentences
 from headstart.fitting.dense import DenseAbove
 from headstart.fitting.documents import SentencesAbove
 from headstart.fitting.labels import LabelsAbove
 from headstart.fitting.masks import PixelsAbove
 from headstart.fitting.probe import Problem
+from headstart.fitting.recipe import Recipe
 from headstart.maths import logistic, softmax
 from headstart.model.maps import MapHead, unpacked
 from headstart.specs import FitSpec
@@ -190,3 +191,36 @@ def test_labels_are_divided_and_given_from_a_threshold() -> None:
 
     assert f1(head.threshold) >= max(f1(one) for one in np.linspace(0.05, 0.95, 19)) - 1e-9
     assert f1(head.threshold) > f1(0.5)
+
+
+def test_a_head_with_a_hidden_layer_is_divided_too(documents: Training, tmp_path: Path) -> None:
+    """It has learnt its training examples by heart: what it says of others is far too sure."""
+    random = np.random.default_rng(0)
+    x_ND, odds_N = random.normal(size=(240, 6)).astype(np.float32), random.random(240)
+    labels = [
+        "b" if chance < 1 / (1 + np.exp(-row[0])) else "a" for row, chance in zip(x_ND, odds_N, strict=True)
+    ]
+    examples = [Example(str(n), label, Path()) for n, label in enumerate(labels)]
+    columns = [Column("last", 0, 6)]
+    fit_n, held_n = np.arange(120), np.arange(120, 240)
+    training = replace(
+        documents,
+        rows=Documents(examples, columns, np.arange(241), x_ND),
+        classes=("a", "b"),
+        indices_n=fit_n,
+        folds=[(fit_n, held_n)],
+        checkpoints=tmp_path,
+    )
+    recipe = Recipe(epochs=1, batch_size=20, learning_rate=0.3)
+    head, history, told = dense.train(training, columns, 32, 0.0, recipe)
+    y_n = np.array([label == "b" for label in labels])[held_n].astype(int)
+
+    def loss(factor: float) -> float:
+        *below, last = head.layers
+        p_nK = replace(head, layers=(*below, last.times(factor))).outputs(x_ND[held_n])
+        return float(-np.log(p_nK[np.arange(120), y_n]).mean())
+
+    assert told > 1.2
+    assert history[0]["log_loss"] == pytest.approx(loss(told), rel=1e-3)
+    sums = [120 * loss(factor) + np.log(factor / told) ** 2 / 2 for factor in (1.0, 0.9, 1.1, told)]
+    assert sums[0] == min(sums)  # of the loss and of the prior that little is changed
