@@ -13,7 +13,8 @@ DATA_summarization := examples/docstrings/pairs.jsonl
 DATA_translation := examples/translation/pairs.jsonl
 MAKE_segmentation := examples/segmentation/make.py
 
-# make torture KILLS=500: fits killed at random instants; the suite itself does 3 of each kind.
+# make torture KILLS=500: fits killed at random instants, the suite itself does 3 of each kind; saves that are
+# killed and refused at every call, damage, races.
 KILLS ?= 25
 
 .PHONY: setup demo test test-long torture lint clean

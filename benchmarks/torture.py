@@ -1,61 +1,107 @@
-"""Fits killed with SIGKILL at random instants, gone on with, and compared to the bit with one that was not.
+"""What a save, a run folder and a training survive, counted: kills, refusals, damage, races.
 
-Three kinds: a solved head, a stepped one (accumulation, averaging), and full training (accumulation,
-augmentation, mixtures, reading threads). The suite does the same with 3 kills each; this records how many
-were done. Command: ``python -m benchmarks.torture``, or ``make torture``; ``--kills 500`` takes hours.
+    solved, stepped, full    fits killed with SIGKILL at random instants, gone on with, and compared to the
+                             bit with one that was not: a solved head; a stepped one (accumulation,
+                             averaging); full training (accumulation, augmentation, mixtures, threads)
+    checkpoint               one save: killed at every call, and refused there by each of five errors,
+                             once and from then on
+    run                      a whole fit: killed at every call that makes its run, and refused at each
+    flips, truncations       a checkpoint's files, damaged: told, and the one before is used
+    races                    three processes on one run folder
+    resume                   two instants by accumulation, early stopping and threads; each with all schedules
+
+Each kind is a test of the suite, where some of the counts are smaller. Command: ``make torture``, or
+``python -m benchmarks.torture --kinds checkpoint,flips --kills 25``; kinds that are not named keep their last
+result. ``--kills 500`` takes hours.
 """
 
 import argparse
+import json
 import os
-import re
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 from benchmarks import measure
 
 NAME = "torture"
-KINDS = ("solved", "stepped", "full")
-TEST = "tests/verbs/test_killed.py"
+_SAVES = "tests/fitting/test_saves.py"
+KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    **{
+        kind: (f"random_instants and {kind}", ("tests/verbs/test_killed.py",))
+        for kind in ("solved", "stepped", "full")
+    },
+    "checkpoint": ("every_call", (_SAVES,)),
+    "run": ("at_calls", ("tests/verbs/test_run_saves.py",)),
+    "flips": ("flipped_bits", (_SAVES,)),
+    "truncations": ("every_truncation", (_SAVES,)),
+    "races": ("test_races", ("tests/core/test_run.py",)),
+    "resume": ("resume_matrix", ("tests/fitting/test_checkpoints.py",)),
+}
 
 
-def killed(kind: str, kills: int) -> dict[str, object]:
-    """Run one kind; say how it ended, and how long it took."""
-    words = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--timeout",
-        "0",
-        "-k",
-        f"random_instants and {kind}",
-        TEST,
-    ]
-    done = subprocess.run(
-        words,
-        env={**os.environ, "HEADSTART_TEST_KILLS": str(kills)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    told = re.search(r"(\d+) passed.* in ([0-9.]+)s", done.stdout)
-    if not told:
-        print(done.stdout[-2000:], file=sys.stderr)
-    return {"kills": kills, "identical": bool(told), "seconds": float(told[2]) if told else None}
+def tortured(kind: str, kills: int) -> dict[str, Any]:
+    """Run one kind's tests; say how many times it was done, whether all went well, and how long it took."""
+    expression, files = KINDS[kind]
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "told.xml"
+        words = [
+            "-q",
+            "--timeout",
+            "0",
+            "-k",
+            expression,
+            f"--junitxml={told}",
+            "-o",
+            "junit_family=xunit1",
+            *files,
+        ]
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *words],
+            cwd=measure.ROOT,
+            env={**os.environ, "HEADSTART_TEST_KILLS": str(kills), "HEADSTART_TEST_EVERY_CALL": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = ElementTree.parse(told).getroot()
+    if done.returncode:
+        print(done.stdout[-4000:], file=sys.stderr)
+    (suite,) = found.iter("testsuite")
+    counts = [int(one.get("value", 0)) for one in found.iter("property") if one.get("name") == "count"]
+    return {
+        "count": sum(counts) if counts else int(suite.get("tests", 0)),
+        "held": done.returncode == 0,
+        "seconds": round(float(suite.get("time", 0)), 1),
+    }
 
 
 def main() -> int:
-    """Kill, compare, record; 1 if anything differed."""
-    parser = argparse.ArgumentParser(description="Fits killed at random instants, compared to the bit.")
-    parser.add_argument("--kills", type=int, default=25, help="how many of each kind")
+    """Torture, record; 1 if anything did not hold."""
+    parser = argparse.ArgumentParser(description="Kills, refusals, damage and races, counted.")
+    parser.add_argument("--kills", type=int, default=25, help="how many of each kind of training")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="which, with commas between")
     options = parser.parse_args()
-    found = {kind: killed(kind, options.kills) for kind in KINDS}
+    asked = options.kinds.split(",")
+    if not set(asked) <= set(KINDS):
+        parser.error(f"kinds are {', '.join(KINDS)}")
+    done = {kind: tortured(kind, options.kills) for kind in asked}
+    found = {**_before(), **done}  # as they are now: another may have been at it meanwhile
     measure.print_table(
-        ["", "kills", "identical"],
-        [[kind, str(one["kills"]), "all" if one["identical"] else "not all"] for kind, one in found.items()],
+        ["", "count", "held"],
+        [[kind, str(found[kind]["count"]), "all" if found[kind]["held"] else "not all"] for kind in found],
     )
     measure.write_result(NAME, {"machine": measure.machine(), "kinds": found})
-    return 0 if all(one["identical"] for one in found.values()) else 1
+    return 0 if all(one["held"] for one in found.values()) else 1
+
+
+def _before() -> dict[str, Any]:
+    file = Path(__file__).parent / "results" / f"{NAME}.json"
+    return dict(json.loads(file.read_text())["kinds"]) if file.exists() else {}
 
 
 if __name__ == "__main__":

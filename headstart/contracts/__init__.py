@@ -28,18 +28,15 @@ from headstart.contracts.data import (
     Truth,
     Unfit,
 )
+from headstart.contracts.heads import Above, Head, Kept, Outputs, Units
 from headstart.contracts.learning import (
-    Above,
     Again,
     Answer,
     Baseline,
     Fold,
-    Head,
     HeldOut,
-    Kept,
     Learner,
     Learnt,
-    Outputs,
     Parts,
     Prepared,
     Reading,
@@ -50,7 +47,6 @@ from headstart.contracts.learning import (
     Trained,
     Training,
     Trait,
-    Units,
     Written,
 )
 from headstart.contracts.model import (

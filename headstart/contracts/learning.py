@@ -1,4 +1,4 @@
-"""Tasks, the heads that learn them, and the baselines that heads have to beat.
+"""Tasks, how heads learn them, and the baselines that heads have to beat.
 
 Shape letters: N examples, M figures an example, D features, K classes.
 """
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from headstart.contracts.choosing import Evidence
-from headstart.contracts.data import Array, Augmentation, Example, Floats, Inputs
+from headstart.contracts.data import Array, Example, Floats, Inputs
+from headstart.contracts.heads import Above, Head, Kept, Outputs, Units
 from headstart.contracts.model import Column, Frozen, Pretrained
 from headstart.core.records import Metric, Section
 from headstart.core.tallies import Measures, Statistics
@@ -41,10 +42,6 @@ class Parts:
     notes: tuple[str, ...] = ()
 
 
-Units = Sequence[Sequence[Example]]
-"""The units of each of n examples, m in all."""
-
-
 class Rows(ABC):
     """Examples with their features, as heads and baselines see them: a row of features a unit, or several.
 
@@ -69,10 +66,6 @@ class Rows(ABC):
         """Return the units of some examples."""
 
 
-Outputs = Any
-"""What a model says of n examples, the first axis the examples: for classes, probabilities [n, K]."""
-
-
 @dataclass(frozen=True, slots=True)
 class Written:
     """A text that a model wrote, and what it scores on the way, by name."""
@@ -86,41 +79,6 @@ Again = Callable[[Array], Outputs]
 
 Fold = tuple[Array, Array]
 """Indices to fit on, indices to validate on."""
-
-
-class Head(ABC):
-    """Trained layers above the freeze line; ``columns`` are the features they see."""
-
-    columns: tuple[Column, ...]
-
-    @abstractmethod
-    def outputs(self, seen_mD: Floats, units: Units) -> Outputs:
-        """Return what the head says of n examples, from its columns of their m rows of features."""
-
-    @abstractmethod
-    def parameters(self) -> int:
-        """Return how many numbers the head holds."""
-
-    @abstractmethod
-    def tensors(self) -> dict[str, Array]:
-        """Return the weights by name, for safetensors."""
-
-    @abstractmethod
-    def facts(self) -> dict[str, Any]:
-        """Return, as JSON, what else it takes to restore the head, its columns apart."""
-
-    @abstractmethod
-    def files(self) -> Mapping[str, Any]:
-        """Return JSON files, by name, with which the pretrained model's own library does as the head does."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Kept:
-    """What a run keeps of a head, its columns apart, and the model below it; ``facts`` are JSON."""
-
-    tensors: Mapping[str, Array]
-    facts: Mapping[str, Any]
-    frozen: Frozen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,32 +121,6 @@ class Trained:
     held_out: HeldOut | None = None
     moved: Mapping[str, Array] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
-
-
-class Above(ABC):
-    """What is above the freeze line as it trains by gradient steps; ``module`` holds its weights.
-
-    Of n examples it sees the trunk's inputs and what its taps gave, by name: each [n, d] or [n, T, C].
-    """
-
-    module: Any
-
-    @abstractmethod
-    def losses(
-        self,
-        seen: Mapping[str, Any],
-        inputs: Mapping[str, Any],
-        places_n: Array,
-        augmentations: Sequence[Augmentation] | None,
-    ) -> tuple[Any, Array]:
-        """Return the losses of some examples [n], summed over what each teaches, and how much that is [n].
-
-        ``augmentations`` say how each example was changed, None where the trunk saw it as it is.
-        """
-
-    @abstractmethod
-    def head(self) -> Head:
-        """Return the weights as they stand as a head."""
 
 
 class Learner(ABC):

@@ -7,7 +7,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,9 +48,24 @@ def digest_json(value: Any) -> str:
 
 def sync_folder(folder: Path) -> None:
     """Make a rename inside ``folder`` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+    _sync(folder)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make everything below ``folder`` survive a power cut, files before the folders that name them."""
+    for inner, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            _sync(Path(inner, name))
+        _sync(Path(inner))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        error.filename = str(path)  # of a handle the operating system names none
+        raise
     finally:
         os.close(handle)
 
@@ -79,7 +94,8 @@ def atomic_file(path: Path, needed_bytes: int | None = None) -> Iterator[IO[byte
         raise machine_error(error, "Writing", needed_bytes) from error
     finally:
         if temporary:
-            Path(temporary).unlink(missing_ok=True)
+            with suppress(OSError):  # a disk that refuses may refuse this too
+                os.unlink(temporary)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -12,12 +12,12 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from headstart.core.errors import MachineError, UserError, machine_error
-from headstart.core.files import read_bounded
+from headstart.core.files import read_bounded, sync_folder, sync_tree
 
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -34,19 +34,21 @@ def claim(run: Path) -> Iterator[Path]:
             f"{run} exists already", "a run folder that does not exist yet", "give another --out or remove it"
         )
     staging = run.with_name(f".{run.name}.partial")
-    lock = run.with_name(f".{run.name}.lock")
+    lock = _lock_of(run)
     with ExitStack() as cleanup:
         with _refusals("Making the run folder"):
             run.parent.mkdir(parents=True, exist_ok=True)
             file = cleanup.enter_context(lock.open("w"))
             _lock(file.fileno(), lock, run)
-            cleanup.callback(lock.unlink, missing_ok=True)
+            cleanup.callback(_unlink, lock)
             shutil.rmtree(staging, ignore_errors=True)  # what a killed process left
             staging.mkdir()
             cleanup.callback(shutil.rmtree, staging, ignore_errors=True)
         yield staging
         with _refusals("Publishing the run"):
+            sync_tree(staging)
             os.rename(staging, run)
+            sync_folder(run.parent)
 
 
 @contextmanager
@@ -56,6 +58,20 @@ def _refusals(doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise machine_error(error, doing) from error
+
+
+def clear_beside(run: Path) -> None:
+    """Remove what a process left beside a finished run that was killed just after finishing it."""
+    _unlink(_lock_of(run))
+
+
+def _lock_of(run: Path) -> Path:
+    return run.with_name(f".{run.name}.lock")
+
+
+def _unlink(path: Path) -> None:
+    with suppress(OSError):  # a disk that refuses may refuse this too
+        path.unlink()
 
 
 def _lock(handle: int, lock: Path, run: Path) -> None:
@@ -108,16 +124,18 @@ def count_look(run: Path, split: str, data_digest: str) -> int:
     """Record one look at a split and return how many times these data have been looked at with this run."""
     path = run / "looks.jsonl"
     look = {"when": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "split": split, "data": data_digest}
+    text = json.dumps(look) + "\n"
     try:
         # A link could lead to a file of the user's own.
         with open(os.open(path, _APPEND, 0o666), "a") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError(errno.EINVAL, "no regular file", str(path))
             fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-            file.write(json.dumps(look) + "\n")
+            file.write(text)
         looks = [json.loads(line) for line in read_bounded(path).decode().splitlines()]
         return sum(look["data"] == data_digest for look in looks)
     except OSError as error:
-        raise machine_error(error, "Recording the look in") from error
+        error.filename = error.filename or str(path)
+        raise machine_error(error, "Recording the look in", len(text)) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise MachineError(f"{path} is damaged: {error}.") from error

@@ -27,12 +27,13 @@ class Stages:
             "stage": stage,
             "seconds": self._seconds[stage],
         }
+        text = json.dumps(line) + "\n"
         try:
             with self._log.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(text)
         except OSError as error:
             error.filename = str(self._log)
-            raise machine_error(error, "Writing") from error
+            raise machine_error(error, "Writing", len(text)) from error
 
     def seconds(self) -> dict[str, float]:
         """Return seconds by stage, and ``total`` since the beginning."""

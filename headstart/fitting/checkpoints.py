@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from safetensors.numpy import load
 from headstart.contracts import Array
 from headstart.core import tensor_file
 from headstart.core.errors import machine_error
-from headstart.core.files import atomic_file, digest_bytes, sync_folder, write_bytes, write_json
+from headstart.core.files import atomic_file, digest_bytes, sync_folder, write_bytes
 
 log = logging.getLogger(__name__)
 
@@ -53,49 +53,75 @@ class Checkpoints:
         """Write one, then remove all but the newest two. Raises MachineError; the earlier ones stay."""
         begun_s = time.monotonic()
         final, partial = self.folder / f"step-{step:08d}", self.folder / f".partial-{step:08d}"
-        state = json.dumps(facts).encode()
+        state, size = json.dumps(facts).encode(), sum(one.nbytes for one in tensors.values())
         try:
-            for folder in (partial, final):
-                shutil.rmtree(folder, ignore_errors=True)
+            for left in self._there("."):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
             partial.mkdir(parents=True)
-            with atomic_file(partial / TENSORS, sum(one.nbytes for one in tensors.values())) as file:
+            with atomic_file(partial / TENSORS, size) as file:
                 digest = tensor_file.write(file, tensors)
             write_bytes(partial / STATE, state)
-            write_json(partial / MANIFEST, {TENSORS: digest, STATE: digest_bytes(state)})
+            write_bytes(partial / MANIFEST, _manifest(digest, digest_bytes(state)))
+            _remove(final)
             os.rename(partial, final)
             sync_folder(self.folder)
         except OSError as error:
-            raise machine_error(error, "Writing the checkpoint") from error
+            raise machine_error(error, "Writing the checkpoint", size + len(state)) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        for old in self._found()[_KEPT:]:
-            shutil.rmtree(old, ignore_errors=True)
+        with suppress(OSError):
+            for old in self._there("step-")[_KEPT:]:
+                _remove(old)
         self.saved_s = time.monotonic()
         self.took_s = self.saved_s - begun_s
 
     def newest(self) -> tuple[dict[str, Array], dict[str, Any]] | None:
-        """Return tensors and facts of the newest whole one, or None where there is none."""
-        for folder in self._found():
+        """Return tensors and facts of the newest whole one, or None where there is none.
+
+        Raises MachineError where the folder can't be looked into.
+        """
+        try:
+            found = self._there("step-")
+        except OSError as error:
+            raise machine_error(error, "Looking for checkpoints in") from error
+        for folder in found:
             read = _read(folder)
             if read is not None:
                 return read
             log.warning("%s is damaged: the checkpoint before it is used", folder)
         return None
 
-    def _found(self) -> list[Path]:
-        return sorted(self.folder.glob("step-*"), reverse=True)
+    def _there(self, prefix: str) -> list[Path]:
+        """Return what is in the folder, if there is one, by the beginning of its name; the newest first."""
+        try:
+            names = os.listdir(self.folder)
+        except FileNotFoundError:
+            return []
+        return [self.folder / name for name in sorted(names, reverse=True) if name.startswith(prefix)]
 
 
 def _read(folder: Path) -> tuple[dict[str, Array], dict[str, Any]] | None:
     """Return tensors and facts of a checkpoint, None where anything of it is missing or changed."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
         contents = {name: (folder / name).read_bytes() for name in (TENSORS, STATE)}
-        if any(digest_bytes(content) != manifest[name] for name, content in contents.items()):
+        if (folder / MANIFEST).read_bytes() != _manifest(*map(digest_bytes, contents.values())):
             return None
         return load(contents[TENSORS]), json.loads(contents[STATE])
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
+
+
+def _manifest(tensors: str, state: str) -> bytes:
+    """Return the one manifest of files with these digests: any other is damaged."""
+    return json.dumps({TENSORS: tensors, STATE: state}).encode()
+
+
+def _remove(folder: Path) -> None:
+    """Remove a checkpoint, if it is there, in one step as seen by others."""
+    if folder.exists():
+        removed = folder.with_name(f".removed-{folder.name}")
+        os.rename(folder, removed)
+        shutil.rmtree(removed, ignore_errors=True)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """A dense head with one hidden layer, trained by gradient steps on cached features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast, final
 
@@ -14,7 +14,7 @@ from headstart.fitting.loop import Objective, minimise, shuffled
 from headstart.fitting.penalised import of_head
 from headstart.fitting.probe import Problem, View
 from headstart.fitting.recipe import Recipe
-from headstart.maths import softmax
+from headstart.maths import softmax, temperature
 from headstart.model.head import DenseHead
 from headstart.specs import FitSpec
 
@@ -24,16 +24,18 @@ if TYPE_CHECKING:
 
 def train(
     training: Training, columns: Sequence[Column], l2: float, recipe: Recipe
-) -> tuple[DenseHead, list[dict[str, float]]]:
-    """Train on the first fold's first part, keep the epoch that is best on its second.
+) -> tuple[DenseHead, list[dict[str, float]], float]:
+    """Train on the first fold's first part; its second part chooses the epoch, then the temperature.
 
-    It goes on from the head that the training has begun with, else from a new one. Returns the head and
-    the history: loss and validation figures by epoch. Raises UserError where the learning rate makes the
-    loss diverge.
+    It goes on from the head that the training has begun with, else from a new one. Returns the head, the
+    history (loss and validation figures by epoch), and the temperature that its logits have been divided
+    by. Raises UserError where the learning rate makes the loss diverge.
     """
     objective = _Dense(training, columns, l2, recipe)
     history = minimise(objective, recipe, "Training the head", Checkpoints(training.checkpoints / "head"))
-    return objective.head(), history
+    factor = objective.factor()
+    *below, last = objective.head().layers
+    return DenseHead.of(columns, [*below, last.times(factor)]), history, temperature.told(factor)
 
 
 @final
@@ -83,12 +85,23 @@ class _Dense(Objective):
 
     def validate(self) -> Mapping[str, float]:
         """Return log loss and accuracy on the held-out examples."""
-        loss, right, head = 0.0, 0, self.head()
-        for part in self.view.pieces(self.held_out):
-            p_nK, y_n = head.outputs(self.view.read(part)), self.problem.targets[part]
+        loss, right = 0.0, 0
+        for p_nK, y_n in self._said():
             loss -= float(np.log(np.maximum(p_nK[np.arange(len(y_n)), y_n], 1e-15)).sum())
             right += int((p_nK.argmax(axis=1) == y_n).sum())
         return {"log_loss": loss / len(self.held_out), "accuracy": right / len(self.held_out)}
+
+    def factor(self) -> float:
+        """Return what logits are best multiplied by, on the held-out examples."""
+        p_NK, y_N = (np.concatenate(one) for one in zip(*self._said(), strict=True))
+        log_p_NK = np.log(np.maximum(p_NK, np.finfo(np.float64).tiny))  # logits, but for a constant each
+        return temperature.factor(log_p_NK, y_N, softmax.cross_entropy)
+
+    def _said(self) -> Iterator[tuple[Array, Array]]:
+        """Yield what is said of the held-out examples [n, K], and the truth [n], in pieces."""
+        head = self.head()
+        for part in self.view.pieces(self.held_out):
+            yield head.outputs(self.view.read(part)), self.problem.targets[part]
 
     def head(self) -> DenseHead:
         """Return the module as it stands, on features as they are."""
@@ -128,12 +141,28 @@ class DenseAbove(Above):
     ) -> "tuple[Tensor, Array]":
         """Return each example's cross-entropy, and ones."""
         torch = prepare_torch()
-        logits_nK = self.module(torch.cat([seen[column.name] for column in self.columns], dim=1)).float()
+        logits_nK = self._logits(seen)
         y_n = torch.from_numpy(self.problem.targets[places_n])
         losses_n = torch.nn.functional.cross_entropy(
             logits_nK, y_n, reduction="none", label_smoothing=self.smoothing if self.module.training else 0.0
         )
         return losses_n, np.ones(len(places_n))
+
+    def settle(self, held_out: Iterable[tuple[Mapping[str, Any], Array]]) -> Mapping[str, float]:
+        """Divide the logits by the temperature that suits held-out examples best; return it."""
+        torch = prepare_torch()
+        both = [(self._logits(seen).detach().double().numpy(), places_n) for seen, places_n in held_out]
+        logits_NK, places_N = (np.concatenate(one) for one in zip(*both, strict=True))
+        factor = temperature.factor(logits_NK, self.problem.targets[places_N], softmax.cross_entropy)
+        with torch.no_grad():
+            for parameter in self.module[-1].parameters():
+                parameter.mul_(factor)
+        return {"temperature": temperature.told(factor)}
+
+    def _logits(self, seen: Mapping[str, Any]) -> "Tensor":
+        torch = prepare_torch()
+        logits_nK: Tensor = self.module(torch.cat([seen[column.name] for column in self.columns], 1)).float()
+        return logits_nK
 
     def head(self) -> DenseHead:
         """Return the layers as they stand."""

@@ -3,14 +3,13 @@
     min over theta of  1/A sum over pictures of  l(theta; maps, shares)
 
 with l the losses of ``maths.mask_losses``, the shares those that each class covers of each cell of the
-decoder's own grid, and A the area that is taught. Label smoothing e makes of the shares a of a cell
-(1 - e) a + e / K times how much of the cell is taught (Szegedy et al., arXiv 1512.00567).
+decoder's own grid, and A the area that is taught.
 
 Shape letters: m units (pictures or tiles), K classes, G the grid's side.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
@@ -20,6 +19,7 @@ from headstart.core.frameworks import prepare_torch
 from headstart.fitting import maps
 from headstart.fitting.loop import Objective, shuffled
 from headstart.fitting.maps import Samples
+from headstart.fitting.masks import MaskLoss
 from headstart.fitting.penalised import of_head
 from headstart.fitting.recipe import Recipe
 from headstart.maths import mask_losses
@@ -44,7 +44,7 @@ class Decoding(Objective):
 
     def __init__(self, training: Training, columns: Sequence[Column], loss: str, recipe: Recipe) -> None:
         rows, (fit_n, held_out_n) = training.rows, training.folds[0]
-        self.columns, self.recipe, self.kinds = tuple(columns), recipe, mask_losses.LOSSES[loss]
+        self.columns, self.recipe = tuple(columns), recipe
         self.spec = training.spec
         self.side = FINER * max(map(side_of, columns))
         used_n = np.concatenate([fit_n, held_out_n])
@@ -54,6 +54,8 @@ class Decoding(Objective):
         self.weights_K, self.fit = maps.weigh(self.samples, rows.places(fit_n), kind)
         held_out = rows.places(held_out_n)
         self.held_out = held_out[:: max(1, len(held_out) // _VALIDATED)]
+        kinds = mask_losses.LOSSES[loss]
+        self.taught = MaskLoss(kinds, self.samples, self.weights_K, recipe.label_smoothing)
         self.module = self._start(training)
 
     def batches(self, epoch: int) -> Sequence[Array]:
@@ -72,14 +74,7 @@ class Decoding(Objective):
         self, maps_mChw: "Sequence[Tensor]", places_m: Array, augmentations: Sequence[Augmentation] | None
     ) -> "tuple[Tensor, Array]":
         """Return each unit's losses times the area of it that is taught, and those areas, both [m]."""
-        torch = prepare_torch()
-        shares_mKGG = torch.from_numpy(self.samples.shares(places_m, augmentations))
-        areas_m, smoothing = shares_mKGG.sum(dim=(1, 2, 3)).double().numpy(), self.recipe.label_smoothing
-        if smoothing and self.module.training:
-            taught_m1GG = shares_mKGG.sum(dim=1, keepdim=True)
-            shares_mKGG = (1 - smoothing) * shares_mKGG + smoothing / shares_mKGG.shape[1] * taught_m1GG
-        logits_mKGG, weights_K = self.module(maps_mChw).float(), torch.from_numpy(self.weights_K)
-        return torch.stack([one(logits_mKGG, shares_mKGG, weights_K) for one in self.kinds]).sum(0), areas_m
+        return self.taught.of(self.module(maps_mChw), places_m, augmentations, self.module.training)
 
     def penalty(self) -> "Tensor | None":
         """Return the decoder's penalty."""
@@ -154,6 +149,10 @@ class MapsAbove(Above):
         columns = self.decoding.columns
         maps_nChw = [seen[one.name].reshape(len(places_n), -1, side_of(one), side_of(one)) for one in columns]
         return self.decoding.losses(maps_nChw, self.rows.places(places_n), augmentations)
+
+    def settle(self, held_out: Iterable[tuple[Mapping[str, Any], Array]]) -> Mapping[str, float]:
+        """Choose nothing: the likeliest class of a pixel is so at any temperature."""
+        return {}
 
     def head(self) -> FpnHead:
         """Return the decoder as it stands."""

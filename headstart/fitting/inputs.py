@@ -16,33 +16,39 @@ if TYPE_CHECKING:
 
 
 class Examples:
-    """A training's examples by their places, each one unit."""
+    """A training's examples by their places; ``several`` says that some are of many units."""
 
     def __init__(self, training: Training, modality: Modality, pool: Executor) -> None:
         self.training, self.modality, self.pool = training, modality, pool
+        rows = training.rows
+        self.several = not training.reading.whole and int(rows.starts_N1[-1]) != len(rows.examples)
 
     def lengths(self, places_n: Array) -> Array:
-        """Return each example's length [n], zeros where all are of one."""
-        if not len(places_n) or not self._prepare(int(places_n[0])).length:
+        """Return each example's length [n], all its units together; zeros where all are of one."""
+        if not len(places_n) or not self._prepare(int(places_n[0]))[0].length:
             return np.zeros(len(places_n), dtype=np.int64)
-        return np.array([one.length for one in self.pool.map(self._prepare, map(int, places_n))])
+        found = self.pool.map(self._prepare, map(int, places_n))
+        return np.array([sum(unit.length for unit in one) for one in found])
 
     def read(self, places_n: Array, augmentations: Sequence[Augmentation] | None) -> "dict[str, Tensor]":
-        """Return a batch of inputs by name, augmented where that is asked for."""
+        """Return the inputs of all units of some examples by name, augmented where that is asked for."""
         torch = prepare_torch()
         changes = [None] * len(places_n) if augmentations is None else augmentations
-        found = list(self.pool.map(self._seen, map(int, places_n), changes))
+        found = [unit for one in self.pool.map(self._seen, map(int, places_n), changes) for unit in one]
         return {name: torch.from_numpy(stacked([one[name] for one in found])) for name in found[0]}
 
-    def _seen(self, place: int, augmentation: Augmentation | None) -> Inputs:
-        inputs = self._prepare(place).inputs
-        return inputs if augmentation is None else self.modality.augmented(inputs, augmentation)
+    def _seen(self, place: int, augmentation: Augmentation | None) -> list[Inputs]:
+        found = [one.inputs for one in self._prepare(place)]
+        return (
+            found if augmentation is None else [self.modality.augmented(one, augmentation) for one in found]
+        )
 
-    def _prepare(self, place: int) -> Prepared:
+    def _prepare(self, place: int) -> list[Prepared]:
         reading, example = self.training.reading, self.training.rows.examples[place]
+        task, pretrained = reading.task, self.training.frozen.pretrained
         try:
-            (unit,) = reading.parts(example).units
-            return reading.task.prepare(unit, reading.task.content(unit), self.training.frozen.pretrained)
+            units = reading.parts(example).units
+            return [task.prepare(unit, task.content(unit), pretrained) for unit in units]
         except BadExample as error:  # it could be read when its features were computed
             raise MachineError(f"{example.key} changed while it was in use: {error}.") from error
 

@@ -1,12 +1,13 @@
 """Heads of several labels as they train together with the model below them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from headstart.contracts import Above, Array, Augmentation, Column
 from headstart.core.frameworks import prepare_torch
+from headstart.maths import logistic, temperature
 from headstart.maths.softmax import Linear
 from headstart.model.labels import LabelHead
 
@@ -18,7 +19,7 @@ _EVEN = 0.5
 
 @final
 class LabelsAbove(Above):
-    """A logistic regression a label; its threshold stays that of the head it began with, else 0.5."""
+    """A logistic regression a label; temperature and threshold are chosen when it has been trained."""
 
     def __init__(self, targets_NK: Array, columns: Sequence[Column], head: LabelHead | None) -> None:
         torch = prepare_torch()
@@ -43,10 +44,28 @@ class LabelsAbove(Above):
     ) -> "tuple[Tensor, Array]":
         """Return each example's log loss, the mean over labels, and ones."""
         torch = prepare_torch()
-        logits_nK = self.module(torch.cat([seen[column.name] for column in self.columns], dim=1)).float()
+        logits_nK = self._logits(seen)
         y_nK = torch.from_numpy(self.targets_NK[places_n]).float()
         losses_nK = torch.nn.functional.binary_cross_entropy_with_logits(logits_nK, y_nK, reduction="none")
         return losses_nK.mean(dim=1), np.ones(len(places_n))
+
+    def settle(self, held_out: Iterable[tuple[Mapping[str, Any], Array]]) -> Mapping[str, float]:
+        """Choose by held-out examples what to divide logits by, and by F1 the threshold; return both."""
+        torch = prepare_torch()
+        both = [(self._logits(seen).detach().double().numpy(), places_n) for seen, places_n in held_out]
+        logits_NK, places_N = (np.concatenate(one) for one in zip(*both, strict=True))
+        y_NK = self.targets_NK[places_N]
+        factor = temperature.factor(logits_NK, y_NK, logistic.cross_entropy)
+        self.threshold = logistic.threshold(logistic.probabilities(factor * logits_NK), y_NK)
+        with torch.no_grad():
+            for parameter in self.module.parameters():
+                parameter.mul_(factor)
+        return {"temperature": temperature.told(factor), "threshold": self.threshold}
+
+    def _logits(self, seen: Mapping[str, Any]) -> "Tensor":
+        torch = prepare_torch()
+        logits_nK: Tensor = self.module(torch.cat([seen[column.name] for column in self.columns], 1)).float()
+        return logits_nK
 
     def head(self) -> LabelHead:
         """Return the layer as it stands."""

@@ -72,6 +72,7 @@ def tuned(objective: "Tuning") -> Trained:
     parameters = sum(one.numel() for one in objective.module.parameters() if one.requires_grad)
     checkpoints = Checkpoints(training.checkpoints / objective.strategy.name)
     history = minimise(objective, objective.recipe, "Training the model", checkpoints)
+    settled = objective.settled()
     files = objective.merged()
     added = " + α R(θ)" if penalised else ""
     told = {"alpha": penalised.alpha, "measure": penalised.penalty.formula} if penalised else {}
@@ -83,6 +84,7 @@ def tuned(objective: "Tuning") -> Trained:
             "loss": "the head's loss, through the model",
             "penalty": penalised.penalty.name if penalised else "none",
             **told,
+            **settled,
             "examples": len(objective.fit),
             "parameters": parameters,
             "formula": f"min over θ of L(θ; D){added}, from the pretrained θ₀",
@@ -193,13 +195,24 @@ class Tuning(Objective):
         torch = prepare_torch()
         found = []
         with torch.inference_mode():
-            for start in range(0, len(self.held_out), self.recipe.batch_size):
-                part_n = self.held_out[start : start + self.recipe.batch_size]
-                inputs, _, seen, _ = self._through(part_n, None)
+            for inputs, seen, part_n in self._held_out():
                 losses_n, weights_n = self.above.losses(seen, inputs, part_n, None)
                 found.append((losses_n.numpy(), weights_n))
         losses, weights = zip(*found, strict=True)
         return np.concatenate(losses), np.concatenate(weights)
+
+    def settled(self) -> Mapping[str, float]:
+        """Let what is above choose on held-out examples what no step trains; return it by name."""
+        torch = prepare_torch()
+        with torch.inference_mode():
+            return self.above.settle((seen, part_n) for _, seen, part_n in self._held_out())
+
+    def _held_out(self) -> "Iterator[tuple[Tensors, Tensors, Array]]":
+        """Yield held-out examples in batches: inputs, what the taps gave, and places."""
+        for start in range(0, len(self.held_out), self.recipe.batch_size):
+            part_n = self.held_out[start : start + self.recipe.batch_size]
+            inputs, _, seen, _ = self._through(part_n, None)
+            yield inputs, seen, part_n
 
     def merged(self) -> Mapping[str, bytes]:
         """Add adapters to the weights, if there are any, and return them as files."""
@@ -253,7 +266,7 @@ class Tuning(Objective):
 
     def _line(self) -> Line | None:
         """Return what crosses the freeze line, where it can be kept."""
-        if not self.below:
+        if not self.below or self.examples.several:
             return None
         self.trunk.eval()
         used_n = np.concatenate([self.fit, self.held_out])

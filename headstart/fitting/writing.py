@@ -5,7 +5,7 @@
 with e the label smoothing (Szegedy et al., arXiv 1512.00567). Shape letters: N texts, T target tokens.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -66,6 +66,10 @@ class WriterAbove(Above):
         source = Source(states_NSC, inputs["attention_mask"], inputs["input_ids"])
         smoothing = self.smoothing if self.module.training else 0.0
         return cross_entropies(self.decoder, source, self.targets, places_n, smoothing)
+
+    def settle(self, held_out: Iterable[tuple[Mapping[str, Any], Array]]) -> Mapping[str, float]:
+        """Choose nothing: what is written is the likeliest text, whatever the temperature."""
+        return {}
 
     def head(self) -> Head:
         """Return the decoder as a head."""

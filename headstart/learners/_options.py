@@ -5,11 +5,14 @@ from headstart.core.errors import UserError
 from headstart.specs import FitSpec, flag
 
 
-def no_strategy(spec: FitSpec, what: str) -> UserError:
-    """Return what to say of a head that is not trained together with the model below it."""
-    return UserError(
-        f"--strategy {spec.strategy} for {what}", "--strategy head, or another --head", "choose one"
-    )
+def refuse_tiles(spec: FitSpec) -> None:
+    """Raise UserError where a model is to train below the head on pieces of pictures."""
+    if spec.tiles:
+        raise UserError(
+            f"--tiles with --strategy {spec.strategy}",
+            "whole pictures, where the model below the head trains too",
+            "leave one of them out",
+        )
 
 
 def refuse_mask_options(spec: FitSpec, what: str) -> None:

@@ -85,7 +85,7 @@ def _dense(training: Training, layers: str, columns: Sequence[Column]) -> Traine
     spec, fold = training.spec, training.folds[0]
     recipe = Recipe.from_spec(spec)
     l2 = spec.l2 or 0.0
-    head, history = dense.train(training, columns, l2, recipe)
+    head, history, temperature = dense.train(training, columns, l2, recipe)
     return Trained(
         head=head,
         objective={
@@ -98,6 +98,7 @@ def _dense(training: Training, layers: str, columns: Sequence[Column]) -> Traine
             "parameters": head.parameters(),
             "formula": "min over W₁, b₁, W₂, b₂ of 1/N Σ −log p(yᵢ|xᵢ)" + (" + λ/2 ‖W‖²" if l2 else ""),
             "solver": recipe.describe(),
+            "temperature": temperature,
             "epochs": history,
         },
     )

@@ -11,6 +11,7 @@ from headstart.fitting.fpn import Decoding, MapsAbove
 from headstart.fitting.loop import minimise
 from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import Recipe
+from headstart.learners._options import refuse_tiles
 from headstart.model.fpn import FpnHead
 
 LOSS = "dice"
@@ -71,12 +72,7 @@ class Fpn(Learner):
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
         """Return the decoder, above whole pictures. Raises UserError for tiles."""
-        if training.spec.tiles:
-            raise UserError(
-                f"--tiles with --strategy {training.spec.strategy}",
-                "whole pictures, where the model below the head trains too",
-                "leave one of them out",
-            )
+        refuse_tiles(training.spec)
         return MapsAbove(training, columns, cast(FpnHead | None, head), training.spec.loss or LOSS)
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:

@@ -1,7 +1,7 @@
 """Heads that give every pixel a class: one linear layer over maps of several strides, a convex problem."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
 
@@ -23,10 +23,12 @@ from headstart.core.errors import UserError
 from headstart.core.progress import progress
 from headstart.fitting import evidence, maps
 from headstart.fitting.maps import Pieces, Samples
+from headstart.fitting.masks import PixelsAbove
 from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
-from headstart.learners._options import no_strategy, refuse_begun
+from headstart.learners._options import refuse_begun, refuse_tiles
 from headstart.model.maps import MapHead, side_of
+from headstart.specs import FitSpec
 
 L2_GRID = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 _SELECTION_UNITS = 120
@@ -50,16 +52,7 @@ class Pixels(Learner):
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose layers and lambda on the folds, then train on all the given pictures."""
         spec = training.spec
-        if spec.head_hidden is not None:
-            raise UserError(
-                "--head-hidden for the linear head of each pixel", "no hidden layer", "add --head fpn"
-            )
-        if spec.loss not in (None, "cross-entropy"):
-            raise UserError(
-                f"--loss {spec.loss} for the linear head of each pixel",
-                "cross-entropy, the one with which its problem is convex",
-                "add --head fpn",
-            )
+        _check(spec)
         refuse_gradient_options(spec, "for the linear head of each pixel", "add --head fpn or leave it out")
         refuse_begun(training)
         seen = chosen_sets(spec.layers, sets)
@@ -90,12 +83,28 @@ class Pixels(Learner):
         return evidence.of_cells(training, sets)
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
-        """Refuse: this head is solved on what the model says once and for all."""
-        raise no_strategy(training.spec, "a head of pixels")
+        """Return the layer, from the solved one or new, above whole pictures. Raises UserError for tiles."""
+        _check(training.spec)
+        refuse_tiles(training.spec)
+        return PixelsAbove(training, columns, cast(MapHead | None, head))
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""
         return MapHead.restore(columns, kept.tensors, kept.facts)
+
+
+def _check(spec: FitSpec) -> None:
+    """Raise UserError for what is not to be had of a linear layer."""
+    if spec.head_hidden is not None:
+        raise UserError(
+            "--head-hidden for the linear head of each pixel", "no hidden layer", "add --head fpn"
+        )
+    if spec.loss not in (None, "cross-entropy"):
+        raise UserError(
+            f"--loss {spec.loss} for the linear head of each pixel",
+            "cross-entropy, the one with which its problem is convex",
+            "add --head fpn",
+        )
 
 
 def _select(

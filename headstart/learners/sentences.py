@@ -4,16 +4,18 @@ As BertSumExt (Liu and Lapata, arXiv 1908.08345), with the encoder frozen and th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, final
+from dataclasses import asdict, replace
+from typing import Any, cast, final
 
 from headstart.contracts import Above, Column, Evidence, Head, Kept, Learner, Pretrained, Trained, Training
 from headstart.core.errors import UserError
 from headstart.fitting import evidence, sentences
+from headstart.fitting.documents import SentencesAbove
 from headstart.fitting.probe import chosen_sets
 from headstart.fitting.recipe import refuse_gradient_options
-from headstart.learners._options import no_strategy, refuse_begun, refuse_mask_options
+from headstart.learners._options import refuse_begun, refuse_mask_options
 from headstart.model.extract import SentenceHead
+from headstart.specs import FitSpec
 
 
 @final
@@ -32,12 +34,8 @@ class Sentences(Learner):
 
     def train(self, training: Training, sets: Mapping[str, Sequence[Column]]) -> Trained:
         """Choose layers and lambda by log loss, length and cut by ROUGE, then solve on all the examples."""
-        if training.spec.head_hidden is not None:
-            raise UserError(
-                "--head-hidden for sentences", "the convex head, which has no hidden layer", "leave it out"
-            )
+        _check(training.spec)
         refuse_gradient_options(training.spec, "for a head of sentences", "leave it out")
-        refuse_mask_options(training.spec, "a head of sentences")
         refuse_begun(training)
         used = chosen_sets(training.spec.layers, sets)
         labelled = sentences.label(training, next(iter(used.values()))[-1])
@@ -57,12 +55,26 @@ class Sentences(Learner):
         return evidence.of_sentences(training, sets)
 
     def above(self, training: Training, trunk: Any, columns: Sequence[Column], head: Head | None) -> Above:
-        """Refuse: this head is solved on what the model says once and for all."""
-        raise no_strategy(training.spec, "a head of sentences")
+        """Return the layer, from the solved one or new; length and cut are the solved one's in any case."""
+        _check(training.spec)
+        if head is not None:
+            return SentencesAbove(training, cast(SentenceHead, head), begins=False)
+        last = replace(training, spec=replace(training.spec, layers="last"))
+        solved = cast(SentenceHead, self.train(last, {"last": columns}).head)
+        return SentencesAbove(training, solved, begins=True)
 
     def restore(self, columns: Sequence[Column], kept: Kept) -> Head:
         """Rebuild a head."""
         return SentenceHead.restore(columns, kept.tensors, kept.facts)
+
+
+def _check(spec: FitSpec) -> None:
+    """Raise UserError for what is not to be had of a layer on sentences."""
+    if spec.head_hidden is not None:
+        raise UserError(
+            "--head-hidden for sentences", "the convex head, which has no hidden layer", "leave it out"
+        )
+    refuse_mask_options(spec, "a head of sentences")
 
 
 def _objective(

@@ -29,3 +29,8 @@ def factor(logits_NK: NDArray[Any], targets: NDArray[Any], loss: Loss) -> float:
 
     found = minimize_scalar(objective, bounds=(-_LARGEST, _LARGEST), method="bounded")
     return float(np.exp(found.x))
+
+
+def told(factor: float) -> float:
+    """Return the temperature T = 1 / factor, as it is told: four digits."""
+    return float(f"{1 / factor:.4g}")

@@ -124,16 +124,21 @@ def surface(units: Units, last_md: Floats) -> Floats:
     """
     rows, start = [], 0
     for one in units:
-        x_kd = last_md[start : start + len(one)].astype(np.float64)
+        alike_k = likeness(last_md[start : start + len(one)])
         start += len(one)
-        mean_d = x_kd.mean(axis=0)
-        norms_k = np.linalg.norm(x_kd, axis=1) * np.linalg.norm(mean_d)
-        alike_k = (x_kd @ mean_d) / np.maximum(norms_k, 1e-12)
         rows += [
             _figures(place, len(one), unit.text or "", float(alike))
             for place, (unit, alike) in enumerate(zip(one, alike_k, strict=True))
         ]
     return np.array(rows, dtype=np.float32)
+
+
+def likeness(last_kd: Floats) -> Array:
+    """Return the cosine of each sentence of one document to the mean of them, float64 [k]."""
+    x_kd = last_kd.astype(np.float64)
+    mean_d = x_kd.mean(axis=0)
+    norms_k = np.linalg.norm(x_kd, axis=1) * np.linalg.norm(mean_d)
+    return np.asarray((x_kd @ mean_d) / np.maximum(norms_k, 1e-12))
 
 
 def _figures(place: int, count: int, sentence: str, alike: float) -> list[float]:

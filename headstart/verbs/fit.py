@@ -17,7 +17,7 @@ from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.files import write_bytes, write_json
 from headstart.core.records import Evaluation, Fitted, Table, to_json
-from headstart.core.run import claim, count_look
+from headstart.core.run import claim, clear_beside, count_look
 from headstart.core.store import Store
 from headstart.core.tallies import Tallies
 from headstart.core.timing import Stages
@@ -63,6 +63,8 @@ def fit(spec: FitSpec) -> Fitted:
     done = finished(run, spec)
     if done is not None:
         log.info("%s is finished already: nothing was changed", run)
+        clear_beside(run)
+        forget_checkpoints(run)
         return done
     with claim(run) as staging:
         record = _fit(spec, run, staging)

@@ -2,9 +2,11 @@
 
 import fcntl
 import multiprocessing
-import time
+import re
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,34 +83,46 @@ def test_a_lock_that_was_removed_meanwhile_locks_nobody_out(
         assert (tmp_path / ".run.partial" / "thirds").exists()
 
 
-def _race(run: Path, number: int, told: "multiprocessing.Queue[tuple[int, str]]") -> None:
-    try:
-        with claim(run) as staging:
-            for place in range(20):
-                (staging / str(place)).write_text(str(number))
-            time.sleep(0.005)
-    except UserError as error:
-        told.put((number, str(error)))
-    else:
-        told.put((number, ""))
+RACES, RACERS = 100, 3
 
 
-def test_races(tmp_path: Path) -> None:
+def _race(folder: Path, number: int, start: Any, told: Any) -> None:
+    for attempt in range(RACES):
+        start.wait()
+        why = ""
+        try:
+            with claim(folder / str(attempt)) as staging:
+                for place in range(20):
+                    (staging / str(place)).write_text(str(number))
+        except UserError as error:
+            why = str(error)
+        told.put((attempt, number, why))
+
+
+def test_races(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    """Of three that begin at once one wins, the others say why; half of the folders have a stale lock."""
     context = multiprocessing.get_context("spawn")
-    told: multiprocessing.Queue[tuple[int, str]] = context.Queue()
-    rounds = 4
-    for attempt in range(rounds):
-        run = tmp_path / str(attempt)
-        racers = [context.Process(target=_race, args=(run, number, told)) for number in range(3)]
-        for racer in racers:
-            racer.start()
-        said = [told.get(timeout=60) for _ in racers]
-        for racer in racers:
-            racer.join()
-        (winner,) = [number for number, why in said if not why]
-        assert {file.read_text() for file in run.iterdir()} == {str(winner)}
-        assert len(list(run.iterdir())) == 20
-    assert len(list(tmp_path.iterdir())) == rounds
+    start, told = context.Barrier(RACERS), context.Queue()
+    for attempt in range(0, RACES, 2):
+        (tmp_path / f".{attempt}.partial").mkdir()
+        (tmp_path / f".{attempt}.partial" / "half").write_text("x")
+        (tmp_path / f".{attempt}.lock").write_text("")
+    racers = [context.Process(target=_race, args=(tmp_path, n, start, told)) for n in range(RACERS)]
+    for racer in racers:
+        racer.start()
+    said = [told.get(timeout=60) for _ in range(RACES * RACERS)]
+    for racer in racers:
+        racer.join()
+    reasons = re.compile("another headstart process is writing|was finished by another|exists already")
+    for attempt in range(RACES):
+        run, why = tmp_path / str(attempt), {number: one for at, number, one in said if at == attempt}
+        (winner,) = [number for number in why if not why[number]]
+        assert all(reasons.search(one) and str(run) in one for one in why.values() if one)
+        assert {file.name: file.read_text() for file in run.iterdir()} == dict.fromkeys(
+            map(str, range(20)), str(winner)
+        )
+    assert len(list(tmp_path.iterdir())) == RACES
+    record_property("count", RACES)
 
 
 def test_no_folder_can_be_made_below_a_file(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """Training that was stopped goes on to the same bits; damage and full disks cost no finished work."""
 
-import errno
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 from headstart.contracts import Array
-from headstart.core.errors import MachineError
-from headstart.fitting import checkpoints
+from headstart.fitting import checkpoints, loop
 from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.loop import minimise, shuffled
 from headstart.fitting.recipe import Recipe
-from tests.fitting.test_loop import N, Regression
+from tests.fitting.test_loop import D, N, Regression
 
 torch = pytest.importorskip("torch")
 
@@ -136,41 +135,71 @@ def test_a_damaged_one_is_told_and_the_one_before_is_used(
     assert f"{newest} is damaged" in caplog.text
 
 
-def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
-    Checkpoints(tmp_path).save(1, {"a": np.arange(3.0)}, {"b": 1})
-    (folder,) = tmp_path.iterdir()
-    for name in (checkpoints.TENSORS, checkpoints.STATE):
-        content = (folder / name).read_bytes()
-        for place in range(len(content)):
-            changed = bytearray(content)
-            changed[place] ^= 1 << (place % 8)
-            (folder / name).write_bytes(changed)
-            assert Checkpoints(tmp_path).newest() is None, (name, place)
-        (folder / name).write_bytes(content)
-    found = Checkpoints(tmp_path).newest()
-    assert found is not None
-    assert found[1] == {"b": 1}
+class Reading(Stopping):
+    """Inputs augmented by (seed, epoch, place), read by threads, ahead of their step."""
+
+    def __init__(self, pool: ThreadPoolExecutor, at: int | None = None) -> None:
+        super().__init__(at)
+        self.pool, self.orders = pool, list[bytes]()
+
+    def loss(self, places_n: Array, epoch: int) -> tuple[Any, float]:
+        def augmented(place: int) -> Any:
+            return torch.from_numpy(np.random.default_rng((0, epoch, place)).normal(size=D)).float()
+
+        if not self.module.training:
+            return super().loss(places_n, epoch)
+        self.orders.append(places_n.tobytes())
+        plain, self.x_ND = self.x_ND, self.x_ND.clone()
+        self.x_ND[places_n] = torch.stack(list(self.pool.map(augmented, map(int, places_n))))
+        found = super().loss(places_n, epoch)
+        self.x_ND = plain
+        return found
 
 
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS, errno.EFBIG])
-@pytest.mark.parametrize("function", ["write_bytes", "write_json", "sync_folder"])
-def test_a_disk_that_refuses_leaves_the_earlier_one(
-    function: str,
-    error: int,
+SCHEDULES = [{"schedule": name, "warmup": 4} for name in ("constant", "linear", "cosine", "inverse-sqrt")]
+STEPS = 3
+"""Steps an epoch."""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("patience", [None, 1])
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("instant", ["mid", "end"])
+def test_the_resume_matrix(
+    instant: str,
+    parts: int,
+    patience: int | None,
+    workers: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    kept = Checkpoints(tmp_path)
-    kept.save(1, {"a": np.arange(3.0)}, {"step": 1})
+    """Rates, order, metrics, best so far and weights are those of a training that was not stopped."""
+    rates: list[float] = []
+    set_rate = loop._set_rate
 
-    def refuse(*arguments: object) -> None:
-        raise OSError(error, os.strerror(error), "the disk")
+    def noted(optimizer: Any, rate: float) -> None:
+        rates.append(rate)
+        set_rate(optimizer, rate)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, function, refuse)
-        with pytest.raises(MachineError, match="the disk"):
-            kept.save(2, {"a": np.arange(4.0)}, {"step": 2})
-    assert not list(tmp_path.glob(".partial*"))
-    found = Checkpoints(tmp_path).newest()
-    assert found is not None
-    assert found[1]["step"] in ((1, 2) if function == "sync_folder" else (1,))
+    monkeypatch.setattr(loop, "_set_rate", noted)
+    done = 2 * STEPS - (1 if instant == "mid" else 0)  # steps before the stop, in the second of four epochs
+    for number, schedule in enumerate(SCHEDULES):
+        with ThreadPoolExecutor(workers) as pool:
+            recipe = Recipe(epochs=4, accumulate=parts, patience=patience, average=2, **schedule)
+            unstopped = Reading(pool)
+            expected = bits(unstopped, minimise(unstopped, recipe, "test"))
+            all_rates, all_orders = rates.copy(), unstopped.orders.copy()
+            rates.clear()
+            folder = tmp_path / str(number)
+            with pytest.raises(Stopped):
+                minimise(Reading(pool, parts * done + 1), recipe, "test", Checkpoints(folder))
+            assert max(folder.iterdir()).name == f"step-{done:08d}"
+            rates.clear()
+            resumed = Reading(pool)
+            history = minimise(resumed, recipe, "test", Checkpoints(folder))
+            assert rates == all_rates[done:]
+            assert resumed.orders == all_orders[parts * done :]
+            assert bits(resumed, history) == expected
+            rates.clear()
+    record_property("count", len(SCHEDULES))

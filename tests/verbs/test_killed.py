@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,7 +102,11 @@ FULL = (
 
 @pytest.mark.parametrize("options", [(), STEPPED, FULL], ids=["solved", "stepped", "full"])
 def test_killed_at_random_instants(
-    options: tuple[str, ...], fitted: object, headstart_home: Path, tmp_path: Path
+    options: tuple[str, ...],
+    fitted: object,
+    headstart_home: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     data = copy_pictures(tmp_path / "few", each=7)  # a fit is made seven times
     kills = int(os.environ.get("HEADSTART_TEST_KILLS", "3"))
@@ -136,6 +140,7 @@ def test_killed_at_random_instants(
         assert "Traceback" not in said
     left = {file.name for file in tmp_path.iterdir() if file.name.startswith(".")}
     assert left == set()
+    record_property("count", kills)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
