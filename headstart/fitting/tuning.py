@@ -45,6 +45,8 @@ DEFAULTS = {
 SCRATCH = {**DEFAULTS, "learning_rate": 5e-4, "warmup": 200, "epochs": 10, "patience": 3}
 ADAPTERS = {**DEFAULTS, "learning_rate": 1e-3}
 _VALIDATED, _READING = 500, 8
+_NEW = 10.0
+"""A head that begins at random learns so many times as fast as the weights below, as usual since L2-SP."""
 
 
 @contextmanager
@@ -88,7 +90,8 @@ def tuned(objective: "Tuning") -> Trained:
             "examples": len(objective.fit),
             "parameters": parameters,
             "formula": f"min over θ of L(θ; D){added}, from the pretrained θ₀",
-            "solver": objective.recipe.describe(),
+            "solver": objective.recipe.describe()
+            + ("; what is new learns ten times as fast" if objective.faster else ""),
             "epochs": history,
             "blocks": objective.distances(),
         },
@@ -133,7 +136,9 @@ class Tuning(Objective):
         if spec.recompute:
             recompute(self.blocks[len(self.below) :])
         self.module = torch.nn.ModuleList([self.trunk, self.above.module])
-        self.scales = _scales(self.blocks, spec.layer_decay)
+        given = spec.random_init or spec.learning_rate is not None
+        self.faster = {} if given or head is not None or strategy.moves == "lora" else self._faster()
+        self.scales = {**_scales(self.blocks, spec.layer_decay), **self.faster}
         self.fit, held_out = training.folds[0]
         self.held_out = held_out[:: max(1, len(held_out) // _VALIDATED)]
         self.lengths_n = self.examples.lengths(self.fit)
@@ -243,6 +248,12 @@ class Tuning(Objective):
             moved, began = (sum(one) ** 0.5 for one in zip(*squares, strict=True))
             told.append({"block": block.name, "moved": moved / max(began, 1e-12)})
         return told
+
+    def _faster(self) -> dict[str, float]:
+        """Return the factors of the learning rate of what is new above the pretrained weights, by name."""
+        known = {id(one) for one in self.trunk.inner.parameters()}
+        new = [name for name, one in self.above.module.named_parameters() if id(one) not in known]
+        return {f"1.{name}": _NEW for name in new}
 
     def _read(
         self, places_n: Array, key: tuple[int, int] | None

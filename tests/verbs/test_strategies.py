@@ -13,6 +13,7 @@ import headstart
 from headstart.core.errors import UserError
 from headstart.core.records import Fitted
 from headstart.fitting import climbing
+from headstart.fitting.recipe import Recipe
 from tests.model.families import PAIRS
 from tests.verbs.test_masks import scenes
 
@@ -54,6 +55,32 @@ def test_only_the_last_blocks_move(fit: Fit) -> None:
 def test_lower_blocks_move_less_where_rates_decay(fit: Fit) -> None:
     found = moved(fit(strategy="head-then-full", layer_decay=0.1))
     assert found["embeddings"] < found["layer.0"] < found["layer.1"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "factors"),
+    [
+        ({"strategy": "full"}, {10.0}),
+        ({"strategy": "full", "learning_rate": 1e-4}, set()),  # that is the rate of all
+        ({"strategy": "head-then-full"}, set()),
+    ],
+    ids=["new head", "rate given", "head begun"],
+)
+def test_a_head_that_begins_at_random_learns_faster(
+    asked: dict[str, Any], factors: set[float], fit: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build, seen = Recipe.build, dict[str, float]()
+
+    def spied(recipe: Recipe, module: Any, scales: Mapping[str, float]) -> Any:
+        seen.update(scales)
+        assert set(seen) <= {name for name, _ in module.named_parameters()}
+        return build(recipe, module, scales)
+
+    monkeypatch.setattr(Recipe, "build", spied)
+    told = fit(**asked).objective["solver"]
+    assert {name.partition(".")[0] for name in seen} <= {"1"}  # what is above the trunk
+    assert set(seen.values()) == factors
+    assert ("what is new learns ten times as fast" in told) == bool(factors)
 
 
 def test_a_penalty_holds_the_weights_where_they_started(fit: Fit) -> None:
