@@ -205,6 +205,7 @@ def test_a_head_with_a_hidden_layer_is_divided_too(documents: Training, tmp_path
     fit_n, held_n = np.arange(120), np.arange(120, 240)
     training = replace(
         documents,
+        spec=replace(documents.spec, head_hidden=32),
         rows=Documents(examples, columns, np.arange(241), x_ND),
         classes=("a", "b"),
         indices_n=fit_n,
@@ -212,7 +213,7 @@ def test_a_head_with_a_hidden_layer_is_divided_too(documents: Training, tmp_path
         checkpoints=tmp_path,
     )
     recipe = Recipe(epochs=1, batch_size=20, learning_rate=0.3)
-    head, history, told = dense.train(training, columns, 32, 0.0, recipe)
+    head, history, told = dense.train(training, columns, 0.0, recipe)
     y_n = np.array([label == "b" for label in labels])[held_n].astype(int)
 
     def loss(factor: float) -> float:
