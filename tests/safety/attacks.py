@@ -49,7 +49,7 @@ class Told:
 
 def run(suite: str, folder: Path) -> list[Told]:
     """Return what became of the attacks that a function gives, MODULE:FUNCTION, for a folder to work in."""
-    words = [sys.executable, "-O", "-W", "ignore", "-m", "tests.safety.attacks", suite, str(folder)]
+    words = [sys.executable, "-O", "-B", "-W", "ignore", "-m", "tests.safety.attacks", suite, str(folder)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 0, done.stderr[-2000:]
     return [Told(**json.loads(line)) for line in done.stdout.splitlines()]

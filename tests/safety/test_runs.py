@@ -53,7 +53,7 @@ def test_a_run_is_believed_where_it_was_made_alone(
     run, sent = honest / runs.RUN, shutil.copytree(honest / runs.RUN, tmp_path / "sent")
     described = json.loads((sent / "model" / "headstart.json").read_text())
     state = load_file(sent / "model" / "model.safetensors")
-    spoilt = {name: np.asarray(array + np.ones((), array.dtype)) for name, array in state.items()}
+    spoilt = {name: np.asarray(array * np.asarray(1.125, array.dtype)) for name, array in state.items()}
     (sent / "model" / "model.safetensors").write_bytes(save(spoilt))
     described["sha256"]["model.safetensors"] = digest_file(sent / "model" / "model.safetensors")
     (sent / "model" / "headstart.json").write_text(json.dumps(described))

@@ -55,11 +55,12 @@ def model(base: str, *trusted: str | Path, seed: int | None = None, size: int = 
 
 
 def torch_hubs(folder: Path, name: str = "small_cnn") -> Any:
-    """Return the model as torch.hub itself loads it, its modules forgotten again."""
-    before = set(sys.modules)
+    """Return the model as torch.hub itself loads it, its modules forgotten again and nothing left there."""
+    before, sys.dont_write_bytecode, writes = set(sys.modules), True, sys.dont_write_bytecode
     try:
         return torch.hub.load(str(folder), name, source="local").eval()
     finally:
+        sys.dont_write_bytecode = writes
         for one in set(sys.modules) - before:
             if one.startswith("nets"):
                 del sys.modules[one]
