@@ -34,7 +34,7 @@ def grouped(found: Listing, path: Path, by: str | None) -> Listing:
     examples = list(chain.from_iterable(found.splits.values()))
     column = _column(cells.names(source), by)
     names = _by_name(examples, source, by) if column is None else _by_column(examples, source, column)
-    how = f"column {column!r}" if column is not None else f"the pattern {by!r}"
+    how = f"column {column!r}" if column is not None else f"the pattern '{by}'"
     alone = [one.key for one, name in zip(examples, names, strict=True) if not name]
     if len(alone) == len(examples):
         raise UserError(
