@@ -32,7 +32,7 @@ def test_splits_folds_and_intervals_hold_groups(
     run = tmp_path / "run"
     done = call("fit", drawings, "--out", run, *SMALL, "--layers", "last", "--group", PATTERN, "--json").json
     assert "groups kept together" in done["split"]["made"]
-    assert f"grouped by the pattern {PATTERN!r}: 11 groups" in [one["what"] for one in done["notes"]]
+    assert f"grouped by the pattern '{PATTERN}': 11 groups" in [one["what"] for one in done["notes"]]
     role_of: dict[str, set[str]] = {}
     for role, examples in read_part(run, "split.json").items():
         for one in examples:
