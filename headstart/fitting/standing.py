@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WATCHED_STEPS, _DIVERGED = 8, 4.0
+WATCHED_STEPS, _DIVERGED, _SMALL = 8, 4.0, 1.0
 _FACTS = ("epoch", "place", "step", "parts", "taught", "weight", "elapsed_s", "history")
 
 
@@ -38,7 +38,9 @@ class State:
     def diverged(self) -> bool:
         """Say whether the loss is not finite, or far above where it began, for some steps on end."""
         first, last = self.losses[:WATCHED_STEPS], self.losses[-WATCHED_STEPS:]
-        return not math.isfinite(last[-1]) or min(last) > _DIVERGED * float(np.mean(first))
+        # A solved head begins with next to no loss: many times that is no divergence yet.
+        began = max(float(np.mean(first)), _SMALL)
+        return not math.isfinite(last[-1]) or min(last) > _DIVERGED * began
 
 
 @dataclass(frozen=True)

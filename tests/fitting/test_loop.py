@@ -12,6 +12,7 @@ from headstart.contracts import Array
 from headstart.core.errors import MachineError, UserError
 from headstart.fitting.loop import Objective, minimise
 from headstart.fitting.recipe import Recipe, parse_seconds
+from headstart.fitting.standing import State
 
 torch = pytest.importorskip("torch")
 N, D = 24, 5
@@ -171,6 +172,21 @@ def test_a_loss_that_diverges_at_once_is_refused() -> None:
     with pytest.raises(UserError, match="diverged at step") as told:
         minimise(Regression(), sgd(learning_rate=1e12, epochs=9), "test")
     assert "--learning-rate below 1e+12" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("losses", "diverges"),
+    [
+        ([2.0] * 8 + [9.0] * 8, True),
+        ([2.0] * 8 + [9.0] * 7, False),  # a few steps may be bad
+        ([2.0] * 8 + [9.0] * 7 + [7.0], False),
+        ([0.01] * 8 + [0.8] * 8, False),  # from a solved head, which knows its examples by heart
+        ([0.01] * 8 + [4.1] * 8, True),
+        ([0.01, math.nan], True),
+    ],
+)
+def test_divergence_is_many_times_where_it_began(losses: list[float], diverges: bool) -> None:
+    assert State(losses=losses).diverged() == diverges
 
 
 def test_a_loss_that_diverges_later_keeps_the_best_weights(caplog: pytest.LogCaptureFixture) -> None:
