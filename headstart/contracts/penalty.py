@@ -23,22 +23,28 @@ class Weights:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """A block's outputs [n, P, C], zero where a text has no token; ``count_n`` positions are real."""
+    """A block's outputs [n, P, C], zero where a text has no token; ``count_n`` positions are real.
+
+    ``attention_C`` is how much each channel counts, 1 on average.
+    """
 
     values_nPC: "Tensor"
     count_n: "Tensor"
+    attention_C: "Tensor"
 
 
 class Penalty(ABC):
     """What is added to the loss, times alpha.
 
     ``alpha`` is how much of it there is where the user says nothing; ``needs_start`` that it measures
-    from the pretrained weights, so that there must be some. ``formula`` is R for people.
+    from the pretrained weights, so that there must be some; ``attends`` that channels count by what leaving
+    them out costs a trained head, where there is one to begin with. ``formula`` is R for people.
     """
 
     name: ClassVar[str]
     alpha: ClassVar[float]
     needs_start: ClassVar[bool]
+    attends: ClassVar[bool]
     formula: ClassVar[str]
 
     @abstractmethod

@@ -46,6 +46,7 @@ class _Dense(Objective):
         torch = prepare_torch()
         self.l2, self.spec = l2, training.spec
         begun = cast(DenseHead | None, training.begun)
+        self.starts_trained = begun is not None
         hidden = begun.hidden if begun is not None else training.spec.head_hidden or 1
         self.problem, self.columns, self.recipe = problem_of(training), columns, recipe
         self.fit, self.held_out = training.folds[0]

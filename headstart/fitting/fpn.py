@@ -56,7 +56,7 @@ class Decoding(Objective):
         self.held_out = held_out[:: max(1, len(held_out) // _VALIDATED)]
         kinds = mask_losses.LOSSES[loss]
         self.taught = MaskLoss(kinds, self.samples, self.weights_K, recipe.label_smoothing)
-        self.module = self._start(training)
+        self.module, self.starts_trained = self._start(training), training.begun is not None
 
     def batches(self, epoch: int) -> Sequence[Array]:
         """Return the units that teach anything, shuffled anew each epoch."""

@@ -37,6 +37,8 @@ class Objective(ABC):
     module: "nn.Module"
     scales: Mapping[str, float] = MappingProxyType({})
     """Factors of the learning rate by weight, 1 where none is given."""
+    starts_trained: bool = False
+    """Whether the weights that it starts from are kept where no epoch is better."""
 
     @abstractmethod
     def batches(self, epoch: int) -> Sequence[Array]:
@@ -60,13 +62,16 @@ def minimise(
 ) -> list[dict[str, float]]:
     """Train the module in place: it ends with the weights of the best epoch, or the mean of the best few.
 
-    Goes on from the newest of ``checkpoints``. Returns the history, a record an epoch. Raises UserError
-    where the loss diverges before any epoch was finished, MachineError where a single example does not fit
-    into memory, KeyboardInterrupt where it was told to stop: the step at hand is finished and saved first.
+    Weights that were trained before are epoch 0. Goes on from the newest of ``checkpoints``. Returns the
+    history, a record an epoch. Raises UserError where the loss diverges at once, MachineError where a single
+    example does not fit into memory, KeyboardInterrupt where it was told to stop: the step at hand is
+    finished and saved first.
     """
     optimizer, state = recipe.build(objective.module, objective.scales), State(parts=recipe.accumulate)
     keep = Keeper(objective.module, optimizer, state, checkpoints)
-    keep.restore()
+    if not keep.restore() and objective.starts_trained:
+        objective.module.eval()
+        _consider(objective, recipe, state, objective.validate(), {})
     begun_s, steps = time.monotonic() - state.elapsed_s, recipe.epochs * len(objective.batches(0))
     with progress(steps, label, "steps") as advance, _own_random_state() as draw, interruptible() as told:
         advance(state.step)
@@ -164,10 +169,21 @@ def _apply(objective: Objective, optimizer: "optim.Optimizer", weight: float, cl
 
 
 def _finish_epoch(objective: Objective, recipe: Recipe, state: State, figures: Mapping[str, float]) -> None:
-    """Note an epoch's figures, and keep its weights where it is among the best."""
+    """Count an epoch, and see what it has reached."""
     state.epoch, state.place = state.epoch + 1, 0
-    told = {"epoch": state.epoch, "seconds": round(state.elapsed_s, 1), "loss": state.taught / state.weight}
-    state.taught, state.weight = 0.0, 0.0
+    loss, state.taught, state.weight = state.taught / state.weight, 0.0, 0.0
+    _consider(objective, recipe, state, figures, {"loss": loss})
+
+
+def _consider(
+    objective: Objective,
+    recipe: Recipe,
+    state: State,
+    figures: Mapping[str, float],
+    taught: Mapping[str, float],
+) -> None:
+    """Note where training stands, and keep the weights where they are among the best."""
+    told = {"epoch": state.epoch, "seconds": round(state.elapsed_s, 1), **taught}
     state.history.append({**told, **figures})
     weights = {name: one.detach().clone() for name, one in trained_state(objective.module).items()}
     state.best.append((next(iter(figures.values())), state.epoch, weights))
@@ -177,7 +193,7 @@ def _finish_epoch(objective: Objective, recipe: Recipe, state: State, figures: M
 
 def _keep_best(objective: Objective, state: State) -> None:
     """Load the mean of the best epochs' weights where that is better on held-out data, else the best's."""
-    best = state.best[0][2]
+    _, epoch, best = state.best[0]
     if len(state.best) > 1:
         mean = _mean([weights for _, _, weights in state.best])
         objective.module.load_state_dict(mean, strict=False)
@@ -187,6 +203,8 @@ def _keep_best(objective: Objective, state: State) -> None:
         state.history.append({"averaged": float(len(state.best)), "kept": float(kept), **figures})
         if kept:
             return
+    if epoch == 0:
+        log.warning("no epoch was better on held-out examples than the start, which is kept")
     objective.module.load_state_dict(best, strict=False)
     objective.module.eval()
 

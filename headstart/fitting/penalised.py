@@ -19,7 +19,8 @@ _REAL = "attention_mask"
 class Penalised:
     """A penalty of a trunk and what is new above it; ``start`` is where the trunk's weights began, by name.
 
-    ``frozen`` builds the trunk as it was; it is called where the penalty compares outputs.
+    ``frozen`` builds the trunk as it was; it is called where the penalty compares outputs. ``attention`` is
+    how much the channels of each block count [C], by name; where it says nothing, all count the same.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Penalised:
     ) -> None:
         (self.penalty, self.alpha), self.trunk, self.new = asked, trunk, new
         self.start, self.frozen = start, frozen
+        self.attention: Mapping[str, Tensor] = {}
 
     def of_weights(self) -> "Tensor | None":
         """Return alpha R of the weights that train, None where this penalty has no such part."""
@@ -54,14 +56,23 @@ class Penalised:
         def started() -> list[Seen]:
             with torch.no_grad():
                 frozen = self._frozen.outputs(*inputs.values())
-                return _seen({name: frozen[name] for name in outputs}, inputs)
+                return self._seen({name: frozen[name] for name in outputs}, inputs)
 
-        found = self.penalty.of_outputs(_seen(outputs, inputs), started)
+        found = self.penalty.of_outputs(self._seen(outputs, inputs), started)
         return None if found is None else self.alpha * found
 
     @cached_property
     def _frozen(self) -> Any:
         return self.frozen()
+
+    def _seen(self, outputs: "Mapping[str, Tensor]", inputs: "Mapping[str, Tensor]") -> list[Seen]:
+        """Return outputs as the penalty sees them."""
+        found = []
+        for name, output in outputs.items():
+            values, count_n = positions(output, inputs)
+            attention_C = self.attention.get(name, values.new_ones(values.shape[2]))
+            found.append(Seen(values_nPC=values, count_n=count_n, attention_C=attention_C))
+        return found
 
 
 def of_head(spec: FitSpec, module: "nn.Module") -> "Tensor | None":
@@ -97,15 +108,14 @@ def penalty_of(spec: FitSpec) -> tuple[Penalty, float] | None:
     return found, found.alpha if spec.alpha is None else spec.alpha
 
 
-def _seen(outputs: "Mapping[str, Tensor]", inputs: "Mapping[str, Tensor]") -> list[Seen]:
-    """Return outputs as positions by channels: maps [n, C, H, W], vectors [n, C] or states [n, T, C]."""
-    found = []
-    for output in outputs.values():
-        values = output.flatten(2).transpose(1, 2) if output.ndim == 4 else output
-        values = values[:, None] if values.ndim == 2 else values
-        count_n = values.new_full((len(values),), values.shape[1])
-        if output.ndim == 3 and _REAL in inputs:
-            real_nT = inputs[_REAL].to(values.dtype)
-            values, count_n = values * real_nT[:, :, None], real_nT.sum(1)
-        found.append(Seen(values_nPC=values, count_n=count_n))
-    return found
+def positions(output: "Tensor", inputs: "Mapping[str, Tensor]") -> "tuple[Tensor, Tensor]":
+    """Return an output as positions by channels [n, P, C], and how many of them are real [n].
+
+    It is a map [n, C, H, W], a vector [n, C] or states [n, T, C], which are 0 where a text has no token.
+    """
+    values = output.flatten(2).transpose(1, 2) if output.ndim == 4 else output
+    values = values[:, None] if values.ndim == 2 else values
+    if output.ndim == 3 and _REAL in inputs:
+        real_nT = inputs[_REAL].to(values.dtype)
+        return values * real_nT[:, :, None], real_nT.sum(1)
+    return values, values.new_full((len(values),), values.shape[1])

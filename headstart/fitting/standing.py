@@ -73,11 +73,11 @@ class Keeper:
         arrays = {name: one.detach().cpu().contiguous().numpy() for name, one in tensors.items()}
         self.checkpoints.save(self.state.step, arrays, facts)
 
-    def restore(self) -> None:
-        """Go on from the newest checkpoint, if there is one."""
+    def restore(self) -> bool:
+        """Go on from the newest checkpoint; say whether there is one."""
         found = None if self.checkpoints is None else self.checkpoints.newest()
         if found is None:
-            return
+            return False
         torch = prepare_torch()
         tensors = {name: torch.from_numpy(array.copy()) for name, array in found[0].items()}
         facts = found[1]
@@ -95,6 +95,7 @@ class Keeper:
             for place, (figure, epoch) in enumerate(facts["best"])
         ]
         log.info("going on from step %d", self.state.step)
+        return True
 
 
 def trained_state(module: "nn.Module") -> "dict[str, Tensor]":

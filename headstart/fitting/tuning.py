@@ -4,6 +4,7 @@ What comes out is again a pretrained model and a head: the trunk, with its new w
 everything that follows (features, engines, evaluation, prediction) is as for any other.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from headstart.core.frameworks import prepare_torch
 from headstart.core.threads import cores
 from headstart.data import augmentation
 from headstart.fitting import strategies
+from headstart.fitting.attention import attention
 from headstart.fitting.batches import token_batches
 from headstart.fitting.blocks import Block, blocks_of, depths, recompute
 from headstart.fitting.checkpoints import Checkpoints
@@ -44,7 +46,7 @@ DEFAULTS = {
 }
 SCRATCH = {**DEFAULTS, "learning_rate": 5e-4, "warmup": 200, "epochs": 10, "patience": 3}
 ADAPTERS = {**DEFAULTS, "learning_rate": 2e-4}  # at 1e-3 held-out loss doubled on the emoji
-_VALIDATED, _READING = 500, 8
+_VALIDATED, _ATTENDED, _READING = 500, 200, 8
 _NEW = 10.0
 """A head that begins at random learns so many times as fast as the weights below, as usual since L2-SP."""
 
@@ -118,6 +120,7 @@ class Tuning(Objective):
         self.examples = Examples(training, modality, pool)
         self.blocks = blocks_of(self.trunk, modality.sample(pretrained.preprocess))
         learner, columns, head = above
+        self.starts_trained = head is not None
         self.above = learner.above(training, self.trunk, columns, head)
         # No copies but of what is read-only: the frozen model holds the weights that its trunks begin with.
         state = training.frozen.state.items()
@@ -144,6 +147,9 @@ class Tuning(Objective):
         self.lengths_n = self.examples.lengths(self.fit)
         self.mix = _mix(training, modality, self.fit)
         self.line = None if spec.augment or self.mix else self._line()
+        if self.penalised and self.penalised.penalty.attends and self.starts_trained:
+            self.module.eval()
+            self.penalised.attention = attention(self._attended())
 
     def batches(self, epoch: int) -> Sequence[Array]:
         """Return the examples shuffled; those of like length together where lengths differ."""
@@ -161,6 +167,15 @@ class Tuning(Objective):
         inputs, outputs, seen, changes = self._through(places_n, key)
         losses_n, weights_n = self.above.losses(seen, inputs, places_n, changes)
         return self._summed(losses_n, weights_n, outputs, inputs)
+
+    def _attended(self) -> "Iterator[tuple[Tensors, Tensors, Tensor]]":
+        """Yield some examples as they are, in batches: inputs, the blocks' outputs, the sum of the losses."""
+        size, every = self.recipe.batch_size, max(1, len(self.fit) // _ATTENDED)
+        some = self.fit[::every]
+        for start in range(0, len(some), size):
+            part_n = some[start : start + size]
+            inputs, outputs, seen, _ = self._through(part_n, None)
+            yield inputs, outputs, self.above.losses(seen, inputs, part_n, None)[0].sum()
 
     def _mixed_loss(self, mix: Mix, places_n: Array, key: tuple[int, int]) -> "tuple[Tensor, float]":
         """Return the same of pictures that are mixed in pairs."""
@@ -196,11 +211,17 @@ class Tuning(Objective):
         return {"log_loss": float(losses_n.sum() / weights_n.sum())}
 
     def held_out_losses(self) -> tuple[Array, Array]:
-        """Return the loss of each held-out example [n], summed over what it teaches, and how much that is."""
+        """Return the loss of each held-out example [n], summed over what it teaches, and how much that is.
+
+        What is above has settled on them for as long: an epoch that is only too sure of itself, which is
+        mended in the end, is not worse for it.
+        """
         torch = prepare_torch()
         found = []
-        with torch.inference_mode():
-            for inputs, seen, part_n in self._held_out():
+        first, again = itertools.tee(self._held_out())
+        with torch.inference_mode(), _restored(self.above.module):
+            self.above.settle((seen, part_n) for _, seen, part_n in first)
+            for inputs, seen, part_n in again:
                 losses_n, weights_n = self.above.losses(seen, inputs, part_n, None)
                 found.append((losses_n.numpy(), weights_n))
         losses, weights = zip(*found, strict=True)
@@ -294,6 +315,16 @@ class Tuning(Objective):
     def _own(self) -> "dict[str, Tensor]":
         found: dict[str, Tensor] = self.trunk.inner.state_dict()
         return found
+
+
+@contextmanager
+def _restored(module: "nn.Module") -> Iterator[None]:
+    """Give a module its weights back in the end."""
+    kept = {name: one.clone() for name, one in module.state_dict().items()}
+    try:
+        yield
+    finally:
+        module.load_state_dict(kept)
 
 
 def _scales(blocks: Sequence[Block], decay: float | None) -> dict[str, float]:

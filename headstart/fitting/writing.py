@@ -105,6 +105,7 @@ class Teaching(Objective):
     ) -> None:
         self.rows, self.columns, self.decoder, self.spec = training.rows, columns, decoder, training.spec
         self.targets, self.recipe, self.module = targets, recipe, decoder.module
+        self.starts_trained = training.begun is not None
         self.fit, held_out = training.folds[0]
         self.held_out = held_out[:: max(1, len(held_out) // _VALIDATED)]
         pages = np.diff(training.rows.starts_N1)[self.fit]

@@ -24,6 +24,7 @@ class BSS(Penalty):
     name = "bss"
     alpha = 1e-3
     needs_start = False
+    attends = False
     formula = "σ², σ the smallest singular value of a batch's features"
 
     def of_weights(self, weights: Weights) -> "Tensor | None":

@@ -18,6 +18,7 @@ class L1(Penalty):
     name = "l1"
     alpha = 1e-5
     needs_start = False
+    attends = False
     formula = "‖θ‖₁"
 
     def of_weights(self, weights: Weights) -> "Tensor | None":

@@ -17,6 +17,7 @@ class L2(Penalty):
     name = "l2"
     alpha = 1e-4
     needs_start = False
+    attends = False
     formula = "½ ‖θ‖²"
 
     def of_weights(self, weights: Weights) -> "Tensor | None":

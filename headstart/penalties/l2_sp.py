@@ -21,6 +21,7 @@ class L2SP(Penalty):
     name = "l2-sp"
     alpha = 1e-2
     needs_start = True
+    attends = False
     formula = "½ ‖θ − θ₀‖² + ½ ‖θ′‖², θ′ the head's"
 
     def of_weights(self, weights: Weights) -> "Tensor | None":

@@ -127,7 +127,13 @@ def by_epoch(history: Sequence[Json]) -> Json:
         return {"header": (), "rows": (), "kept": -1}
     names = [name for name in epochs[0] if name not in ("epoch", "seconds", "loss")]
     kept = min(range(len(epochs)), key=lambda place: float(epochs[place][names[0]]))
-    rows = [[str(one["epoch"]), *(words.figure(one[name]) for name in ("loss", *names))] for one in epochs]
+    rows = [
+        [
+            str(one["epoch"] or "before"),
+            *(words.figure(one.get(name)) for name in ("loss", *names)),
+        ]
+        for one in epochs
+    ]
     for one in history[len(epochs) :]:
         rows.append(
             [f"mean of the best {one['averaged']:g}", "–", *(words.figure(one[name]) for name in names)]

@@ -148,6 +148,26 @@ def test_the_best_epoch_is_kept() -> None:
     assert torch.equal(objective.weights(), after_two.weights())
 
 
+def test_weights_that_were_trained_are_kept_where_no_epoch_is_better(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING)
+    objective = Regression()
+    objective.starts_trained, objective.figures, before = True, [2.0, 3.0, 2.5], objective.weights()
+    history = minimise(objective, sgd(epochs=2), "")
+    assert torch.equal(objective.weights(), before)
+    assert [(one["epoch"], one["error"]) for one in history] == [(0, 2.0), (1, 3.0), (2, 2.5)]
+    assert "the start" in caplog.text
+
+
+def test_weights_that_were_trained_give_way_to_a_better_epoch() -> None:
+    objective, plainly = Regression(), Regression()
+    objective.starts_trained, objective.figures, plainly.figures = True, [2.0, 1.0], [1.0]
+    minimise(objective, sgd(epochs=1), "")
+    minimise(plainly, sgd(epochs=1), "")
+    assert torch.equal(objective.weights(), plainly.weights())
+
+
 def test_patience_counts_epochs_without_a_better_one() -> None:
     objective = Regression()
     objective.figures = [3.0, 2.0, 2.5, 2.1, 1.0, 0.5]

@@ -20,6 +20,7 @@ from headstart.core.frameworks import prepare_torch
 from headstart.model.features import Decoded, stream
 from headstart.model.head import seen
 from headstart.model.saved import Model, load_model, save_model
+from tests.ever_better import ever_better
 from tests.model.families import PAIRS
 from tests.verbs.test_masks import scenes
 
@@ -133,7 +134,7 @@ def fit(
         save_model(folder, model)
 
     before = states()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ever_better():
         patch.setattr("headstart.verbs.fit.save_model", spy)
         asked = {"engine": "torch", "task": TASKS.get(case.data, "summarization"), **case.options}
         headstart.fit(str(data(case.data)), out=str(run), base=base, **asked)

@@ -1,6 +1,7 @@
 """Every penalty against a slow reference in plain NumPy, and what each must not do."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,9 +32,17 @@ def outputs(seed: int) -> list[Seen]:
         values = random.normal(size=(2, 4, channels))
         values[1, 2:] = 0
         found.append(
-            Seen(values_nPC=torch.from_numpy(values), count_n=torch.tensor(REAL_N, dtype=torch.float64))
+            Seen(
+                values_nPC=torch.from_numpy(values),
+                count_n=torch.tensor(REAL_N, dtype=torch.float64),
+                attention_C=torch.from_numpy(attention(channels)),
+            )
         )
     return found
+
+
+def attention(channels: int) -> Array:
+    return np.arange(channels) + 0.5
 
 
 def squares(arrays: Sequence[Array]) -> float:
@@ -49,7 +58,8 @@ def slow_delta() -> float:
                     float(now.values_nPC[example, p, channel] - was.values_nPC[example, p, channel]) ** 2
                     for p in range(real)
                 ]
-                total += sum(apart) / real / 2  # the mean over two examples
+                counts = float(attention(now.values_nPC.shape[2])[channel])
+                total += counts * sum(apart) / real / 2  # the mean over two examples
     return total
 
 
@@ -96,7 +106,7 @@ def test_its_gradient_is_finite_at_the_start(name: str) -> None:
     if found is not None and found.requires_grad:
         found.backward()
         assert all(one.grad is None or bool(torch.isfinite(one.grad).all()) for one in still.values())
-    now = [Seen(values_nPC=one.values_nPC.requires_grad_(), count_n=one.count_n) for one in outputs(1)]
+    now = [replace(one, values_nPC=one.values_nPC.requires_grad_()) for one in outputs(1)]
     seen = penalty.of_outputs(now, lambda: outputs(1))
     if seen is not None:
         seen.backward()

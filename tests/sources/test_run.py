@@ -14,6 +14,7 @@ from headstart.core.errors import HeadstartError, MachineError, UserError
 from headstart.core.plugins import load
 from headstart.model.saved import load_model
 from headstart.model.trunk import find_model
+from tests.ever_better import ever_better
 from tests.verbs.conftest import ROOT, copy_pictures
 
 SIZES = {"image_size": None, "max_length": None}
@@ -46,7 +47,8 @@ def moved(data: Path, timm_folder: Path, tmp_path_factory: pytest.TempPathFactor
     """A run whose trunk has moved, its positions resampled for 64 px."""
     out = tmp_path_factory.mktemp("runs") / "first"
     how = {"strategy": "last-1", "epochs": 1, "image_size": 64, "learning_rate": 1e-2}
-    headstart.fit(str(data), base=f"timm:{timm_folder}", out=str(out), **how, **TORCH)
+    with ever_better():
+        headstart.fit(str(data), base=f"timm:{timm_folder}", out=str(out), **how, **TORCH)
     return out
 
 
