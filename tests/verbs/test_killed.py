@@ -112,7 +112,7 @@ def test_killed_at_random_instants(
     kills = int(os.environ.get("HEADSTART_TEST_KILLS", "3"))
     for number in range(kills + 1):
         for part in ("weights", "graphs"):
-            shutil.copytree(headstart_home / part, tmp_path / f"home{number}" / part)
+            shutil.copytree(headstart_home / part, tmp_path / f"home{number}" / part, copy_function=os.link)
     words = [
         sys.executable,
         "-c",
