@@ -222,9 +222,8 @@ def _tell_divergence(recipe: Recipe, state: State) -> None:
     lower = f"give a --learning-rate below {recipe.learning_rate:g}"
     if not state.best or state.step <= WATCHED_STEPS:
         raise UserError(f"the loss diverged at step {state.step}", "a finite loss that falls", lower)
-    log.warning(
-        "the loss diverged at step %d: epoch %d's weights are kept; %s", state.step, state.best[0][1], lower
-    )
+    kept = f"epoch {state.best[0][1]}'s weights are kept" if state.best[0][1] else "training ends"
+    log.warning("the loss diverged at step %d: %s; %s", state.step, kept, lower)
 
 
 def _set_rate(optimizer: "optim.Optimizer", rate: float) -> None:

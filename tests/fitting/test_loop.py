@@ -225,6 +225,23 @@ def test_a_loss_that_diverges_later_keeps_the_best_weights(caplog: pytest.LogCap
     assert "epoch 5's weights are kept" in caplog.text
 
 
+def test_a_loss_that_diverges_in_the_first_epoch_keeps_a_trained_start(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Exploding(Regression):
+        def loss(self, places_n: Array, epoch: int) -> tuple[Any, float]:
+            total, weight = super().loss(places_n, epoch)
+            return (total * math.inf if len(self.sizes) >= 12 else total), weight
+
+    objective = Exploding(batch=2)
+    objective.starts_trained, objective.figures, before = True, [5.0], objective.weights()
+    history = minimise(objective, sgd(), "test")
+    assert [one["epoch"] for one in history] == [0]
+    assert torch.equal(objective.weights(), before)
+    assert "diverged at step 12: training ends" in caplog.text
+    assert "the start, which is kept" in caplog.text
+
+
 def test_what_is_drawn_is_a_function_of_seed_and_step_alone() -> None:
     state = torch.get_rng_state()
     runs = []
