@@ -28,7 +28,7 @@ from benchmarks import fashion_mnist, measure, newsgroups
 
 NAME = "strategies"
 EXAMPLES = measure.ROOT / "examples"
-PICTURES, TEXTS = (400, 400), (300, 300)  # to train on, to test on
+PICTURES, TEXTS = (400, 400), (200, 300)  # to train on, to test on
 DATA: Mapping[str, tuple[str, ...]] = {
     "emoji": ("--image-size", "64"),
     "fashion": ("--image-size", "64"),
