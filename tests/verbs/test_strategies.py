@@ -93,6 +93,21 @@ def test_epochs_are_compared_as_they_will_be_calibrated(fit: Fit, minimised: lis
 
 
 @pytest.mark.parametrize(
+    ("asked", "rate"),
+    [
+        ({"strategy": "last-1"}, 5e-5),
+        ({"strategy": "lora"}, 2e-4),
+        ({"strategy": "last-1", "learning_rate": 3e-3}, 3e-3),
+    ],
+)
+def test_steps_are_as_large_as_the_strategy_bears(
+    asked: dict[str, Any], rate: float, fit: Fit, minimised: list[Any]
+) -> None:
+    fit(**asked)
+    assert minimised[0][0].recipe.learning_rate == rate
+
+
+@pytest.mark.parametrize(
     ("strategy", "blocks"),
     [("head-then-full", 3), ("last-1", 1), ("lora", 2), ("full", 0)],
 )
@@ -194,13 +209,14 @@ def test_auto_stops_where_time_is_up(fit: Fit) -> None:
     assert [row["why"] for row in fitted.objective["climb"][1:]] == ["not tried: no time left"] * 2
 
 
-def test_pictures_are_augmented_and_mixed(tmp_path: Path) -> None:
+def test_pictures_are_augmented_and_mixed(tmp_path: Path, minimised: list[Any]) -> None:
     data = Path("examples/emoji/noto").resolve()
     fitted = headstart.fit(
         str(data), out=str(tmp_path / "run"), base=LITE, image_size=32, strategy="last-1", epochs=1,
         engine="torch", augment="standard", mixup=0.2, cutmix=1.0, recompute=True, batch_size=64,
     )  # fmt: skip
     assert fitted.metrics["accuracy"].value > fitted.baselines["majority"]["accuracy"].value
+    assert minimised[0][0].recipe.learning_rate == 2e-4  # batch normalisation bears larger steps
 
 
 def test_masks_are_augmented_with_their_pictures(tmp_path: Path) -> None:
