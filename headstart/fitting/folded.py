@@ -42,8 +42,8 @@ class _Norm:
     """A call of ``batch_norm``, by its own names."""
 
     input: Tensor
-    running_mean: Tensor | None
-    running_var: Tensor | None
+    running_mean: Any  # a tensor, or None where there are no statistics but the batch's
+    running_var: Any
     weight: Tensor | None = None
     bias: Tensor | None = None
     training: bool = False
@@ -137,8 +137,6 @@ class _Watched(TorchFunctionMode):
 
 
 def _run(call: _Convolution, norm: _Norm) -> Tensor:
-    assert norm.running_mean is not None  # what gathers its statistics anew is not folded
-    assert norm.running_var is not None
     scale_C = (norm.running_var + norm.eps).rsqrt()
     scale_C = scale_C if norm.weight is None else scale_C * norm.weight
     moved_C = -norm.running_mean if call.bias is None else call.bias - norm.running_mean

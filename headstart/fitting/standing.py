@@ -3,6 +3,7 @@
 import logging
 import math
 import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ class Aside:
         arrays = arrays_of(tensors)
         self.laid = {name: (one.shape, one.dtype) for name, one in arrays.items()}
         self.file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+        weakref.finalize(self, self.file.close)
         try:
             for one in arrays.values():
                 one.tofile(self.file)
