@@ -144,6 +144,10 @@ class Frozen(ABC):
     def new_trunk(self) -> "nn.Module":
         """Build the trunk, in evaluation mode: a module of the caller's own, to train."""
 
+    @abstractmethod
+    def forget(self) -> None:
+        """Let go of the weights, and of what was built of them: they are there again when asked for."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Family:

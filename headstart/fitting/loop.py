@@ -23,7 +23,7 @@ from headstart.core.memory import OutOfMemory, memory_watched
 from headstart.core.progress import progress
 from headstart.fitting.checkpoints import Checkpoints, interruptible
 from headstart.fitting.recipe import Recipe
-from headstart.fitting.standing import WATCHED_STEPS, Keeper, State, trained_state
+from headstart.fitting.standing import WATCHED_STEPS, Aside, Keeper, State, trained_state
 
 if TYPE_CHECKING:
     from torch import Tensor, nn, optim
@@ -95,6 +95,7 @@ def minimise(
                 _tell_divergence(recipe, state)
                 break
             objective.module.eval()
+            objective.module.zero_grad(set_to_none=True)  # whose memory is then for validation
             _finish_epoch(objective, recipe, state, objective.validate())
             over = share >= 1 or _is_over(recipe, state)
     _keep_best(objective, state)
@@ -185,8 +186,7 @@ def _consider(
     """Note where training stands, and keep the weights where they are among the best."""
     told = {"epoch": state.epoch, "seconds": round(state.elapsed_s, 1), **taught}
     state.history.append({**told, **figures})
-    weights = {name: one.detach().clone() for name, one in trained_state(objective.module).items()}
-    state.best.append((next(iter(figures.values())), state.epoch, weights))
+    state.best.append((next(iter(figures.values())), state.epoch, Aside(trained_state(objective.module))))
     state.best.sort(key=lambda one: one[:2])
     del state.best[recipe.average :]
 
@@ -195,7 +195,7 @@ def _keep_best(objective: Objective, state: State) -> None:
     """Load the mean of the best epochs' weights where that is better on held-out data, else the best's."""
     _, epoch, best = state.best[0]
     if len(state.best) > 1:
-        mean = _mean([weights for _, _, weights in state.best])
+        mean = _mean([weights.read() for _, _, weights in state.best])
         objective.module.load_state_dict(mean, strict=False)
         objective.module.eval()
         figures = objective.validate()
@@ -205,7 +205,7 @@ def _keep_best(objective: Objective, state: State) -> None:
             return
     if epoch == 0:
         log.warning("no epoch was better on held-out examples than the start, which is kept")
-    objective.module.load_state_dict(best, strict=False)
+    objective.module.load_state_dict(best.read(), strict=False)
     objective.module.eval()
 
 

@@ -2,12 +2,16 @@
 
 import logging
 import math
+import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.contracts import Array
+from headstart.core.errors import machine_error
 from headstart.core.frameworks import prepare_torch
 from headstart.fitting.checkpoints import Checkpoints
 
@@ -18,6 +22,31 @@ log = logging.getLogger(__name__)
 
 WATCHED_STEPS, _DIVERGED, _SMALL = 8, 4.0, 1.0
 _FACTS = ("epoch", "place", "step", "parts", "taught", "weight", "elapsed_s", "history")
+
+
+class Aside:
+    """Weights that nobody reads until the end, in a file: memory is for what trains."""
+
+    def __init__(self, tensors: "Mapping[str, Tensor]") -> None:
+        arrays = arrays_of(tensors)
+        self.laid = {name: (one.shape, one.dtype) for name, one in arrays.items()}
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+        weakref.finalize(self, self.file.close)
+        try:
+            for one in arrays.values():
+                one.tofile(self.file)
+        except OSError as error:
+            size = sum(one.nbytes for one in arrays.values())
+            raise machine_error(error, "Putting an epoch's weights aside", size) from error
+
+    def read(self) -> "dict[str, Tensor]":
+        """Return the weights."""
+        torch = prepare_torch()
+        self.file.seek(0)
+        return {
+            name: torch.from_numpy(np.fromfile(self.file, dtype, math.prod(shape)).reshape(shape))
+            for name, (shape, dtype) in self.laid.items()
+        }
 
 
 @dataclass
@@ -33,7 +62,7 @@ class State:
     elapsed_s: float = 0.0
     losses: list[float] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
-    best: "list[tuple[float, int, dict[str, Tensor]]]" = field(default_factory=list)
+    best: "list[tuple[float, int, Aside]]" = field(default_factory=list)
 
     def diverged(self) -> bool:
         """Say whether the loss is not finite, or far above where it began, for some steps on end."""
@@ -64,14 +93,13 @@ class Keeper:
         for index, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": one for name, one in slots.items()}
         for place, (_, _, weights) in enumerate(self.state.best):
-            tensors |= {f"best.{place}.{name}": one for name, one in weights.items()}
+            tensors |= {f"best.{place}.{name}": one for name, one in weights.read().items()}
         facts = {name: getattr(self.state, name) for name in _FACTS}
         facts["losses"] = (
             self.state.losses[:WATCHED_STEPS] + self.state.losses[WATCHED_STEPS:][-WATCHED_STEPS:]
         )
         facts["best"] = [one[:2] for one in self.state.best]
-        arrays = {name: one.detach().cpu().contiguous().numpy() for name, one in tensors.items()}
-        self.checkpoints.save(self.state.step, arrays, facts)
+        self.checkpoints.save(self.state.step, arrays_of(tensors), facts)
 
     def restore(self) -> bool:
         """Go on from the newest checkpoint; say whether there is one."""
@@ -91,7 +119,7 @@ class Keeper:
         for name in (*_FACTS, "losses"):
             setattr(self.state, name, facts[name])
         self.state.best = [
-            (figure, epoch, _below(tensors, f"best.{place}"))
+            (figure, epoch, Aside(_below(tensors, f"best.{place}")))
             for place, (figure, epoch) in enumerate(facts["best"])
         ]
         log.info("going on from step %d", self.state.step)
@@ -103,6 +131,11 @@ def trained_state(module: "nn.Module") -> "dict[str, Tensor]":
     named = module.named_parameters(remove_duplicate=False)
     frozen = {name for name, one in named if not one.requires_grad}
     return {name: one for name, one in module.state_dict().items() if name not in frozen}
+
+
+def arrays_of(tensors: "Mapping[str, Tensor]") -> dict[str, Array]:
+    """Return tensors as arrays, which share their memory where they can."""
+    return {name: one.detach().cpu().contiguous().numpy() for name, one in tensors.items()}
 
 
 def _below(tensors: "Mapping[str, Tensor]", prefix: str) -> "dict[str, Tensor]":

@@ -7,7 +7,7 @@ everything that follows (features, engines, evaluation, prediction) is as for an
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -134,17 +134,15 @@ class Tuning(Objective):
         learner, columns, head = above
         self.starts_trained = head is not None
         self.above = learner.above(training, self.trunk, columns, head)
-        # No copies but of what is read-only: the frozen model holds the weights that its trunks begin with.
-        state = training.frozen.state.items()
-        self.start = {
-            name: torch.from_numpy(one if one.flags.writeable else one.copy()) for name, one in state
-        }
+        unseen = _names(training.rows.columns) - _names(columns) - _names(head.columns if head else ())
+        self.trunk.taps = tuple(tap for tap in self.trunk.taps if tap.name not in unseen)
         asked = penalty_of(spec)
         self.penalised = (
-            Penalised(asked, self.trunk, self.above.module, self.start, training.frozen.new_trunk)
+            Penalised(asked, self.trunk, self.above.module, self._start(), training.frozen.new_trunk)
             if asked
             else None
         )
+        training.frozen.forget()  # what computed features, and weights that nobody needs until the end
         _freeze_unused(self.trunk, self.blocks, self.above.module)
         self.adapted = strategies.open_up(strategy, self.trunk, self.blocks, spec.seed)
         self.below = self.blocks[: -strategy.last] if strategy.last else []
@@ -158,6 +156,7 @@ class Tuning(Objective):
         self.held_out = held_out[:: max(1, len(held_out) // _VALIDATED)]
         self.lengths_n = self.examples.lengths(self.fit)
         self.mix = _mix(training, modality, self.fit)
+        self.folded = nullcontext() if spec.recompute else self._folded()
         self.line = None if spec.augment or self.mix else self._line()
         if self.penalised and self.penalised.penalty.attends and self.starts_trained:
             self.module.eval()
@@ -264,19 +263,20 @@ class Tuning(Objective):
     def moved(self) -> dict[str, Array]:
         """Return the pretrained model's weights that have changed, by name."""
         torch = prepare_torch()
+        start = self._start()
         return {
             name: one.detach().numpy().copy()
             for name, one in self._own().items()
-            if not torch.equal(one, self.start[name])
+            if not torch.equal(one, start[name])
         }
 
     def distances(self) -> list[dict[str, Any]]:
         """Return how far each block's weights moved, relative to where they started."""
-        now = self._own()
+        now, start = self._own(), self._start()
         told = []
         for block in self.blocks:
             squares = [
-                (float(((now[name] - self.start[name]) ** 2).sum()), float((self.start[name] ** 2).sum()))
+                (float(((now[name] - start[name]) ** 2).sum()), float((start[name] ** 2).sum()))
                 for name in block.parameters
             ]
             moved, began = (sum(one) ** 0.5 for one in zip(*squares, strict=True))
@@ -318,12 +318,26 @@ class Tuning(Objective):
         lengths_n = np.concatenate([self.lengths_n, self.examples.lengths(self.held_out)])
         return drawn(self.trunk, self.below, used_n, lambda part: self.examples.read(part, None), lengths_n)
 
+    def _folded(self) -> "AbstractContextManager[object]":
+        """Return what folds normalisation into convolutions; blocks that compute again know nothing of it."""
+        from headstart.fitting.folded import fold
+
+        self.trunk.eval()
+        return fold(self.trunk, self.examples.read(self.fit[:2], None)) or nullcontext()
+
     def _run(self, inputs: "Tensors") -> "tuple[Tensors, Tensors]":
         """Return the blocks' outputs and the taps' features, by name."""
         _freeze_below(self.trunk, self.below)
-        outputs = self.trunk.outputs(*inputs.values())
+        with self.folded:
+            outputs = self.trunk.outputs(*inputs.values())
         parts = self.trunk.pooled(outputs, *inputs.values())
         return outputs, {tap.name: part for tap, part in zip(self.trunk.taps, parts, strict=True)}
+
+    def _start(self) -> "dict[str, Tensor]":
+        """Return the weights that the trunk began with, by name: copies of none but what is read-only."""
+        torch = prepare_torch()
+        state = self.training.frozen.state.items()
+        return {name: torch.from_numpy(one if one.flags.writeable else one.copy()) for name, one in state}
 
     def _own(self) -> "dict[str, Tensor]":
         found: dict[str, Tensor] = self.trunk.inner.state_dict()
@@ -359,6 +373,10 @@ def _mix(training: Training, modality: Modality, among_n: Array) -> Mix | None:
     if not modality.mixes or not labelled:
         raise UserError("--mixup or --cutmix", "pictures of one class each", "leave it out")
     return Mix(spec.mixup, spec.cutmix, among_n)
+
+
+def _names(columns: Sequence[Column]) -> set[str]:
+    return {column.name for column in columns}
 
 
 def _freeze_unused(trunk: Any, blocks: Sequence[Block], above: "nn.Module") -> None:

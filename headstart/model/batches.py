@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from headstart.contracts import Array, Floats, Prepared
+from headstart.contracts import Array, Compiled, Floats, Prepared
 from headstart.core.errors import MachineError
 from headstart.core.memory import OutOfMemory, memory_watched
 from headstart.model.fastest import Choice, fastest
@@ -41,6 +41,7 @@ class Runner:
     wanted: str | None
     say: Callable[[Choice], None]
     choice: Choice | None = None
+    compiled: Compiled | None = None
     share: float = 1.0
     waiting: list[Waiting] = field(default_factory=list)
 
@@ -92,10 +93,10 @@ class Runner:
 
     def _batch(self, prepared: Sequence[Prepared]) -> list[Floats]:
         batch = {name: stacked([one.inputs[name] for one in prepared]) for name in prepared[0].inputs}
-        if self.choice is None:
-            self.choice = fastest(self.model.trunk(), batch, self.wanted)
+        if self.compiled is None:
+            self.choice, self.compiled = fastest(self.model.trunk(), batch, self.wanted)
             self.say(self.choice)
-        return self.model.modality.rows(self.choice.run(batch), [one.inputs for one in prepared])
+        return self.model.modality.rows(self.compiled(batch), [one.inputs for one in prepared])
 
 
 def _cut(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:

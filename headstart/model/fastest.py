@@ -38,24 +38,24 @@ class Choice:
     examples_per_s: Mapping[str, float]
     left_out: Mapping[str, str]
     remembered: bool
-    run: Compiled
 
 
-def fastest(trunk: Trunk, batch: Inputs, wanted: str | None = None) -> Choice:
-    """Return the fastest faithful engine for a trunk, ready to run.
+def fastest(trunk: Trunk, batch: Inputs, wanted: str | None = None) -> tuple[Choice, Compiled]:
+    """Return the fastest faithful engine for a trunk, and what runs there.
 
+    The two are apart because a choice is kept to be told, and what runs takes hundreds of MiB.
     ``batch`` holds real inputs. ``wanted`` names an engine to use without measuring. Raises
     EngineUnavailable where the wanted one cannot run.
     """
     if wanted is not None:
         run = plugins.load("engine", wanted).compile(trunk)
-        return Choice(name=wanted, examples_per_s={}, left_out={}, remembered=False, run=run)
+        return Choice(name=wanted, examples_per_s={}, left_out={}, remembered=False), run
     path = _note(trunk)
     remembered = _recall(path)
     if remembered is not None:
         try:
             run = plugins.load("engine", remembered["name"]).compile(trunk)
-            return Choice(**remembered, remembered=True, run=run)
+            return Choice(**remembered, remembered=True), run
         except EngineUnavailable:
             path.unlink(missing_ok=True)  # the machine has changed under the note: measure anew
     return _measure(trunk, batch, path)
@@ -71,7 +71,7 @@ def _note(trunk: Trunk) -> Path:
     return home() / "engines" / f"{digest_json([_machine(), _versions(), trunk.key])}.json"
 
 
-def _measure(trunk: Trunk, batch: Inputs, path: Path) -> Choice:
+def _measure(trunk: Trunk, batch: Inputs, path: Path) -> tuple[Choice, Compiled]:
     few = {name: array[:_MEASURE_EXAMPLES] for name, array in batch.items()}
     reference: Engine = plugins.load("engine", REFERENCE)
     reference_run = reference.compile(trunk)
@@ -101,7 +101,7 @@ def _measure(trunk: Trunk, batch: Inputs, path: Path) -> Choice:
         runs[name], rates[name] = run, _rate(run, few, timed.seconds)
     best = max(rates, key=lambda name: rates[name])
     write_json(path, {"name": best, "examples_per_s": rates, "left_out": left_out})
-    return Choice(name=best, examples_per_s=rates, left_out=left_out, remembered=False, run=runs[best])
+    return Choice(name=best, examples_per_s=rates, left_out=left_out, remembered=False), runs[best]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from headstart.core.errors import MachineError, UserError
 from headstart.core.files import atomic_file, digest_bytes, digest_file, digest_json, home, write_bytes
 from headstart.core.foreign import reason_of
 from headstart.core.frameworks import prepare_torch
+from headstart.core.memory import give_back
 from headstart.core.offline import nothing_fetched
 from headstart.model.graph.export import export
 
@@ -150,6 +151,12 @@ class FrozenModel(Frozen):
         network = self.network()
         taps = self.modality.taps(self.pretrained.preprocess, network)
         return self.modality.trunk(self.pretrained.preprocess, network, taps).eval()
+
+    def forget(self) -> None:
+        """Let go of the weights and of the trunk: they are read and built again when asked for."""
+        for name in ("state", "module"):
+            self.__dict__.pop(name, None)
+        give_back()
 
     def columns(self) -> list[Column]:
         """Return the layout of a row of features."""

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from headstart.contracts import Array, Floats, Inputs, Prepared
+from headstart.contracts import Array, Compiled, Floats, Inputs, Prepared
 from headstart.core.errors import MachineError
 from headstart.core.memory import memory_watched
 from headstart.model import batches
@@ -36,8 +36,8 @@ def runner(trunk: Trunk, monkeypatch: pytest.MonkeyPatch) -> Runner:
     def rows(features: Floats, inputs: Sequence[Mapping[str, Array]]) -> list[Floats]:
         return list(features[:, None])
 
-    def fastest(*_: object) -> Choice:
-        return Choice(name="x", examples_per_s={}, left_out={}, remembered=False, run=trunk)
+    def fastest(*_: object) -> tuple[Choice, Compiled]:
+        return Choice(name="x", examples_per_s={}, left_out={}, remembered=False), trunk
 
     monkeypatch.setattr(batches, "fastest", fastest)
     model = SimpleNamespace(trunk=lambda: None, modality=SimpleNamespace(rows=rows))

@@ -87,12 +87,12 @@ def slow_torch() -> Fake:
 
 def test_the_fastest_faithful_engine_is_taken(machine: Callable[..., Any]) -> None:
     machine(slow_torch(), Fake("quick", exact), Fake("slow", exact, pause_s=0.02))
-    choice = fastest.fastest(TRUNK, BATCH)
+    choice, run = fastest.fastest(TRUNK, BATCH)
     assert choice.name == "quick"
     assert set(choice.examples_per_s) == {"torch", "quick", "slow"}
     assert choice.examples_per_s["quick"] > choice.examples_per_s["torch"] > choice.examples_per_s["slow"]
     assert choice.left_out == {}
-    np.testing.assert_array_equal(choice.run(BATCH), exact(BATCH["x"]))
+    np.testing.assert_array_equal(run(BATCH), exact(BATCH["x"]))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_wrong_engine_is_left_out_with_its_reason(
     compute: Callable[[Floats], Floats], reason: str, machine: Callable[..., Any]
 ) -> None:
     machine(slow_torch(), Fake("wrong", compute))
-    choice = fastest.fastest(TRUNK, BATCH)
+    choice, _ = fastest.fastest(TRUNK, BATCH)
     assert choice.name == "torch"
     assert set(choice.examples_per_s) == {"torch"}
     assert reason in choice.left_out["wrong"]
@@ -119,24 +119,24 @@ def test_a_wrong_engine_is_left_out_with_its_reason(
 
 def test_rounding_is_no_reason(machine: Callable[..., Any]) -> None:
     machine(slow_torch(), Fake("quick", lambda x: exact(x) * np.float32(1 + 2e-6)))
-    assert fastest.fastest(TRUNK, BATCH).name == "quick"
+    assert fastest.fastest(TRUNK, BATCH)[0].name == "quick"
 
 
 @pytest.mark.parametrize("kind", [Absent, FailsWhenRun])
 def test_an_engine_that_cannot_run_is_listed(kind: type[Fake], machine: Callable[..., Any]) -> None:
     machine(slow_torch(), kind("absent", exact))
-    choice = fastest.fastest(TRUNK, BATCH)
+    choice, _ = fastest.fastest(TRUNK, BATCH)
     assert choice.name == "torch"
     assert choice.left_out["absent"] in ("absent is not installed", "no kernel for this operation")
 
 
 def test_the_choice_is_remembered(machine: Callable[..., Any], tmp_path: Path) -> None:
     engines = machine(slow_torch(), Fake("quick", exact), Fake("wrong", lambda x: x))
-    first = fastest.fastest(TRUNK, BATCH)
+    first, _ = fastest.fastest(TRUNK, BATCH)
     assert not first.remembered
     for engine in engines.values():
         engine.counts.clear()
-    second = fastest.fastest(TRUNK, BATCH)
+    second, _ = fastest.fastest(TRUNK, BATCH)
     assert second.remembered
     assert (second.name, second.examples_per_s, second.left_out) == (
         *("quick", first.examples_per_s, first.left_out),
@@ -151,14 +151,14 @@ def test_another_trunk_is_measured_by_itself(machine: Callable[..., Any]) -> Non
     machine(slow_torch(), Fake("quick", exact))
     fastest.fastest(TRUNK, BATCH)
     other = Trunk(key="def", inputs=("x",), module=nn.Identity, graph=lambda: Path("none"))
-    assert not fastest.fastest(other, BATCH).remembered
+    assert not fastest.fastest(other, BATCH)[0].remembered
 
 
 def test_another_version_is_measured_again(machine: Callable[..., Any]) -> None:
     machine(slow_torch(), Fake("quick", exact))
-    assert fastest.fastest(TRUNK, BATCH).name == "quick"
+    assert fastest.fastest(TRUNK, BATCH)[0].name == "quick"
     machine(slow_torch(), Fake("quick", lambda x: x), versions="1.1")
-    choice = fastest.fastest(TRUNK, BATCH)
+    choice, _ = fastest.fastest(TRUNK, BATCH)
     assert not choice.remembered
     assert choice.name == "torch"
     assert "differs" in choice.left_out["quick"]
@@ -169,7 +169,7 @@ def test_an_engine_that_went_away_is_measured_again(machine: Callable[..., Any])
     fastest.fastest(TRUNK, BATCH)
     # The same versions as far as the note can tell, and yet it cannot be loaded any more.
     machine(slow_torch(), Absent("quick", exact))
-    choice = fastest.fastest(TRUNK, BATCH)
+    choice, _ = fastest.fastest(TRUNK, BATCH)
     assert (choice.name, choice.remembered) == ("torch", False)
 
 
@@ -189,14 +189,14 @@ def test_a_damaged_note_is_measured_again(
     fastest.fastest(TRUNK, BATCH)
     (note,) = notes(tmp_path)
     note.write_bytes(content)
-    choice = fastest.fastest(TRUNK, BATCH)
+    choice, _ = fastest.fastest(TRUNK, BATCH)
     assert (choice.name, choice.remembered) == ("quick", False)
     assert json.loads(note.read_bytes())["name"] == "quick"
 
 
 def test_a_wanted_engine_is_taken_unmeasured(machine: Callable[..., Any], tmp_path: Path) -> None:
     engines = machine(slow_torch(), Fake("quick", exact))
-    choice = fastest.fastest(TRUNK, BATCH, wanted="torch")
+    choice, _ = fastest.fastest(TRUNK, BATCH, wanted="torch")
     assert (choice.name, choice.examples_per_s) == ("torch", {})
     assert engines["torch"].counts["run"] == 0
     assert notes(tmp_path) == []
@@ -212,6 +212,6 @@ def test_rounded_numbers_are_held_against_float32(machine: Callable[..., Any]) -
     rounded = replace(TRUNK, key="rounded", precision="bfloat16")
     coarse = Fake("coarse", lambda x: exact(x) * np.float32(1.01))
     machine(slow_torch(), coarse, Fake("wrong", lambda x: exact(x) * np.float32(1.2)))
-    assert "coarse" in fastest.fastest(TRUNK, BATCH).left_out
-    choice = fastest.fastest(rounded, BATCH)
+    assert "coarse" in fastest.fastest(TRUNK, BATCH)[0].left_out
+    choice, _ = fastest.fastest(rounded, BATCH)
     assert (choice.name, set(choice.left_out)) == ("coarse", {"wrong"})

@@ -187,7 +187,7 @@ def test_every_engine_gives_the_same_in_any_batch(kind: str, folder_of: Callable
 def test_what_onnx_lacks_leaves_torch_with_the_reason(folder_of: Callable[[str], Path]) -> None:
     model = frozen(folder_of("dinov2_with_registers"))
     pixels = {"pixels": our_pixels(model, 2)}
-    choice = fastest(model.trunk(), pixels)
+    choice, _ = fastest(model.trunk(), pixels)
     assert choice.name == "torch"
     assert all("_upsample_bicubic2d_aa" in why for why in choice.left_out.values())
     assert set(choice.left_out) == {"onnxruntime", "openvino"}

@@ -46,10 +46,12 @@ def export(
             expected, found = module(*longer), traced(*longer)
             if not torch.allclose(found, expected, rtol=0, atol=_CLOSE * float(expected.abs().max())):
                 raise EngineUnavailable("no ONNX graph: what the model does differs by the input's size")
-            torch.onnx.export(
-                traced, example, file, input_names=list(sample), output_names=["features"],
-                dynamic_axes=axes, dynamo=False,
-            )  # fmt: skip
+            del traced
+            with _plain_names(torch):  # traced again: a trace that was exported is never freed
+                torch.onnx.export(
+                    module, example, file, input_names=list(sample), output_names=["features"],
+                    dynamic_axes=axes, dynamo=False,
+                )  # fmt: skip
         except (RuntimeError, TypeError, torch.onnx.OnnxExporterError) as error:
             raise EngineUnavailable(f"no ONNX graph: {str(error).splitlines()[0]}") from error
 
