@@ -29,7 +29,7 @@ class Alike:
         if not self.know(one, other):
             self._joined.join(one, other, likeness.value)
             if likeness.how:
-                self._told.append((one, likeness.how, other))
+                self._told.append((min(one, other), likeness.how, max(one, other)))
 
     def join_all(self, clusters: Iterable[Cluster]) -> None:
         """Put in what was found before."""

@@ -57,7 +57,7 @@ def _join(
     say: Callable[[Choice], None],
 ) -> None:
     """Join what stands out by its features and is alike when looked at."""
-    if len(inputs) < 3:
+    if len(inputs) < _LEAST:
         return
     fingerprint: Fingerprint = plugins.load("fingerprint", survey.task.takes)
     reading = Reading(survey.task, True, model.pretrained)
@@ -89,7 +89,6 @@ def _directions(features: Features, model: FrozenModel) -> Array:
     parts = []
     for start in range(0, count, _BLOCK):
         z_mR = white.apply(features.read(np.arange(start, min(start + _BLOCK, count)), columns))
-        parts.append(
-            (z_mR / np.maximum(np.linalg.norm(z_mR, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-        )
+        z_mR /= np.maximum(np.linalg.norm(z_mR, axis=1, keepdims=True), 1e-12)
+        parts.append(z_mR.astype(np.float32))
     return np.concatenate(parts)

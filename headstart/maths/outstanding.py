@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 RANK, RATIO = 10, 0.4
-"""A pair's distance is at most 0.4 of that to the tenth neighbour of either: up to ten copies are told."""
+"""A pair's distance, 1 - cosine, is at most 0.4 of that to the tenth neighbour of either: so up to ten copies
+of one thing are told."""
 _CELLS_SEARCHED, _ONE_CELL = 8, 2_048
 _MOST_IN_CELL = 16
 """Of a crowded cell no more than 16 sqrt(N) are compared: even then the search is not quadratic."""
