@@ -197,7 +197,9 @@ class AuditSpec(Spec):
 
     data: str = argument("labelled data in any layout that fit reads")
     task: str | None = option("what is to be learnt (default: guessed where the data makes it certain)")
-    deep: bool = option("look for wrong labels as well, with a pretrained model's features", False)
+    deep: bool = option(
+        "look for wrong labels, cut pictures and reworded texts too, by a pretrained model's features", False
+    )
     base: str | None = option("the pretrained model for --deep, SOURCE:NAME (default: the task's own)")
     against: str | None = option("a corpus to compare with: files or folders of what a model may have seen")
     html: str | None = option("a page to write: duplicates and suspected labels, side by side")

@@ -8,13 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from headstart.auditing.alike import Alike
 from headstart.auditing.spill import Spill
-from headstart.contracts import Array, Cluster, Contents, Example, Fingerprint, Print, Task
+from headstart.contracts import Array, Cluster, Contents, Example, Fingerprint, Likeness, Print, Task
 from headstart.core.errors import BadExample
 from headstart.core.files import short_digest
 from headstart.core.progress import progress
 from headstart.core.threads import cores
-from headstart.maths.buckets import Joined
 from headstart.maths.minhash import words
 
 Read = tuple[Print | None, bytes, str]
@@ -148,28 +148,25 @@ class _Gathered:
         if self._waiting:
             self.hashes.append(np.stack(self._waiting))
             self._waiting.clear()
-        copies = {members[0]: members for members in _same(self.digests)}
-        first_of = list(copies)
-        joined = Joined(len(self.places))
+        first_of = [members[0] for members in _same(self.digests)]
+        alike = Alike(max(self.places, default=-1) + 1, self.twins())
         for members in _same([self.normals[item] for item in first_of]):
             for member in members[1:]:
-                joined.join(first_of[members[0]], first_of[member], 1.0)
+                one, other = first_of[members[0]], first_of[member]
+                alike.join(self.places[one], self.places[other], Likeness(1.0))
         if first_of:
             hashes_MH = np.concatenate(self.hashes)[first_of]
             for pairs in self.fingerprint.candidates(hashes_MH):
                 for one, other in pairs:
-                    self._join(first_of[one], first_of[other], joined)
-        return [
-            Cluster(tuple(self.places[one] for item in members for one in copies[item]), likeness)
-            for members, likeness in joined.sets()
-        ]
+                    self._join(first_of[one], first_of[other], alike)
+        return alike.clusters()
 
-    def _join(self, one: int, other: int, joined: Joined) -> None:
-        if joined.root(one) == joined.root(other):
+    def _join(self, one: int, other: int, alike: Alike) -> None:
+        if alike.know(self.places[one], self.places[other]):
             return
         samples = self.spill.read(one), self.spill.read(other)
         if all(samples) and (likeness := self.fingerprint.alike(*samples)):
-            joined.join(one, other, likeness)
+            alike.join(self.places[one], self.places[other], likeness)
 
 
 def _same(digests: Sequence[bytes]) -> list[list[int]]:

@@ -1,5 +1,6 @@
 """Labels that are probably wrong, by a head on frozen features that has not seen the example it judges."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 
@@ -7,7 +8,6 @@ import numpy as np
 
 from headstart.contracts import Allowed, Array, Example, Learner, Reading, Survey, Suspect
 from headstart.core import plugins
-from headstart.core.errors import UserError
 from headstart.core.store import Store
 from headstart.data.labels import places
 from headstart.data.split import folds_of
@@ -18,21 +18,24 @@ from headstart.model.fastest import Choice
 from headstart.model.features import Features, extract
 from headstart.model.trunk import find_model
 
+log = logging.getLogger(__name__)
+
 _LEAST_OF_CLASS = 5
 
 
 def suspects(
     survey: Survey, asked: tuple[str | None, Allowed], seed: int, say: Callable[[Choice], None]
-) -> list[Suspect]:
+) -> list[Suspect] | None:
     """Judge each label by 5-fold cross-validation of the convex head, as ``fit`` solves it.
 
     ``asked`` is the model, None for the task's own, and what is allowed to have it.
 
-    The features stay in the store, where ``fit`` with the same model finds them. Raises UserError for a task
-    whose examples have no single label each.
+    The features stay in the store, where ``fit`` with the same model finds them. Returns None, and says why,
+    where the examples have no single label each, or too few of them.
     """
-    own = _judged(survey)
-    task = survey.task
+    own, task = _judged(survey), survey.task
+    if not own:
+        return None
     base, allowed = asked
     learner: Learner = plugins.load("learner", task.learners[0])
     kinds = [name for name in learner.modalities if plugins.load("modality", name).takes == task.takes]
@@ -61,19 +64,16 @@ def suspects(
 
 
 def _judged(survey: Survey) -> dict[int, Example]:
-    """Return the readable examples of classes that have enough. Raises UserError where none can be judged."""
+    """Return the readable examples of classes that have enough; none, saying why, where there are none."""
     own = {place: survey.examples[place] for place in survey.own() if place not in survey.read.unreadable}
     if any(one.truth is not None or not one.label for one in own.values()):
-        raise UserError(
-            f"--deep for {survey.task.name} data whose examples have no single label each",
-            "one class an example",
-            "leave --deep out",
-        )
+        log.info("Labels are not judged: they are no single one for each example.")
+        return {}
     counts = Counter(one.label for one in own.values())
     judged = {place: one for place, one in own.items() if counts[one.label] >= _LEAST_OF_CLASS}
     if len({one.label for one in judged.values()}) < 2:
-        found = "--deep for data in which fewer than two classes have five examples"
-        raise UserError(found, "five or more of two classes", "leave --deep out, or add examples")
+        log.info("Labels are not judged: fewer than two classes have %d examples.", _LEAST_OF_CLASS)
+        return {}
     return judged
 
 

@@ -39,6 +39,17 @@ class Print:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How alike two inputs are, from 0 to 1, and what the one is to the other where that is no plain copy.
+
+    ``how`` reads the same both ways: "a mirror image of".
+    """
+
+    value: float
+    how: str = ""
+
+
 class Fingerprint(ABC):
     """How inputs of one kind (``Task.takes``) are told from each other, without any model."""
 
@@ -53,8 +64,15 @@ class Fingerprint(ABC):
         """Yield pairs [m, 2] of places that may be nearly alike; in less than quadratic time."""
 
     @abstractmethod
-    def alike(self, one: bytes, other: bytes) -> float:
-        """Return how alike two samples are, from 0 to 1; 0 where they are not nearly the same."""
+    def alike(self, one: bytes, other: bytes) -> Likeness | None:
+        """Return how alike two samples are; None where they are not nearly the same."""
+
+    @abstractmethod
+    def closely(self, task: Task, one: Example, other: Example) -> Likeness | None:
+        """Read two inputs anew that a model finds alike, and compare what no sample keeps.
+
+        Returns None where they are not nearly the same. Raises BadExample.
+        """
 
     @abstractmethod
     def show(self, task: Task, examples: Sequence[Example]) -> Mapping[str, str]:
@@ -63,10 +81,14 @@ class Fingerprint(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Inputs that are alike, by their places; ``likeness`` is the least that joined any two of them."""
+    """Inputs that are alike, by their places; ``likeness`` is the least that joined any two of them.
+
+    ``told`` are pairs of them with what the one is to the other, where that is no plain copy.
+    """
 
     places: tuple[int, ...]
     likeness: float = 1.0
+    told: tuple[tuple[int, str, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from headstart.contracts import (
     Array,
     Example,
     Fingerprint,
+    Likeness,
     PicturePreprocess,
     Pretrained,
     Print,
@@ -21,9 +22,10 @@ from headstart.contracts import (
 )
 from headstart.core.files import short_digest
 from headstart.data.signature import HEAD_BYTES, picture_format
-from headstart.maths import perceptual
+from headstart.maths import alignment, perceptual
 
 _FLAT_LEVELS = 2.0
+_CUT, _MIRRORED = "another cut of", perceptual.FORMS[1]
 _SHOWN_PX, _GAP_PX = 160, 8
 _LUMA = np.array([0.299, 0.587, 0.114])
 _SQUARE = PicturePreprocess(
@@ -39,6 +41,7 @@ _SQUARE = PicturePreprocess(
 _SMALL = Pretrained(
     base="", architecture="", licence="", revision="", weights=Path(), weights_digest="", preprocess=_SQUARE
 )
+_CLOSER = replace(_SMALL, preprocess=replace(_SQUARE, size=alignment.SIDE))
 _SHOWN = replace(_SMALL, preprocess=replace(_SQUARE, size=_SHOWN_PX))
 
 
@@ -53,13 +56,13 @@ class PicturePrint(Fingerprint):
         content = task.content(example)
         prepared = task.prepare(example, content, _SMALL)
         pixels = prepared.inputs["pixels"]
-        grey = np.rint(pixels @ _LUMA).astype(np.uint8)
+        grey = _grey(pixels)
         flat = float(pixels.astype(np.float64).std(axis=(0, 1)).max()) < _FLAT_LEVELS
         width, height, kind = _shape(example, content)
         return Print(
             digest=short_digest(content),
             normal=short_digest(pixels.tobytes()),
-            hashes_H=np.array([perceptual.grey_hash(grey)], dtype=np.uint64),
+            hashes_H=perceptual.hashes(grey),
             sample=b"" if flat else grey.tobytes(),
             size=min(width, height),
             form=f"{kind} of {width} x {height}",
@@ -68,15 +71,28 @@ class PicturePrint(Fingerprint):
         )
 
     def candidates(self, hashes_NH: Array) -> Iterator[Array]:
-        """Yield pairs [m, 2] of pictures whose hashes differ in few bits."""
-        return perceptual.candidates(hashes_NH[:, 0])
+        """Yield pairs [m, 2] of pictures whose hashes differ in few bits, perhaps mirrored or turned."""
+        return perceptual.candidates_of_forms(hashes_NH)
 
-    def alike(self, one: bytes, other: bytes) -> float:
-        """Return how two small grey pictures correlate, 0 where they differ by more than light and noise."""
-        shape = (perceptual.SIDE, perceptual.SIDE)
-        return perceptual.likeness(
-            np.frombuffer(one, np.uint8).reshape(shape), np.frombuffer(other, np.uint8).reshape(shape)
+    def alike(self, one: bytes, other: bytes) -> Likeness | None:
+        """Return how two small grey pictures correlate that differ by no more than light, noise and side."""
+        small = (
+            np.frombuffer(part, np.uint8).reshape(perceptual.SIDE, perceptual.SIDE) for part in (one, other)
         )
+        value, form = perceptual.closest_form(*small)
+        return Likeness(value, perceptual.FORMS[form]) if value else None
+
+    def closely(self, task: Task, one: Example, other: Example) -> Likeness | None:
+        """Lay one picture over the other, as it is and mirrored."""
+        ours, theirs = (
+            _grey(task.prepare(part, task.content(part), _CLOSER).inputs["pixels"]).astype(np.float64)
+            for part in (one, other)
+        )
+        for mirrored in (False, True):
+            value, cut = alignment.aligned(ours, theirs[:, ::-1] if mirrored else theirs)
+            if value:
+                return Likeness(value, " ".join([_CUT] * cut + [_MIRRORED] * mirrored))
+        return None
 
     def show(self, task: Task, examples: Sequence[Example]) -> Mapping[str, str]:
         """Return the pictures in a row, as one."""
@@ -87,6 +103,10 @@ class PicturePrint(Fingerprint):
         buffer = io.BytesIO()
         sheet.save(buffer, "JPEG", quality=85)
         return {"image": "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()}
+
+
+def _grey(pixels: Array) -> Array:
+    return np.asarray(np.rint(pixels @ _LUMA), dtype=np.uint8)
 
 
 def _shape(example: Example, content: bytes) -> tuple[int, int, str]:

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from headstart.contracts import (
     Array,
     Example,
     Fingerprint,
+    Likeness,
     Pretrained,
     Print,
     Task,
@@ -20,6 +22,7 @@ from headstart.core.files import short_digest
 from headstart.maths import minhash
 
 LEAST_ALIKE = 0.8
+_LEAST_WORDS, _LEAST_SHARED = 20, 0.75
 _FEW_SHINGLES = 3
 _ALONE_CHARACTERS, _SIDE_BY_SIDE_CHARACTERS, _BEFORE = 600, 150, 40
 _ODD = {
@@ -58,10 +61,21 @@ class TextPrint(Fingerprint):
         """Yield pairs [m, 2] of texts that agree in a band of minima."""
         return minhash.candidates(hashes_NH)
 
-    def alike(self, one: bytes, other: bytes) -> float:
-        """Return the share of word triples that two texts share, 0 below 80%."""
+    def alike(self, one: bytes, other: bytes) -> Likeness | None:
+        """Return the share of word triples that two texts share, 80% or more."""
         found = minhash.jaccard(one, other)
-        return found if found >= LEAST_ALIKE else 0.0
+        return Likeness(found) if found >= LEAST_ALIKE else None
+
+    def closely(self, task: Task, one: Example, other: Example) -> Likeness | None:
+        """Return the share of words that two texts of 20 words and more share, in any order, 75% or more.
+
+        Of fewer words, one or two say something else: 'delete this image', 'delete this document'.
+        """
+        ours, theirs = (Counter(minhash.words(_text(task, part))) for part in (one, other))
+        if min(ours.total(), theirs.total()) < _LEAST_WORDS:
+            return None
+        found = (ours & theirs).total() / max(ours.total(), theirs.total())
+        return Likeness(found, "another wording of") if found >= _LEAST_SHARED else None
 
     def show(self, task: Task, examples: Sequence[Example]) -> Mapping[str, str]:
         """Return the texts from where they differ, each under its name, with what is right of it."""

@@ -2,7 +2,7 @@
 
 The hash is the signs of a picture's lowest frequencies (C. Zauner, "Implementation and benchmarking of
 perceptual image hash functions", 2010). Neighbours are found by multi-index hashing (M. Norouzi et al.,
-CVPR 2012). Shape letter: N pictures.
+CVPR 2012). A picture has eight forms: turned by quarters, and mirrored. Shape letters: N pictures, F forms.
 """
 
 from collections.abc import Iterator
@@ -24,18 +24,62 @@ _MOST_IN_BUCKET = 1_000
 _CELL = 4
 _LEAST_CORRELATION, _MOST_CELL = 0.95, 16.0
 
+FORMS = (
+    "",
+    "a mirror image of",
+    "an upside-down mirror image of",
+    "a turned image of",
+    "a turned mirror image of",
+    "a turned image of",
+    "a turned image of",
+    "a turned mirror image of",
+)
+"""What each form of a picture is to the picture."""
 
-def grey_hash(grey: Array) -> int:
-    """Return the hash of a grey picture [32, 32]: a bit for each of the 8 x 8 lowest frequencies.
 
-    It is set where the frequency lies above the median; the constant one is left out.
+def form(grey: Array, number: int) -> Array:
+    """Return one of a picture's forms: mirrored by 1, upside down by 2, rows for columns by 4."""
+    swapped = grey.T if number & 4 else grey
+    return swapped[:: -1 if number & 2 else 1, :: -1 if number & 1 else 1]
+
+
+def hashes(grey: Array) -> Array:
+    """Return the hashes of a grey picture's forms, uint64 [F]: a bit for each of 8 x 8 lowest frequencies.
+
+    It is set where the frequency lies above the median; the constant one is left out. To mirror a picture
+    changes the sign of its odd frequencies.
     """
     basis = _cosines()
     low = basis @ grey.astype(np.float64) @ basis.T
-    values = low.ravel()
-    bits = values > np.median(values[1:])
-    bits[0] = False
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    odd = 1 - 2 * (np.arange(_LOW) % 2)
+    values_FL = np.stack(
+        [
+            (swapped * down[:, None] * along).ravel()
+            for swapped in (low, low.T)
+            for down in (abs(odd), odd)
+            for along in (abs(odd), odd)
+        ]
+    )
+    bits_FL = values_FL > np.median(values_FL[:, 1:], axis=1, keepdims=True)
+    bits_FL[:, 0] = False
+    return np.packbits(bits_FL, axis=1).view(">u8")[:, 0].astype(np.uint64)
+
+
+def candidates_of_forms(hashes_NF: Array) -> Iterator[Array]:
+    """Yield pairs [m, 2] of pictures of which one looks like a form of the other, some repeatedly."""
+    count = len(hashes_NF)
+    for pairs in candidates(hashes_NF.T.ravel()):
+        one_m, other_m = pairs[:, 0], pairs[:, 1] % count
+        asked_m = (one_m < count) & (one_m != other_m)  # two forms are alike where two others are
+        yield np.stack([one_m, other_m], axis=1)[asked_m]
+
+
+def closest_form(one: Array, other: Array) -> tuple[float, int]:
+    """Return how alike a picture and the likest form of another are, and its number; 0.0 where none is."""
+    near_F = np.bitwise_count(hashes(one)[0] ^ hashes(other)) <= RADIUS
+    found = [(likeness(one, form(other, int(number))), -int(number)) for number in np.flatnonzero(near_F)]
+    value, number = max(found, default=(0.0, 0))
+    return value, -number
 
 
 def candidates(hashes_N: Array) -> Iterator[Array]:
@@ -69,7 +113,7 @@ def likeness(one: Array, other: Array) -> float:
     the same: saved as JPEG, halved, doubled, lightened or noisy, 98% and more of them stay below 10 of its 64
     parts, where the nearest two different ones have 40.
     """
-    x, y = _blurred(one), _blurred(other)
+    x, y = blurred(one), blurred(other)
     x, y = x - x.mean(), y - y.mean()
     spread_x, spread_y = np.sqrt((x * x).mean()), np.sqrt((y * y).mean())
     if not spread_x or not spread_y:
@@ -80,7 +124,7 @@ def likeness(one: Array, other: Array) -> float:
     return found if found >= _LEAST_CORRELATION and cells.max() <= _MOST_CELL else 0.0
 
 
-def _blurred(grey: Array) -> Array:
+def blurred(grey: Array) -> Array:
     """Return means over 3 x 3 pixels, the border repeated, float64 [32, 32]."""
     x = np.pad(grey.astype(np.float64), 1, mode="edge")
     x = (x[:-2] + x[1:-1] + x[2:]) / 3

@@ -40,9 +40,12 @@ def audit(spec: AuditSpec) -> Audited:
     source = manifest.read(path).data if manifest.recognises(path) else path
     looked = survey(task, listing, source, _corpus(task, spec.against))
     if spec.deep:
-        from headstart.auditing.suspects import suspects  # features need a framework
+        from headstart.auditing.features import closer  # features need a framework
+        from headstart.auditing.suspects import suspects
 
-        looked = replace(looked, suspects=suspects(looked, (spec.base, allowed(spec)), spec.seed, say_engine))
+        asked = spec.base, allowed(spec)
+        looked = replace(looked, contents=closer(looked, asked, say_engine))
+        looked = replace(looked, suspects=suspects(looked, asked, spec.seed, say_engine))
     found = findings(looked, checks(looked))
     if spec.fix is not None:
         manifest.write(Path(spec.fix), source, listing.layout, fixed(looked, spec.seed))

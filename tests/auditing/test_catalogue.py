@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 import headstart
 from headstart.core.records import Audited
@@ -199,6 +199,24 @@ PICTURES = (
         "near-duplicate",
         "ant/x.png",
         "likeness",
+        "warning",
+    ),
+    Kind(
+        "mirrored",
+        split_folders,
+        saved("test/ant/x.jpg", lambda root: ImageOps.mirror(opened("train/ant/00.png")(root)), quality=80),
+        "near-duplicate",
+        "test/ant/x.jpg",
+        "test/ant/x.jpg is a mirror image of train/ant/00.png",
+        "warning",
+    ),
+    Kind(
+        "turned",
+        folders,
+        saved("ant/x.png", lambda root: opened("ant/00.png")(root).rotate(90)),
+        "near-duplicate",
+        "ant/x.png",
+        "ant/x.png is a turned image of ant/00.png",
         "warning",
     ),
     Kind(

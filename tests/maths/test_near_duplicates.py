@@ -140,8 +140,8 @@ def slow_hash(grey: np.ndarray) -> int:
 
 def test_the_hash_is_the_signs_of_the_lowest_frequencies() -> None:
     grey = np.random.default_rng(3).integers(0, 256, (32, 32), dtype=np.uint8)
-    assert perceptual.grey_hash(grey) == slow_hash(grey)
-    assert perceptual.grey_hash(grey // 2) == perceptual.grey_hash(grey // 2 * 2)
+    assert int(perceptual.hashes(grey)[0]) == slow_hash(grey)
+    assert int(perceptual.hashes(grey // 2)[0]) == int(perceptual.hashes(grey // 2 * 2)[0])
 
 
 def test_light_contrast_and_noise_leave_pictures_alike_and_a_mouth_does_not() -> None:
@@ -187,3 +187,28 @@ def test_joined_sets_are_the_connected_components() -> None:
     expected = {tuple(sorted(some)) for some in reached.values() if len(some) > 1}
     assert {tuple(members) for members, _ in joined.sets()} == expected
     assert all(0 < likeness <= 1 for _, likeness in joined.sets())
+
+
+def test_each_form_has_the_hash_of_the_picture_turned_so() -> None:
+    grey = np.random.default_rng(5).integers(0, 256, (32, 32), dtype=np.uint8)
+    hashes = perceptual.hashes(grey)
+    forms = [perceptual.form(grey, number) for number in range(8)]
+    assert [int(one) for one in hashes] == [slow_hash(one) for one in forms]
+    assert len({one.tobytes() for one in forms}) == 8
+    for turns in range(4):
+        for mirrored in (False, True):
+            turned = np.rot90(grey[:, ::-1] if mirrored else grey, turns)
+            value, number = perceptual.closest_form(turned, grey)
+            assert value == pytest.approx(1.0)
+            assert np.array_equal(perceptual.form(grey, number), turned)
+            assert ("mirror" in perceptual.FORMS[number]) == mirrored
+            assert ("turned" in perceptual.FORMS[number]) == bool(turns % 2 or (turns and not mirrored))
+
+
+def test_a_picture_meets_the_forms_of_others_and_not_its_own() -> None:
+    generator = np.random.default_rng(6)
+    greys = [generator.integers(0, 256, (32, 32), dtype=np.uint8) for _ in range(20)]
+    even = greys[0] // 2 + greys[0][:, ::-1] // 2  # its own mirror image
+    greys += [greys[3][:, ::-1], np.rot90(greys[5]), even]
+    found = collected(perceptual.candidates_of_forms(np.stack([perceptual.hashes(one) for one in greys])))
+    assert {tuple(sorted(pair)) for pair in found} == {(3, 20), (5, 21)}

@@ -214,12 +214,6 @@ def test_mistakes_get_one_sentence(
     assert telling in done.complaint
 
 
-def test_deep_needs_a_label_each(tmp_path: Path, call: Call) -> None:
-    done = call("audit", bad.summaries(tmp_path / "data"), "--deep")
-    assert done.code == 2
-    assert "no single label each" in done.complaint
-
-
 def test_fit_tells_of_torn_groups_and_doubtful_names_before_it_starts(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
