@@ -13,20 +13,10 @@ from PIL import Image
 
 FIT = 200
 """Examples to fit on."""
-_WORDS = [
-    "river",
-    "stone",
-    "cloud",
-    "letter",
-    "engine",
-    "garden",
-    "window",
-    "market",
-    "silver",
-    "winter",
-    "bridge",
-    "candle",
-]
+_WORDS = (
+    *("river", "stone", "cloud", "letter", "engine", "garden"),
+    *("window", "market", "silver", "winter", "bridge", "candle"),
+)
 _CLASSES = ("north", "south")
 _SIDE_PX = 32
 

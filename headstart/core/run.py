@@ -21,6 +21,9 @@ from headstart.core.files import read_bounded, sync_folder, sync_tree
 
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 
+_RELIED_ON = {"task": str, "base": str, "strategy": str, "command": str, "split": dict, "spec": dict}
+"""What commands read of ``run.json``, and what it has to be."""
+
 
 @contextmanager
 def claim(run: Path) -> Iterator[Path]:
@@ -95,8 +98,13 @@ def _lock(handle: int, lock: Path, run: Path) -> None:
 
 
 def read_run(run: Path) -> dict[str, Any]:
-    """Return ``run.json``. Raises UserError where ``run`` is no finished run."""
-    return _read(run, "run.json")
+    """Return ``run.json``. Raises UserError where there is none, MachineError where it is damaged."""
+    record = _read(run, "run.json")
+    for name, kind in _RELIED_ON.items():
+        if not isinstance(record.get(name), kind):
+            what = f"its {name!r} is {record[name]!r:.40}" if name in record else f"it has no {name!r}"
+            raise MachineError(f"{run / 'run.json'} is damaged: {what}.")
+    return record
 
 
 def read_part(run: Path, name: str) -> dict[str, Any]:

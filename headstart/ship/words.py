@@ -52,6 +52,7 @@ _METRICS = {
     "subset_accuracy": ("All labels right", "share of examples"),
     "hamming_loss": ("Hamming loss", "share of wrong decisions"),
     "log_loss": ("Log loss", "nats, lower is better"),
+    "brier": ("Brier score", "squared error of probabilities, lower is better"),
     "ece": ("Calibration error", "lower is better"),
     "ood_rate": ("Unlike the training data", "share flagged; 5% where it is like it"),
     "ood_rate_against": ("The other kind flagged", "share of inputs"),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts import Array, Example, Listing, Reading, Task
-from headstart.core.errors import UserError
+from headstart.core.errors import MachineError, UserError
 from headstart.core.records import Evaluation, Metric, Note
 from headstart.core.run import count_look, read_part, read_run
 from headstart.core.store import Store
@@ -81,8 +81,9 @@ def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
 
 def _listed(spec: EvaluateSpec, record: Mapping[str, Any], task: Task) -> Listing:
     """Read the data as the run read its own: from and into which language, and what belongs together."""
-    path, languages = Path(spec.data), record["split"].get("languages") or ("", "")
-    found = dataset.read(path, task.layouts, (languages[0], languages[1]))
+    path, spoken = Path(spec.data), record["split"].get("languages") or ("", "")
+    source, target = spoken if len(spoken) == 2 else ("", "")
+    found = dataset.read(path, task.layouts, (source, target), to_train=False)
     usual = record["spec"].get("group")
     if spec.group is not None or usual is None:
         return grouped(found, path, spec.group)
@@ -190,7 +191,10 @@ def _check_classes(listing: Listing, examples: Sequence[Example], model: Model) 
 def _unseen(features: Features, run: Path, split: str) -> tuple[Array, tuple[Note, ...]]:
     """Return the places to score: of unsplit data only what the run has not seen, else all."""
     roles = read_part(run, "split.json")
-    seen = {bytes.fromhex(one["sha256"]) for role in ("train", "val") for one in roles[role]}
+    try:
+        seen = {bytes.fromhex(one["sha256"]) for role in ("train", "val") for one in roles[role]}
+    except (LookupError, TypeError, ValueError) as error:
+        raise MachineError(f"{run / 'split.json'} is damaged: {error!r}.") from error
     was_seen = np.array([digest in seen for digest in features.digests], dtype=bool)
     examples = [features.examples[index].key for index in np.flatnonzero(was_seen)[:3]]
     if split == UNSPLIT:
