@@ -1,7 +1,8 @@
 """Metrics of a classifier with their intervals, confusion and calibration.
 
 Expected calibration error: Guo et al. 2017, arXiv:1706.04599, eq. 3. Brier score: G. Brier, Monthly Weather
-Review 78 (1950), eq. 2: the sum over all classes, from 0 to 2. The others as scikit-learn defines them. Predictions are the most probable class, the first of equals.
+Review 78 (1950), eq. 2: the sum over all classes, from 0 to 2. The others as scikit-learn defines them.
+Predictions are the most probable class, the first of equals.
 
 Shape letters: N examples, K classes, B resamples.
 """

@@ -96,8 +96,11 @@ class Verdicts:
     @staticmethod
     def of(kept_N5: Array, num_classes: int) -> "Verdicts":
         """Return what ``kept`` was made of."""
-        places_2N = kept_N5[:, :2].T.astype(np.int64)
-        return Verdicts(*places_2N, *kept_N5[:, 2:].T, num_classes)
+        (targets_N, predicted_N), (confidence_N, likelihood_N, brier_N) = (
+            kept_N5[:, :2].T.astype(np.int64),
+            kept_N5[:, 2:].T,
+        )
+        return Verdicts(targets_N, predicted_N, confidence_N, likelihood_N, brier_N, num_classes)
 
     @property
     def kept(self) -> Array:

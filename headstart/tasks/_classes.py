@@ -114,7 +114,7 @@ class Classification(Task):
         return np.asarray(outputs)
 
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
-        """Return which class is right, which was predicted, how probable both were, how far off all, [n, 5]."""
+        """Return which class is right, which was predicted, how probable both were, how wrong all, [n, 5]."""
         return verdicts(widened(outputs, classes), places(examples, classes)).kept
 
     def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:

@@ -88,13 +88,8 @@ def slow_scores(probabilities: Array, targets: Array) -> dict[str, float]:
         rates.append((precision, recall, 2 * precision * recall / (precision + recall) if hits else 0.0))
     averages = np.mean(rates, axis=0)
     loss = -np.mean([math.log(row[target]) for row, target in zip(probabilities, targets, strict=True)])
-    values = [
-        np.mean(predicted == targets),
-        *averages,
-        loss,
-        slow_brier(probabilities, targets),
-        slow_ece(probabilities, targets),
-    ]
+    calibration = slow_brier(probabilities, targets), slow_ece(probabilities, targets)
+    values = [np.mean(predicted == targets), *averages, loss, *calibration]
     return dict(zip(NAMES, map(float, values), strict=True))
 
 
