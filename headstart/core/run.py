@@ -140,10 +140,23 @@ def count_look(run: Path, split: str, data_digest: str) -> int:
                 raise OSError(errno.EINVAL, "no regular file", str(path))
             fcntl.flock(file.fileno(), fcntl.LOCK_EX)
             file.write(text)
-        looks = [json.loads(line) for line in read_bounded(path).decode().splitlines()]
-        return sum(look["data"] == data_digest for look in looks)
+        return sum(digest == data_digest for digest in _digests(path))
     except OSError as error:
         error.filename = error.filename or str(path)
         raise machine_error(error, "Recording the look in", len(text)) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise MachineError(f"{path} is damaged: {error}.") from error
+
+
+def looks_at_reported(run: Path) -> int:
+    """Return how often the data that ``fit`` reported on has been looked at; 0 where no look is recorded."""
+    path = run / "looks.jsonl"
+    try:
+        digests = _digests(path) if path.exists() else []
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise MachineError(f"{path} is damaged: {error}.") from error
+    return digests.count(digests[0]) if digests else 0
+
+
+def _digests(looks: Path) -> list[str]:
+    return [json.loads(line)["data"] for line in read_bounded(looks).decode().splitlines()]
