@@ -86,7 +86,7 @@ KEYS = {
         "split": "which split was scored (`all`: the data has none)",
         "looks": "how many times these examples have been scored with this run",
         "seen": "how many of the examples have the content of one that the run was trained or selected on",
-        "sections": "what a page shows beside the figures, but for pictures: reliability, classes, slices ...",
+        "sections": "what a page shows beside figures, but for pictures: reliability, classes, slices ...",
         "dropped": "each input left out: `{file, reason}`",
         "notes": "what was read in a way to know of: `{what, count, examples}`",
     },
