@@ -5,7 +5,8 @@ peak is that of the largest single process. Printed beside it, for scale: what t
 need (8 bytes each), which no fit can do without, and what the last layer's features would need if
 they were held in memory, which they should not be. ``evaluate`` scores a run that was fitted on the fewest
 pictures; what it must keep of each is its name and what it adds to the metrics, so an example has its
-bytes, counted from where the buffers of fixed size are full.
+bytes, counted from where the buffers of fixed size are full. Other kinds of data, invented, are scored by
+``--what texts``, ``masks``, ``documents`` and ``sentences``, in numbers of their own.
 Command: ``python -m benchmarks.memory``; ``--what evaluate`` for the second part alone.
 """
 
@@ -18,9 +19,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks import fashion_mnist, measure
+from benchmarks.memory_data import FIT, KINDS
 
 NAME = "memory"
 COUNTS = (1_000, 10_000, 60_000)
+INVENTED = {
+    "texts": (1_000, 10_000, 40_000),
+    "masks": (1_000, 4_000, 12_000),
+    "documents": (1_000, 4_000, 12_000),
+    "sentences": (500, 2_000, 6_000),
+}
 TEST = 400
 IMAGE_SIZE_PX = 32
 LABEL_BYTES = 8
@@ -90,16 +98,36 @@ def measure_looks(counts: Sequence[int], cache: Path) -> list[Look]:
     return looks
 
 
+def measure_invented(kind: str, counts: Sequence[int]) -> list[Look]:
+    """Fit a run on a few examples, and evaluate it on so many others, in processes of their own."""
+    looks, made = [], KINDS[kind]
+    with tempfile.TemporaryDirectory() as scratch:
+        run, home = Path(scratch) / "run", {"HEADSTART_HOME": scratch}
+        data = made.write(Path(scratch) / "fit", 0, FIT)
+        command = [measure.headstart_command(), "fit", str(data), "--out", str(run), *made.options]
+        measure.run([*command, "--json"], home)
+        for count in counts:
+            with ProcessPoolExecutor(1) as apart:
+                written = apart.submit(made.write, Path(scratch) / str(count), FIT, count)
+                data = written.result().resolve()
+            command = [measure.headstart_command(), "evaluate", str(run), str(data), "--json"]
+            done = measure.run(command, home)
+            peak, seconds = round(done.peak_mib, 1), round(done.seconds, 1)
+            looks.append(Look(examples=count, peak_mib=peak, seconds=seconds))
+            print(f"{kind}, {count:,}: {peak:.0f} MiB", file=sys.stderr)
+    return looks
+
+
 def bytes_an_example(looks: Sequence[Look]) -> float:
     """Return the growth of the peak from the second count, or the only one, to the last."""
     first, last = looks[min(1, len(looks) - 1)], looks[-1]
     return (last.peak_mib - first.peak_mib) * MIB / max(last.examples - first.examples, 1)
 
 
-def report_looks(looks: Sequence[Look]) -> bool:
+def report_looks(looks: Sequence[Look], what: str = "pictures") -> bool:
     """Print the table and the verdict; whether memory stayed flat."""
     rows = [[f"{one.examples:,}", f"{one.peak_mib:.0f}", f"{one.seconds:.1f}"] for one in looks]
-    measure.print_table(["pictures evaluated", "peak MiB", "seconds"], rows)
+    measure.print_table([f"{what} evaluated", "peak MiB", "seconds"], rows)
     passed = bytes_an_example(looks) <= MOST_BYTES
     growth = f"growth {bytes_an_example(looks):,.0f} bytes an example, at most {MOST_BYTES:,}"
     print(f"\n{'PASS' if passed else 'FAIL'}  {growth}")
@@ -169,16 +197,39 @@ def record_looks(counts: Sequence[int], cache: Path) -> bool:
     return passed
 
 
+def record_invented(kind: str, counts: Sequence[int]) -> bool:
+    """Evaluate on invented data, print, record; whether memory stayed flat."""
+    machine, looks = measure.machine(), measure_invented(kind, counts)
+    passed = report_looks(looks, kind)
+    record = {
+        "machine": machine,
+        "looks": [asdict(look) for look in looks],
+        "bytes_an_example": round(bytes_an_example(looks)),
+        "allowed_bytes_an_example": MOST_BYTES,
+        "passed": passed,
+    }
+    name = f"{NAME}-{kind}"
+    measure.write_result(name if tuple(counts) == INVENTED[kind] else f"{name}-partial", record)
+    return passed
+
+
+def _part(what: str, counts: Sequence[int] | None, cache: Path) -> bool:
+    if what in INVENTED:
+        return record_invented(what, counts or INVENTED[what])
+    parts = {"fit": record_fits, "evaluate": record_looks}
+    return parts[what](counts or COUNTS, cache)
+
+
 def main() -> int:
     """Run, print, record; 1 if memory grew."""
-    parts = {"fit": record_fits, "evaluate": record_looks}
+    pictures = ("fit", "evaluate")
     parser = argparse.ArgumentParser(description="Peak memory of headstart as data grows.")
-    parser.add_argument("--what", nargs="+", choices=parts, default=list(parts), help="which parts to run")
-    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="pictures")
+    parser.add_argument("--what", nargs="+", choices=(*pictures, *INVENTED), default=pictures)
+    parser.add_argument("--counts", type=int, nargs="+", help="examples, in place of the usual numbers")
     parser.add_argument("--cache", type=Path, default=fashion_mnist.CACHE, help="for the pictures")
     options = parser.parse_args()
     try:
-        passed = [parts[what](sorted(options.counts), options.cache) for what in options.what]
+        passed = [_part(what, sorted(options.counts or ()), options.cache) for what in options.what]
     except measure.BenchmarkError as error:
         print(error, file=sys.stderr)
         return 2

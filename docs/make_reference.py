@@ -85,6 +85,8 @@ KEYS = {
         "baselines": "for each baseline the same metrics on the same examples",
         "split": "which split was scored (`all`: the data has none)",
         "looks": "how many times these examples have been scored with this run",
+        "seen": "how many of the examples have the content of one that the run was trained or selected on",
+        "sections": "what a page shows beside figures, but for pictures: reliability, classes, slices ...",
         "dropped": "each input left out: `{file, reason}`",
         "notes": "what was read in a way to know of: `{what, count, examples}`",
     },

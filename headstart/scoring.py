@@ -17,7 +17,7 @@ from headstart.maths import detection
 from headstart.model.features import Features
 from headstart.model.saved import Model
 
-_CHUNK_BYTES = 64 << 20
+_CHUNK_BYTES = 16 << 20
 _SHOWN = 3
 
 

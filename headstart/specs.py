@@ -263,6 +263,7 @@ class EvaluateSpec(Spec):
     )
     corrupt: bool = option("score spoilt inputs too: noise, blur, JPEG ...; typos, texts cut in half", False)
     against: str | None = option("inputs of another kind: how well they are told from these (AUROC)")
+    html: str | None = option("a page to write: figures, calibration, slices and mistakes on these data")
     engine: str | None = option(
         "run the frozen model with torch, openvino or onnxruntime (default: the fastest)"
     )

@@ -190,20 +190,26 @@ def _climb(rungs: Sequence[Mapping[str, Any]]) -> Table:
 
 def evaluate(spec: EvaluateSpec, as_json: bool) -> int:
     """Run ``evaluate`` and show its figures."""
+    from headstart.ship.words import looked
     from headstart.verbs.evaluate import evaluate as run
 
     found = run(spec)
     if as_json:
         record = to_json(found)
-        _print_json(
-            {name: record[name] for name in ("metrics", "baselines", "split", "looks", "dropped", "notes")}
-        )
+        names = ("metrics", "baselines", "split", "looks", "seen", "dropped", "notes")
+        # Galleries hold whole pictures.
+        sections = [one for one in record["sections"] if one["kind"] != "gallery"]
+        _print_json({name: record[name] for name in names} | {"sections": sections})
         return 0
     console = _console()
     console.print(_figures(f"{spec.run} on {found.split} of {spec.data}", found.metrics, found.baselines))
     _tell_dropped(console, found.dropped, found.notes)
     times = "the first look" if found.looks == 1 else f"look number {found.looks}"
     console.print(f"This was {times} at these examples with this run.")
+    if found.looks > 1:
+        console.print(looked({"looks": found.looks, "split": found.split}), markup=False)
+    if found.page:
+        console.print(f"Page: [bold]{found.page}[/]", soft_wrap=True)
     return 0
 
 

@@ -104,7 +104,11 @@ Section = Table | Matrix | Reliability | Gallery
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
-    """What one look at one split showed."""
+    """What one look at one split showed.
+
+    ``seen`` of the examples have the content of one that the run was trained or selected on; ``page`` is the
+    page that shows it all, if one was asked for.
+    """
 
     split: str
     metrics: Mapping[str, Metric]
@@ -113,6 +117,8 @@ class Evaluation:
     dropped: tuple[Dropped, ...]
     notes: tuple[Note, ...]
     sections: tuple[Section, ...]
+    seen: int = 0
+    page: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,6 +21,9 @@ from headstart.core.files import read_bounded, sync_folder, sync_tree
 
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 
+_RELIED_ON = {"task": str, "base": str, "strategy": str, "command": str, "split": dict, "spec": dict}
+"""What commands read of ``run.json``, and what it has to be."""
+
 
 @contextmanager
 def claim(run: Path) -> Iterator[Path]:
@@ -95,8 +98,13 @@ def _lock(handle: int, lock: Path, run: Path) -> None:
 
 
 def read_run(run: Path) -> dict[str, Any]:
-    """Return ``run.json``. Raises UserError where ``run`` is no finished run."""
-    return _read(run, "run.json")
+    """Return ``run.json``. Raises UserError where there is none, MachineError where it is damaged."""
+    record = _read(run, "run.json")
+    for name, kind in _RELIED_ON.items():
+        if not isinstance(record.get(name), kind):
+            what = f"its {name!r} is {record[name]!r:.40}" if name in record else f"it has no {name!r}"
+            raise MachineError(f"{run / 'run.json'} is damaged: {what}.")
+    return record
 
 
 def read_part(run: Path, name: str) -> dict[str, Any]:
@@ -132,10 +140,23 @@ def count_look(run: Path, split: str, data_digest: str) -> int:
                 raise OSError(errno.EINVAL, "no regular file", str(path))
             fcntl.flock(file.fileno(), fcntl.LOCK_EX)
             file.write(text)
-        looks = [json.loads(line) for line in read_bounded(path).decode().splitlines()]
-        return sum(look["data"] == data_digest for look in looks)
+        return sum(digest == data_digest for digest in _digests(path))
     except OSError as error:
         error.filename = error.filename or str(path)
         raise machine_error(error, "Recording the look in", len(text)) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise MachineError(f"{path} is damaged: {error}.") from error
+
+
+def looks_at_reported(run: Path) -> int:
+    """Return how often the data that ``fit`` reported on has been looked at; 0 where no look is recorded."""
+    path = run / "looks.jsonl"
+    try:
+        digests = _digests(path) if path.exists() else []
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise MachineError(f"{path} is damaged: {error}.") from error
+    return digests.count(digests[0]) if digests else 0
+
+
+def _digests(looks: Path) -> list[str]:
+    return [json.loads(line)["data"] for line in read_bounded(looks).decode().splitlines()]

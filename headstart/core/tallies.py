@@ -1,7 +1,7 @@
 """What each scored example adds to the metrics, as a run keeps it: ``examples.safetensors``.
 
 Metrics are functions of sums over examples, so the rows that are summed are enough to resample, to cut
-into slices and to compare runs, without any model. Rows are sparse: seven numbers an example for classes.
+into slices and to compare runs, without any model. Rows are sparse: eight numbers an example for classes.
 
 Shape letters: N examples, M statistics, B sums.
 """
@@ -23,6 +23,9 @@ from headstart.core.files import write_bytes
 from headstart.core.records import Metric
 
 FILE = "examples.safetensors"
+
+_FORMAT = 2
+"""Raised whenever a task's statistics change: sums of another kind would be read as if they were these."""
 
 Array = NDArray[Any]
 Statistics: TypeAlias = Any
@@ -94,7 +97,13 @@ class Tallies:
             "truths": np.ascontiguousarray(self.truths),
             "units": self.units_N.astype(np.int64),
         }
-        about = {"task": self.task, "kind": self.kind, "classes": self.classes, "width": rows.shape[1]}
+        about = {
+            "format": _FORMAT,
+            "task": self.task,
+            "kind": self.kind,
+            "classes": self.classes,
+            "width": rows.shape[1],
+        }
         write_bytes(folder / FILE, save(tensors, {"about": json.dumps(about)}))
 
 
@@ -102,11 +111,7 @@ def load_tallies(run: Path) -> Tallies:
     """Read a run's file. Raises UserError where the run has none, MachineError where it is damaged."""
     path = run / FILE
     if not path.is_file():
-        raise UserError(
-            f"{run} holds no {FILE}",
-            "a run that headstart fit has written, of a version that keeps it",
-            "give --data, so that the runs are scored on it now, or fit the model again",
-        )
+        raise _of_another_version(f"{run} holds no {FILE}")
     try:
         about = json.loads(tensor_file.about(path)["about"])
         read = tensor_file.load_arrays(path)
@@ -115,6 +120,8 @@ def load_tallies(run: Path) -> Tallies:
         rows.check_format()
     except (UserError, RecursionError, KeyError, TypeError, ValueError) as error:
         raise MachineError(f"{path} is damaged: {error}.") from error
+    if about.get("format") != _FORMAT:
+        raise _of_another_version(f"{path} is in the form of another version")
     return Tallies(
         task=about["task"],
         kind=about["kind"],
@@ -123,6 +130,14 @@ def load_tallies(run: Path) -> Tallies:
         inputs=read["inputs"],
         truths=read["truths"],
         units_N=read["units"],
+    )
+
+
+def _of_another_version(found: str) -> UserError:
+    return UserError(
+        found,
+        "a run of this version of headstart",
+        "give --data, so that the runs are scored on it now, or fit the model again",
     )
 
 

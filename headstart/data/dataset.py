@@ -2,29 +2,41 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from headstart.contracts import Languages, Listing, PairReader, Reader
 from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.data import listing, manifest, tables
+from headstart.data.listing import check_learnable, lacking
 from headstart.data.manifest import Manifest
 from headstart.data.rows import SUFFIXES
 
 _FORM = "DATA/<class>/file, DATA/train/<class>/file, or a table with a label column"
 
 
-def read(path: Path, layouts: Sequence[str], wanted: Languages = ("", "")) -> Listing:
+def read(path: Path, layouts: Sequence[str], wanted: Languages = ("", ""), to_train: bool = True) -> Listing:
     """List the examples under ``path`` by the first of ``layouts`` that recognises it.
 
-    ``wanted`` are the codes of the languages to translate from and into, where the user named them.
-    Raises UserError, in one sentence, where the path is missing or empty, where no layout fits, or
-    where there is only one class.
+    ``wanted`` are the codes of the languages to translate from and into, where the user named them. Data that
+    a finished model is only scored on (not ``to_train``) may hold a single class, and what their own training
+    split lacks is of no concern. Raises UserError, in one sentence, where the path is missing or empty, where
+    no layout fits, or where nothing can be learnt.
     """
+    found = _listed(path, layouts, wanted)
+    if not to_train:
+        return found
+    _check_two_classes(path, found)
+    check_learnable(found.splits)
+    return replace(found, notes=(*found.notes, *lacking(found.splits)))
+
+
+def _listed(path: Path, layouts: Sequence[str], wanted: Languages) -> Listing:
     check_path(path)
     if manifest.recognises(path):
         chosen = manifest.read(path)
-        return manifest.apply(chosen, read(chosen.data, _named(chosen, path, layouts), wanted))
+        return manifest.apply(chosen, _listed(chosen.data, _named(chosen, path, layouts), wanted))
     name = meant(path, layouts)
     if name is None:
         raise _unrecognised(path, layouts)
@@ -37,9 +49,7 @@ def read(path: Path, layouts: Sequence[str], wanted: Languages = ("", "")) -> Li
             "data in two languages",
             "leave --source-language and --target-language out",
         )
-    found = reader.read(path)
-    _check_two_classes(path, found)
-    return found
+    return reader.read(path)
 
 
 def meant(path: Path, layouts: Sequence[str]) -> str | None:

@@ -65,11 +65,9 @@ class Collector:
             raise _nothing(self.layout, self.dropped)
         labels = in_order(name for examples in splits.values() for name in _names(examples))
         classes = labels if classes is None else tuple(classes)
-        check_classes(splits)
+        check_names(splits)
         for name in in_order(set(declared) - set(classes)):
             self.note("class without examples, left out", name)
-        for what, name in lacking(splits):
-            self.note(what, name)
         notes = (Note(what=w, count=c, examples=tuple(self._noted[w])) for w, c in self._counts.items())
         dropped = tuple(sorted(self.dropped, key=lambda item: item.file))
         return Listing(
@@ -77,16 +75,10 @@ class Collector:
         )
 
 
-def check_classes(splits: Mapping[str, Sequence[Example]]) -> None:
-    """Raise UserError for classes that differ only in case, and for a split of which training sees no class.
-
-    Single classes that training never sees are no reason to raise: see ``lacking``.
-    """
-    counts = {
-        split: Counter(name for one in examples for name in one.names()) for split, examples in splits.items()
-    }
+def check_names(splits: Mapping[str, Sequence[Example]]) -> None:
+    """Raise UserError for classes that differ only in case."""
     by_fold: dict[str, set[str]] = defaultdict(set)
-    for name in {name for count in counts.values() for name in count}:
+    for name in {name for examples in splits.values() for name in _names(examples)}:
         by_fold[name.casefold()].add(name)
     for names in by_fold.values():
         if len(names) > 1:
@@ -94,12 +86,20 @@ def check_classes(splits: Mapping[str, Sequence[Example]]) -> None:
             raise UserError(
                 f"classes {pair} differ only in letter case", "one name per class", "rename one of them"
             )
-    if "train" not in counts:
+
+
+def check_learnable(splits: Mapping[str, Sequence[Example]]) -> None:
+    """Raise UserError for a split of which training sees no class.
+
+    Single classes that training never sees are no reason to raise: see ``lacking``.
+    """
+    if not splits.get("train"):
         return
-    for split, count in counts.items():
-        single = {example.label for example in splits[split] if example.truth is None} - {""}
-        unseen = in_order(single - set(counts["train"]))
-        if unseen and len(unseen) == len(single):
+    learnt = _names(splits["train"])
+    for split, examples in splits.items():
+        count = Counter(example.label for example in examples if example.truth is None and example.label)
+        unseen = in_order(set(count) - learnt)
+        if unseen and len(unseen) == len(count):
             listed = ", ".join(f"{name!r} ({count[name]:,})" for name in unseen[:_SHOWN])
             more = f" and {len(unseen) - _SHOWN} more" if len(unseen) > _SHOWN else ""
             found = f"the {split} split has only classes that the train split lacks: {listed}{more}"
@@ -107,8 +107,17 @@ def check_classes(splits: Mapping[str, Sequence[Example]]) -> None:
             raise UserError(found, "some that have training examples", remedy)
 
 
-def lacking(splits: Mapping[str, Sequence[Example]]) -> Iterator[tuple[str, str]]:
-    """Yield what to say of each class that training and another split do not share, and the class."""
+def lacking(splits: Mapping[str, Sequence[Example]]) -> tuple[Note, ...]:
+    """Return what to say of the classes that training and another split do not share."""
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for what, name in _unshared(splits):
+        kinds[what].append(printable(name))
+    return tuple(
+        Note(what=what, count=len(names), examples=tuple(names[:_SHOWN])) for what, names in kinds.items()
+    )
+
+
+def _unshared(splits: Mapping[str, Sequence[Example]]) -> Iterator[tuple[str, str]]:
     trained = _names(splits.get("train", ()))
     for split, examples in splits.items() if trained else ():
         there = _names(examples)

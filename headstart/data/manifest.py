@@ -16,7 +16,7 @@ from headstart.contracts import Example, Listing
 from headstart.core.errors import UserError
 from headstart.core.files import write_bytes
 from headstart.core.records import Dropped, Note
-from headstart.data.listing import SPLIT_NAMES, in_order, lacking
+from headstart.data.listing import SPLIT_NAMES, in_order
 from headstart.data.rows import cell_text, read_rows
 
 COLUMNS = ("data", "layout", "example", "split", "reason")
@@ -111,18 +111,17 @@ def apply(manifest: Manifest, listing: Listing) -> Listing:
             "a manifest that keeps no example of its data", "examples with a split", "write it again"
         )
     unknown -= {one.file for one in listing.dropped}
-    notes = [Note(what=what, count=1, examples=(name,)) for what, name in lacking(kept)]
+    notes = list(listing.notes)
     if unknown:
         what = "examples of the manifest that the data lack"
         notes.append(Note(what=what, count=len(unknown), examples=tuple(sorted(unknown)[:5])))
-    before = {what for what, _ in lacking(listing.splits)}
     labels = in_order(name for some in kept.values() for one in some for name in one.names())
     return replace(
         listing,
         splits=kept,
         classes=labels or listing.classes,
         dropped=(*listing.dropped, *left_out),
-        notes=(*(one for one in listing.notes if one.what not in before), *notes),
+        notes=tuple(notes),
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headstart.contracts import Example, Listing
 from headstart.core.errors import UserError
 from headstart.core.records import Dropped, Note
-from headstart.data.listing import UNSPLIT, check_classes, in_order, lacking
+from headstart.data.listing import UNSPLIT, check_learnable, in_order, lacking
 from headstart.data.stratify import deal, deal_roles
 
 SHARE = 0.15
@@ -59,7 +59,7 @@ def arrange(listing: Listing, seed: int) -> Dataset:
     nothing to train on.
     """
     splits = {name: tuple(examples) for name, examples in listing.splits.items() if examples}
-    check_classes(splits)
+    check_learnable(splits)
     train, val, test = (splits.get(name, ()) for name in ("train", "val", "test"))
     reported: Literal["test", "val"] = "test"
     drawn = set(splits) in ({UNSPLIT}, {"train"})
@@ -95,7 +95,7 @@ def arrange(listing: Listing, seed: int) -> Dataset:
         reported=reported,
         made=made,
         dropped=(*listing.dropped, *unfit, *unlearnt),
-        notes=(*listing.notes, *(Note(what=what, count=1, examples=(name,)) for what, name in told)),
+        notes=(*listing.notes, *told),
         languages=listing.languages,
     )
 

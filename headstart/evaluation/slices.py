@@ -74,9 +74,10 @@ def _slices(traits: Sequence[Mapping[str, Trait]]) -> tuple[list[Named], int]:
 
 
 def _buckets(name: str, values_N: Array) -> list[Named]:
-    """Cut numbers at their quartiles; equal numbers stay together."""
+    """Cut numbers at their quartiles, or in fewer parts where those hold too few; equals stay together."""
     known_N = np.isfinite(values_N)
-    edges = np.unique(np.quantile(values_N[known_N], np.linspace(0, 1, _BUCKETS + 1)[1:-1], method="lower"))
+    count = int(np.clip(known_N.sum() // (FEWEST + FEWEST // 4), 2, _BUCKETS))
+    edges = np.unique(np.quantile(values_N[known_N], np.linspace(0, 1, count + 1)[1:-1], method="lower"))
     place_N = np.searchsorted(edges, values_N, side="left")
     found = []
     for place in np.unique(place_N[known_N]):
@@ -92,6 +93,10 @@ def _row(name: str, one: Slice) -> tuple[str, ...]:
     return name, f"{one.metric.n:,}", *figures, f"{one.p_holm:.3f}"
 
 
+def _counted(count: int) -> str:
+    return "1 slice" if count == 1 else f"{count:,} slices"
+
+
 def _verdict(worst: Sequence[tuple[str, Slice]], count: int, small: int, unit: str) -> str:
     """Say which slices are worse than the rest, or that none is for certain."""
     if worst:
@@ -99,7 +104,7 @@ def _verdict(worst: Sequence[tuple[str, Slice]], count: int, small: int, unit: s
             f"{name} ({one.metric.value:.3f}, elsewhere {one.metric.value - one.above_rest.value:.3f})"
             for name, one in worst
         )
-        text = f"Worse than elsewhere, beyond what chance explains in {count} slices: {named}."
+        text = f"Worse than elsewhere, beyond what chance explains in {_counted(count)}: {named}."
     else:
         text = f"No slice of {count} is worse than elsewhere beyond what chance explains."
     if small:

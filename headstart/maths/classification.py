@@ -1,7 +1,8 @@
 """Metrics of a classifier with their intervals, confusion and calibration.
 
-Expected calibration error: Guo et al. 2017, arXiv:1706.04599, eq. 3. The others as scikit-learn
-defines them. Predictions are the most probable class, the first of equals.
+Expected calibration error: Guo et al. 2017, arXiv:1706.04599, eq. 3. Brier score: G. Brier, Monthly Weather
+Review 78 (1950), eq. 2: the sum over all classes, from 0 to 2. The others as scikit-learn defines them.
+Predictions are the most probable class, the first of equals.
 
 Shape letters: N examples, K classes, B resamples.
 """
@@ -49,7 +50,7 @@ def scores(said: Verdicts, seed: int = 0, units_N: NDArray[np.int64] | None = No
 
 
 def measures(num_classes: int) -> Measures:
-    """Return accuracy, precision, recall and F1 (macro), log loss (nats) and ECE of summed ``statistics``.
+    """Return accuracy, macro precision, recall and F1, log loss (nats), Brier score and ECE of summed rows.
 
     Macro averages run over the classes that occur in the targets or the predictions, with 0 for an
     undefined precision or recall: scikit-learn's default labels and ``zero_division=0``. A class
@@ -61,6 +62,7 @@ def measures(num_classes: int) -> Measures:
         "recall_macro": partial(_macro, rates.recall),
         "f1_macro": partial(_macro, rates.f1),
         "log_loss": lambda sums: sums.loss_B / sums.count_B,
+        "brier": lambda sums: sums.brier_B / sums.count_B,
         "ece": _calibration_error,
     }
 
@@ -76,7 +78,7 @@ def measures(num_classes: int) -> Measures:
         values=_of_sums(measured, num_classes),
         shares=_of_sums({"accuracy": lambda sums: sums.count_B}, num_classes),
         reflected=frozenset({"ece"}),
-        lower=frozenset({"log_loss", "ece"}),
+        lower=frozenset({"log_loss", "brier", "ece"}),
         settle=settle,
     )
 

@@ -64,6 +64,11 @@ class Sums:
     @property
     def loss_B(self) -> Array:
         """Summed negative log-likelihood, nats."""
+        return self.sums_BM[:, -2]
+
+    @property
+    def brier_B(self) -> Array:
+        """Summed squared distances between the probabilities and the truth."""
         return self.sums_BM[:, -1]
 
     @property
@@ -74,39 +79,49 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What scoring needs of a model's probabilities, however many classes there are: four numbers an example.
+    """What scoring needs of a model's probabilities, however many classes there are: five numbers an example.
 
-    The right class's place and the most probable one's (the first of equals), int64 [N]; and the
-    probabilities of the latter (``confidence_N``) and the former (``likelihood_N``), float64 [N].
+    The right class's place and the most probable one's (the first of equals), int64 [N]; the
+    probabilities of the latter (``confidence_N``) and the former (``likelihood_N``), float64 [N]; and the
+    squared distance of all probabilities from the truth (``brier_N``), float64 [N].
     """
 
     targets_N: Integers
     predicted_N: Integers
     confidence_N: Array
     likelihood_N: Array
+    brier_N: Array
     num_classes: int
 
     @staticmethod
-    def of(kept_N4: Array, num_classes: int) -> "Verdicts":
+    def of(kept_N5: Array, num_classes: int) -> "Verdicts":
         """Return what ``kept`` was made of."""
-        places_2N = kept_N4[:, :2].T.astype(np.int64)
-        return Verdicts(places_2N[0], places_2N[1], kept_N4[:, 2], kept_N4[:, 3], num_classes)
+        (targets_N, predicted_N), (confidence_N, likelihood_N, brier_N) = (
+            kept_N5[:, :2].T.astype(np.int64),
+            kept_N5[:, 2:].T,
+        )
+        return Verdicts(targets_N, predicted_N, confidence_N, likelihood_N, brier_N, num_classes)
 
     @property
     def kept(self) -> Array:
-        """The numbers side by side, float64 [N, 4]."""
-        return np.column_stack([self.targets_N, self.predicted_N, self.confidence_N, self.likelihood_N])
+        """The numbers side by side, float64 [N, 5]."""
+        return np.column_stack(
+            [self.targets_N, self.predicted_N, self.confidence_N, self.likelihood_N, self.brier_N]
+        )
 
 
 def verdicts(probabilities_NK: NDArray[Any], targets_N: NDArray[Any]) -> Verdicts:
     """Judge probabilities. Raises ValueError where the shapes, targets or probabilities make no sense."""
     targets_N = checked(probabilities_NK, targets_N)
     rows_N, predicted_N = np.arange(len(targets_N)), probabilities_NK.argmax(axis=1)
+    apart_NK = probabilities_NK.astype(np.float64)
+    apart_NK[rows_N, targets_N] -= 1.0
     return Verdicts(
         targets_N=targets_N,
         predicted_N=predicted_N,
         confidence_N=probabilities_NK[rows_N, predicted_N].astype(np.float64),
         likelihood_N=probabilities_NK[rows_N, targets_N].astype(np.float64),
+        brier_N=np.square(apart_NK, out=apart_NK).sum(axis=1),
         num_classes=probabilities_NK.shape[1],
     )
 
@@ -114,20 +129,21 @@ def verdicts(probabilities_NK: NDArray[Any], targets_N: NDArray[Any]) -> Verdict
 def statistics(said: Verdicts) -> sparse.csr_array:
     """Return the per-example statistics that ``Sums`` names, sparse float64 [N, M].
 
-    Built in its final form, seven entries a row: one million examples take 84 MB.
+    Built in its final form, eight entries a row: one million examples take 96 MB.
     """
     num_examples, num_classes = len(said.targets_N), said.num_classes
     bin_N = np.clip(np.searchsorted(bin_edges(), said.confidence_N, side="left") - 1, 0, BINS - 1)
     bin_N += 3 * num_classes
-    width = 3 * num_classes + 3 * BINS + 1
-    columns, entries = np.empty((num_examples, 7), np.int32), np.ones((num_examples, 7))
+    width = 3 * num_classes + 3 * BINS + 2
+    columns, entries = np.empty((num_examples, 8), np.int32), np.ones((num_examples, 8))
     columns[:, 0], entries[:, 0] = said.targets_N, said.predicted_N == said.targets_N
     columns[:, 1], columns[:, 2] = said.targets_N + num_classes, said.predicted_N + 2 * num_classes
     columns[:, 3], entries[:, 3] = bin_N, entries[:, 0]
     columns[:, 4], entries[:, 4] = bin_N + BINS, said.confidence_N
     columns[:, 5] = bin_N + 2 * BINS
-    columns[:, 6], entries[:, 6] = width - 1, -np.log(np.maximum(said.likelihood_N, SMALLEST_PROBABILITY))
-    first_entry = np.arange(0, 7 * num_examples + 1, 7, dtype=np.int32 if num_examples < 2**28 else np.int64)
+    columns[:, 6], entries[:, 6] = width - 2, -np.log(np.maximum(said.likelihood_N, SMALLEST_PROBABILITY))
+    columns[:, 7], entries[:, 7] = width - 1, said.brier_N
+    first_entry = np.arange(0, 8 * num_examples + 1, 8, dtype=np.int32 if num_examples < 2**28 else np.int64)
     return sparse.csr_array((entries.reshape(-1), columns.reshape(-1), first_entry), (num_examples, width))
 
 

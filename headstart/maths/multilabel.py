@@ -22,7 +22,7 @@ from headstart.maths import logistic, rates
 from headstart.maths.intervals import Array, bootstrap, both_ways, resampled_sums, scored
 from headstart.maths.rates import Rate
 
-_SINGLE = 4
+_SINGLE = 5
 _RANKED_CELLS = 400_000_000
 _FEWEST, _MOST = 50, 200
 """Resamples for the deviation of a ranking's figures: 50 are enough (Efron & Tibshirani 1993, ch. 6.4)."""
@@ -60,6 +60,7 @@ def measures() -> Measures:
         "subset_accuracy": lambda sums_BM: np.asarray(sums_BM[:, 1] / sums_BM[:, 0]),
         "hamming_loss": lambda sums_BM: _a_label(sums_BM, 2),
         "log_loss": lambda sums_BM: _a_label(sums_BM, 3),
+        "brier": lambda sums_BM: _a_label(sums_BM, 4),
     }
 
     def settle(metrics: Mapping[str, Metric], sums_1M: Array) -> dict[str, Metric]:
@@ -69,7 +70,7 @@ def measures() -> Measures:
     return Measures(
         values=values,
         shares={"subset_accuracy": lambda sums_BM: np.asarray(sums_BM[:, 0])},
-        lower=frozenset({"hamming_loss", "log_loss"}),
+        lower=frozenset({"hamming_loss", "log_loss", "brier"}),
         settle=settle,
     )
 
@@ -82,7 +83,7 @@ def scores(said: Decisions, seed: int = 0, units_N: NDArray[Any] | None = None) 
     named = scored(statistics(said), measures(), units_N, seed)
     values_K, drawn_BK = _average_precisions(said, seed, units_N)
     ranked = _spread(_mean(values_K[None])[0], _mean(drawn_BK), len(said.true_NK))
-    last = ("subset_accuracy", "hamming_loss", "log_loss")
+    last = ("subset_accuracy", "hamming_loss", "log_loss", "brier")
     return {
         **{name: metric for name, metric in named.items() if name not in last},
         "mean_average_precision": rates.defined(ranked),
@@ -115,11 +116,12 @@ def per_label(said: Decisions, seed: int = 0) -> tuple[LabelScores, ...]:
 
 
 def statistics(said: Decisions) -> sparse.csr_array:
-    """Return, an example: 1, all labels right, labels wrong, summed log loss; then hits, true, given [K]."""
+    """Return, an example: 1, all labels right, labels wrong, both losses; then hits, true, given [K]."""
     given_NK, true_NK = said.given_NK.astype(bool), said.true_NK.astype(bool)
     wrong_N = (given_NK != true_NK).sum(axis=1)
     loss_N = logistic.losses(said.probabilities_NK, true_NK).sum(axis=1)
-    single_NS = np.column_stack([np.ones(len(wrong_N)), wrong_N == 0, wrong_N, loss_N])
+    brier_N = np.square(said.probabilities_NK - true_NK).sum(axis=1)
+    single_NS = np.column_stack([np.ones(len(wrong_N)), wrong_N == 0, wrong_N, loss_N, brier_N])
     parts = [single_NS, given_NK & true_NK, true_NK, given_NK]
     return sparse.hstack([sparse.csr_array(part.astype(np.float64)) for part in parts], format="csr")
 

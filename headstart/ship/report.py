@@ -3,6 +3,7 @@
 It knows a section by its kind only, never a task by its name.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -11,25 +12,50 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
+from headstart.core.errors import MachineError
 from headstart.core.files import write_bytes
-from headstart.core.run import read_part, read_run
+from headstart.core.run import looks_at_reported, read_part, read_run
 from headstart.ship import charts, words
 
 Json = Mapping[str, Any]
 
 _SHORT_LIST = 8
 
+log = logging.getLogger(__name__)
+
 
 def write_report(run: Path) -> Path:
-    """Write ``run/report.html`` from ``run.json`` and ``evaluation.json``; return its path.
+    """Write ``run/report.html`` from ``run.json``, ``evaluation.json`` and the looks; return its path.
 
     Raises UserError where ``run`` is no run, MachineError where the machine refuses.
     """
-    html = render(read_run(run), read_part(run, "evaluation.json"))
+    fitted, evaluation = read_run(run), read_part(run, "evaluation.json")
+    looks = looks_at_reported(run) or evaluation.get("looks", 0)
     path = run / "report.html"
+    _write(path, render(fitted, {**evaluation, "looks": looks}))
+    return path
+
+
+def refresh_looks(run: Path) -> None:
+    """Write a run's report anew after another look, where it can be: the count in it is out of date."""
+    try:
+        write_report(run)
+    except MachineError as error:
+        log.warning("%s", error)
+
+
+def write_look(path: Path, run: Path, data: str, evaluation: Json) -> None:
+    """Write the page of one look at data, an ``Evaluation`` as JSON. Raises MachineError."""
+    # What fitting left out was other data.
+    fitted = {**read_run(run), "dropped": (), "notes": ()}
+    shown = {**_summary(fitted, evaluation), **_details(fitted, evaluation)}
+    explained = words.looked(evaluation)
+    _write(path, environment().get_template("look.html").render(**shown, data=data, explained=explained))
+
+
+def _write(path: Path, html: str) -> None:
     # A file name that is no valid Unicode is shown with its bytes spelt out.
     write_bytes(path, html.encode(errors="backslashreplace"))
-    return path
 
 
 def render(fitted: Json, evaluation: Json) -> str:

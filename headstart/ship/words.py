@@ -52,6 +52,7 @@ _METRICS = {
     "subset_accuracy": ("All labels right", "share of examples"),
     "hamming_loss": ("Hamming loss", "share of wrong decisions"),
     "log_loss": ("Log loss", "nats, lower is better"),
+    "brier": ("Brier score", "squared error of probabilities, lower is better"),
     "ece": ("Calibration error", "lower is better"),
     "ood_rate": ("Unlike the training data", "share flagged; 5% where it is like it"),
     "ood_rate_against": ("The other kind flagged", "share of inputs"),
@@ -79,7 +80,9 @@ def noun(fitted: Json) -> str:
 
 def metric(name: str) -> tuple[str, str]:
     """Return a metric's name and its reading for people."""
-    return _METRICS.get(name, (name, ""))
+    plainly, _, spoilt = name.partition("@")
+    called, reading = _METRICS.get(plainly, (plainly, ""))
+    return (f"{called} under {spoilt}", reading) if spoilt else (called, reading)
 
 
 def baseline(name: str) -> str:
@@ -161,14 +164,23 @@ def headline(fitted: Json, evaluation: Json) -> str:
     if "accuracy" in metrics:
         right = metrics["accuracy"]
         spread = percent_range(right["low"], right["high"])
-        share = f"{percent(right['value'])} right on {right['n']:,} {things} it never saw"
+        share = f"{percent(right['value'])} right on {_scored_on(right['n'], things, evaluation)}"
         return f"{does}: {share} ({spread})" if spread else f"{does}: {share}"
     if not metrics:
         return does
     name = _leading(metrics)
     value, low, high = (figure(metrics[name][part], name) for part in ("value", "low", "high"))
     spread = "" if metrics[name]["low"] is None else f" ({low}–{high})"
-    return f"{does}: {metric(name)[0]} {value}{spread} on {metrics[name]['n']:,} {things} it never saw"
+    return (
+        f"{does}: {metric(name)[0]} {value}{spread} on {_scored_on(metrics[name]['n'], things, evaluation)}"
+    )
+
+
+def _scored_on(count: int, things: str, evaluation: Json) -> str:
+    seen = evaluation.get("seen", 0)
+    if not seen:
+        return f"{count:,} {things} it never saw"
+    return f"{count:,} {things}, {'all' if seen >= count else f'{seen:,}'} of which it has seen before"
 
 
 def _leading(metrics: Json) -> str:
@@ -209,7 +221,7 @@ def steps(fitted: Json, evaluation: Json) -> list[tuple[str, str]]:
         ("Freeze", _freeze(fitted)),
         ("Choose", _choose(fitted)),
         ("Train", _train(fitted)),
-        ("Evaluate", _looked(evaluation)),
+        ("Evaluate", looked(evaluation)),
     )
     return [(title, text) for title, text in told if text]
 
@@ -305,13 +317,17 @@ def _train(fitted: Json) -> str:
     return text + (f" ({objective['solver']})." if objective.get("solver") else ".")
 
 
-def _looked(evaluation: Json) -> str:
+def looked(evaluation: Json) -> str:
+    """Say how often these examples were looked at, and what the intervals mean after that; empty if never."""
     looks, split = evaluation.get("looks", 0), evaluation.get("split", "test")
+    what = "The data" if split == "all" else f"The {split} split"
     if not looks:
         return ""
     if looks == 1:
-        return f"The {split} split was scored once, after everything had been chosen."
+        return f"{what} was scored once, after everything had been chosen."
     return (
-        f"The {split} split has been looked at {looks} times with this run. "
-        "Whoever chooses by what they saw there makes these figures too good."
+        f"{what} has been looked at {looks} times with this run. An interval covers the chance of which "
+        "examples were drawn, for a model that was settled before anybody looked. Looking again changes "
+        "nothing as long as nothing is chosen by it; whoever chooses a model, an option or a threshold by "
+        "what they saw here makes these figures too good, and needs new examples for an interval that holds."
     )

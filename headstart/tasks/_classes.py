@@ -114,15 +114,15 @@ class Classification(Task):
         return np.asarray(outputs)
 
     def compare(self, outputs: Outputs, examples: Sequence[Example], classes: Sequence[str]) -> Array:
-        """Return which class is right, which was predicted, and how probable both were, float64 [n, 4]."""
+        """Return which class is right, which was predicted, how probable both were, how wrong all, [n, 5]."""
         return verdicts(widened(outputs, classes), places(examples, classes)).kept
 
     def statistics(self, compared_NM: Array, classes: Sequence[str]) -> Statistics:
-        """Return hits, true and predicted counts by class, confidence by bin and the loss."""
+        """Return hits, true and predicted counts by class, confidence by bin and the losses."""
         return statistics(Verdicts.of(compared_NM, len(classes)))
 
     def measures(self, classes: Sequence[str]) -> Measures:
-        """Return accuracy, macro precision, recall and F1, log loss and calibration error."""
+        """Return accuracy, macro precision, recall and F1, log loss, Brier score and calibration error."""
         return classification.measures(len(classes))
 
     def score(self, compared_NM: Array, classes: Sequence[str], units_N: Array) -> dict[str, Metric]:

@@ -107,7 +107,7 @@ class LabelClassification(Task):
         return multilabel.statistics(_decisions(compared_NM))
 
     def measures(self, classes: Sequence[str]) -> Measures:
-        """Return F1, precision, recall, subset accuracy, Hamming and log loss."""
+        """Return F1, precision, recall, subset accuracy, Hamming loss, log loss and Brier score."""
         return multilabel.measures()
 
     def score(self, compared_NM: Array, classes: Sequence[str], units_N: Array) -> dict[str, Metric]:

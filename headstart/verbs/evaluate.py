@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from headstart.auditing.repeats import flattering
 from headstart.contracts import Array, Example, Listing, Reading, Task
-from headstart.core.errors import UserError
-from headstart.core.records import Evaluation, Metric, Note
+from headstart.core.errors import MachineError, UserError
+from headstart.core.records import Evaluation, Metric, Note, to_json
 from headstart.core.run import count_look, read_part, read_run
 from headstart.core.store import Store
 from headstart.core.tallies import Tallies
@@ -26,6 +27,7 @@ from headstart.model.features import Features, extract
 from headstart.model.saved import Model, check_classes, load_model, telling
 from headstart.scoring import Look
 from headstart.scoring import evaluate as score
+from headstart.ship.report import refresh_looks, write_look
 from headstart.specs import EvaluateSpec
 from headstart.verbs.common import allowed, data_digest, say_engine
 
@@ -56,7 +58,7 @@ def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
     reading = Reading(task, model.whole, model.frozen.pretrained)
     features = extract(reading, examples, model.frozen, Store.default(), spec.engine, say_engine)
     with features.table:
-        indices, notes = _unseen(features, run, split)
+        indices, seen, notes = _unseen(features, run, split)
         if not len(indices):
             raise UserError(
                 f"nothing is left to score in {spec.data}",
@@ -75,14 +77,21 @@ def look(spec: EvaluateSpec) -> tuple[Evaluation, Tallies]:
         metrics={**found.metrics, **spoilt},
         dropped=(*listing.dropped, *found.dropped),
         notes=(*listing.notes, *found.notes, *notes),
+        seen=seen,
+        page=spec.html or "",
     )
+    if looks > 1:
+        refresh_looks(run)
+    if spec.html is not None:
+        write_look(Path(spec.html), run, spec.data, to_json(told))
     return told, tallies
 
 
 def _listed(spec: EvaluateSpec, record: Mapping[str, Any], task: Task) -> Listing:
     """Read the data as the run read its own: from and into which language, and what belongs together."""
-    path, languages = Path(spec.data), record["split"].get("languages") or ("", "")
-    found = dataset.read(path, task.layouts, (languages[0], languages[1]))
+    path, spoken = Path(spec.data), record["split"].get("languages") or ("", "")
+    source, target = spoken if len(spoken) == 2 else ("", "")
+    found = dataset.read(path, task.layouts, (source, target), to_train=False)
     usual = record["spec"].get("group")
     if spec.group is not None or usual is None:
         return grouped(found, path, spec.group)
@@ -110,12 +119,16 @@ def _try_out(run: Path, model: Model, features: Features, some_n: Array) -> None
 
 
 def _check_beside(spec: EvaluateSpec, model: Model) -> None:
+    if spec.html is not None and Path(spec.html).exists():
+        raise UserError(f"--html {spec.html} exists already", "a file that does not exist yet", "remove it")
     prediction_sets.check(model.beside.get(prediction_sets.NAME), spec.coverage)
     if spec.against is not None and unlike.NAME not in model.beside:
         raise UserError(
-            "--against for a model without a detector",
+            f"--against for a model of {model.task.name} without a detector",
             "a model that has learnt what is unlike its training data",
-            "leave --against out, or fit the model again with more examples to select on",
+            "leave --against out, or fit the model again with more examples to select on"
+            if model.frozen.modality.pooled
+            else "leave it out: features of this kind have no detector",
         )
 
 
@@ -187,15 +200,23 @@ def _check_classes(listing: Listing, examples: Sequence[Example], model: Model) 
         )
 
 
-def _unseen(features: Features, run: Path, split: str) -> tuple[Array, tuple[Note, ...]]:
-    """Return the places to score: of unsplit data only what the run has not seen, else all."""
+def _unseen(features: Features, run: Path, split: str) -> tuple[Array, int, tuple[Note, ...]]:
+    """Return the places to score: of unsplit data only what the run has not seen, else all.
+
+    Then how many of them it has seen, and what to say of that.
+    """
     roles = read_part(run, "split.json")
-    seen = {bytes.fromhex(one["sha256"]) for role in ("train", "val") for one in roles[role]}
+    try:
+        seen = {bytes.fromhex(one["sha256"]) for role in ("train", "val") for one in roles[role]}
+    except (LookupError, TypeError, ValueError) as error:
+        raise MachineError(f"{run / 'split.json'} is damaged: {error!r}.") from error
     was_seen = np.array([digest in seen for digest in features.digests], dtype=bool)
     examples = [features.examples[index].key for index in np.flatnonzero(was_seen)[:3]]
     if split == UNSPLIT:
         what = "left out, because the run was trained or selected on the same content"
     else:
-        what = "the run was trained or selected on the same content: the figures flatter it"
+        what = f"the run was trained or selected on the same content: {flattering(was_seen)}"
     notes = (Note(what=what, count=int(was_seen.sum()), examples=tuple(examples)),) if was_seen.any() else ()
-    return np.flatnonzero(~was_seen) if split == UNSPLIT else np.arange(len(was_seen)), notes
+    if split == UNSPLIT:
+        return np.flatnonzero(~was_seen), 0, notes
+    return np.arange(len(was_seen)), int(was_seen.sum()), notes

@@ -10,7 +10,7 @@ from typing import cast
 
 import numpy as np
 
-from headstart.auditing.repeats import repeats
+from headstart.auditing.repeats import repeats, seen_before
 from headstart.auditing.survey import quick
 from headstart.contracts import Array, Example, Fold, Learner, Pretrained, Reading, Task, Trained, Training
 from headstart.core import plugins
@@ -115,6 +115,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
                 evaluation,
                 notes=(*evaluation.notes, *unlearnt),
                 sections=(*evaluation.sections, *shown),
+                seen=int(seen_before(features, roles).sum()),
             )
             write_json(staging / "evaluation.json", to_json(evaluation))
     record = _record(spec, run, (data, features, roles), trained, fitted, evaluation, stages)

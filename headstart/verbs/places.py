@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from headstart.core.errors import UserError
+from headstart.core.errors import MachineError, UserError
 from headstart.core.files import digest_json
 from headstart.core.records import Dropped, Fitted, Note, metrics_from_json, to_json
 from headstart.core.run import read_run
@@ -74,7 +74,10 @@ def finished(run: Path, spec: FitSpec) -> Fitted | None:
             "a folder that does not exist yet",
             "give another --out or remove it",
         )
-    return restore(record)
+    try:
+        return restore(record)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise MachineError(f"{run / 'run.json'} is damaged: {error!r}.") from error
 
 
 def restore(record: dict[str, object]) -> Fitted:

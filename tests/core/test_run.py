@@ -1,6 +1,7 @@
 """A run folder appears whole or not at all, and belongs to one process at a time."""
 
 import fcntl
+import json
 import multiprocessing
 import re
 from collections.abc import Callable
@@ -13,14 +14,24 @@ import pytest
 from headstart.core.errors import MachineError, UserError
 from headstart.core.run import claim, count_look, read_run
 
+RECORD = {"task": "a", "base": "b", "strategy": "c", "command": "d", "split": {}, "spec": {}}
+
 
 def test_a_run_appears_when_it_is_whole(tmp_path: Path) -> None:
     run = tmp_path / "runs" / "one"
     with claim(run) as staging:
-        (staging / "run.json").write_text('{"a": 1}')
+        (staging / "run.json").write_text(json.dumps(RECORD))
         assert not run.exists()
-    assert read_run(run) == {"a": 1}
+    assert read_run(run) == RECORD
     assert [file.name for file in run.parent.iterdir()] == ["one"]
+
+
+def test_a_record_without_what_commands_rely_on_is_refused(tmp_path: Path) -> None:
+    for name in RECORD:
+        for edited in ({**RECORD, name: 7}, {key: RECORD[key] for key in RECORD if key != name}):
+            (tmp_path / "run.json").write_text(json.dumps(edited))
+            with pytest.raises(MachineError, match=f"damaged: .*'{name}'"):
+                read_run(tmp_path)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), UserError("a", "b", "c"), SystemExit()], ids=repr)

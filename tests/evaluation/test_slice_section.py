@@ -76,3 +76,10 @@ def test_a_text_that_has_gone_is_in_no_slice_of_length(tmp_path: Path) -> None:
     assert counts["words: 2 to 31"] == "30"
     assert counts["class: ham"] == "59"
     assert counts["language: fr"] == "60"
+
+
+def test_few_examples_are_cut_in_fewer_parts_that_are_large_enough() -> None:
+    examples, tallies = scored(60)
+    table = slices.section(TASK, tallies, examples)
+    lengths = {row[0]: row[1] for row in table.rows if row[0].startswith("words")}
+    assert lengths == {"words: 1 to 30": "30", "words: 31 to 60": "30"}

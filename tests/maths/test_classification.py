@@ -17,7 +17,7 @@ from headstart.maths.classifier_sums import BINS, bin_edges, verdicts
 from headstart.maths.intervals import resampled_sums
 
 Array = NDArray[Any]
-NAMES = ["accuracy", "precision_macro", "recall_macro", "f1_macro", "log_loss", "ece"]
+NAMES = ["accuracy", "precision_macro", "recall_macro", "f1_macro", "log_loss", "brier", "ece"]
 
 
 def example(
@@ -44,6 +44,15 @@ def slow_ece(probabilities: Array, targets: Array) -> float:
     return total
 
 
+def slow_brier(probabilities: Array, targets: Array) -> float:
+    """Brier 1950, eq. 2, word for word."""
+    total = 0.0
+    for row, target in zip(probabilities, targets, strict=True):
+        for k, share in enumerate(row):
+            total += (share - (1 if k == target else 0)) ** 2
+    return total / len(targets)
+
+
 def scikit_scores(probabilities: Array, targets: Array) -> dict[str, float]:
     predicted = probabilities.argmax(1)
     macro = {"average": "macro", "zero_division": 0}
@@ -53,6 +62,7 @@ def scikit_scores(probabilities: Array, targets: Array) -> dict[str, float]:
         "recall_macro": sk.recall_score(targets, predicted, **macro),
         "f1_macro": sk.f1_score(targets, predicted, **macro),
         "log_loss": sk.log_loss(targets, probabilities, labels=range(probabilities.shape[1])),
+        "brier": slow_brier(probabilities, targets),
         "ece": slow_ece(probabilities, targets),
     }
 
@@ -78,7 +88,8 @@ def slow_scores(probabilities: Array, targets: Array) -> dict[str, float]:
         rates.append((precision, recall, 2 * precision * recall / (precision + recall) if hits else 0.0))
     averages = np.mean(rates, axis=0)
     loss = -np.mean([math.log(row[target]) for row, target in zip(probabilities, targets, strict=True)])
-    values = [np.mean(predicted == targets), *averages, loss, slow_ece(probabilities, targets)]
+    calibration = slow_brier(probabilities, targets), slow_ece(probabilities, targets)
+    values = [np.mean(predicted == targets), *averages, loss, *calibration]
     return dict(zip(NAMES, map(float, values), strict=True))
 
 
@@ -143,6 +154,15 @@ def test_one_example_has_values_and_no_intervals() -> None:
 def test_a_certain_mistake_costs_a_finite_loss() -> None:
     ours = scores(verdicts(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([1, 1])))
     assert ours["log_loss"].value == pytest.approx(-math.log(1e-15) / 2)
+
+
+def test_the_brier_score_goes_from_right_for_certain_to_wrong_for_certain() -> None:
+    right, wrong = np.eye(3)[[0, 1]], np.eye(3)[[1, 2]]
+    for probabilities, expected in ((right, 0.0), (wrong, 2.0), (np.full((2, 3), 1 / 3), 2 / 3)):
+        assert scores(verdicts(probabilities, np.array([0, 1])))["brier"].value == pytest.approx(expected)
+    two, targets = example(40, 2)
+    theirs = sk.brier_score_loss(targets, two[:, 1])  # of one of two classes, so half of ours
+    assert scores(verdicts(two, targets))["brier"].value == pytest.approx(2 * theirs)
 
 
 def test_confusion_is_that_of_scikit_learn() -> None:

@@ -35,6 +35,7 @@ def test_every_figure_is_scikit_learns(ties: bool) -> None:
         "subset_accuracy": metrics.accuracy_score(one.true_NK, one.given_NK),
         "hamming_loss": metrics.hamming_loss(one.true_NK, one.given_NK),
         "log_loss": np.mean([metrics.log_loss(one.true_NK[:, k], p[:, k], labels=[0, 1]) for k in range(K)]),
+        "brier": np.mean([metrics.brier_score_loss(one.true_NK[:, k], p[:, k]) for k in range(K)]),
         "mean_average_precision": metrics.average_precision_score(true, p[:, occurs], average="macro"),
     }
     for name in ("precision", "recall", "f1"):

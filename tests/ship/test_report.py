@@ -216,6 +216,21 @@ def test_repeated_looks_are_warned_of() -> None:
     assert "looked at 3 times" in Page(render(invented.fitted(), evaluation)).said()
 
 
+def test_nothing_is_said_to_be_unseen_that_was_seen() -> None:
+    fitted, evaluation = invented.fitted(), invented.evaluation()
+    count = evaluation["metrics"]["accuracy"]["n"]
+    for seen, told in (
+        (0, "it never saw"),
+        (3, "3 of which it has seen"),
+        (count, "all of which it has seen"),
+    ):
+        assert told in Page(render(fitted, {**evaluation, "seen": seen})).said()
+
+
+def test_a_spoilt_figure_has_a_name() -> None:
+    assert words.metric("accuracy@noise") == ("Accuracy under noise", "share that is right")
+
+
 def test_a_long_list_of_what_was_dropped_is_folded() -> None:
     dropped = [{"file": f"{i}.png", "reason": "empty" if i % 2 else "no picture"} for i in range(300)]
     fitted, evaluation = (

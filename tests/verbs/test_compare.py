@@ -104,3 +104,13 @@ def test_mistakes(finished: Path, tmp_path: Path, call: Call) -> None:
     done = call("compare", finished, twin)
     assert done.code == 1
     assert "damaged" in done.err
+
+
+def test_sums_of_another_version_are_not_read_as_if_they_were_ours(
+    finished: Path, rival: Path, tmp_path: Path, call: Call
+) -> None:
+    old = shutil.copytree(rival, tmp_path / "old")
+    content = (old / FILE).read_bytes()
+    assert content.count(rb"\"format\": 2") == 1
+    (old / FILE).write_bytes(content.replace(rb"\"format\": 2", rb"\"format\": 1"))
+    assert "in the form of another version" in call("compare", finished, old).complaint

@@ -15,7 +15,7 @@ from headstart.core.records import to_json
 from tests.verbs.conftest import CLASSES, EACH, SMALL, Call, Done, contents, copy_pictures
 
 DESIGNED = {"run", "task", "base", "strategy", "split", "metrics", "baselines", "dropped", "seconds"}
-METRICS = {"accuracy", "precision_macro", "recall_macro", "f1_macro", "log_loss", "ece"}
+METRICS = {"accuracy", "precision_macro", "recall_macro", "f1_macro", "log_loss", "brier", "ece"}
 RUN_FILES = {
     "examples.safetensors",
     *("run.json", "split.json", "evaluation.json", "report.html", "log.jsonl", "looks.jsonl"),

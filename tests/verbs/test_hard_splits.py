@@ -74,3 +74,24 @@ def test_a_test_split_that_leaked_wholly_is_told(emoji: Path, tmp_path: Path, ca
     ).json
     notes = [note for note in done["notes"] if note["count"] == 42 and "split" in note["what"]]
     assert notes, done["notes"]
+
+
+def test_one_class_alone_is_scored_though_none_could_be_trained(
+    finished: Path, tmp_path: Path, call: Call
+) -> None:
+    data = copy_pictures(tmp_path / "data", ("animals",), 14)
+    assert "single class, 'animals'" in call("fit", data, "--out", tmp_path / "run").complaint
+    done = call("evaluate", finished, data, "--json").json
+    assert (done["split"], done["metrics"]["accuracy"]["n"]) == ("all", 2)  # 12 of 14 had a part in training
+
+
+def test_what_the_training_split_beside_it_lacks_is_nothing_to_a_finished_run(
+    finished: Path, tmp_path: Path, call: Call
+) -> None:
+    copy_pictures(tmp_path / "data" / "train", ("animals", "clothing"), 4)
+    copy_pictures(tmp_path / "data" / "test", ("vehicles",), 3)
+    refused = call("fit", tmp_path / "data", "--out", tmp_path / "run").complaint
+    assert "only classes that the train split lacks: 'vehicles' (3)" in refused
+    done = call("evaluate", finished, tmp_path / "data", "--json").json
+    assert done["metrics"]["accuracy"]["n"] == 3
+    assert not [one for one in done["notes"] if "learnt" in one["what"] or "missing" in one["what"]]

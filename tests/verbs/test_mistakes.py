@@ -249,6 +249,21 @@ def test_a_damaged_record_is_refused(
     assert str(finished / file) in done.complaint
 
 
+def test_a_record_that_was_edited_is_refused_by_all_that_read_it(
+    emoji: Path, finished: Path, tmp_path: Path, call: Call
+) -> None:
+    twin = shutil.copytree(finished, tmp_path / "twin")
+    record = json.loads((finished / "run.json").read_text())
+    for edited in ({**record, "split": "x"}, {name: record[name] for name in record if name != "base"}):
+        (finished / "run.json").write_text(json.dumps(edited))
+        for words in (("evaluate", finished, emoji), ("compare", twin, finished)):
+            done = call(*words)
+            assert done.code == 1
+            assert f"{finished / 'run.json'} is damaged" in done.complaint
+    (twin / "split.json").write_text('{"train": [{}], "val": []}')
+    assert f"{twin / 'split.json'} is damaged" in call("evaluate", twin, emoji).complaint
+
+
 @pytest.mark.parametrize("content", [{}, {"headstart": {}}, {"architecture": "resnet18"}], ids=repr)
 def test_a_model_of_somebody_else_is_refused(
     content: dict[str, object], emoji: Path, finished: Path, call: Call

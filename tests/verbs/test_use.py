@@ -208,3 +208,48 @@ def test_the_cache_is_listed_and_shrunk(own_home: Path, emoji: Path, tmp_path: P
     assert "pack:efficientnet-lite0" in call("cache").out
     assert call("cache", "--prune", 0, "--json").json["tables"] == []
     assert call("predict", tmp_path / "run", emoji / "animals" / "bat.png").code == 0
+
+
+def test_the_page_of_a_look_shows_what_was_found_on_those_data(
+    finished: Path, tmp_path: Path, call: Call
+) -> None:
+    data = copy_pictures(tmp_path / "new" / "test", each=5).parent
+    page = tmp_path / "look.html"
+    told = call("evaluate", finished, data, "--html", page, "--coverage", "0.5", "--json").json
+    said = page.read_text()
+    assert str(data) in said
+    for title in ("Reliability", "Confusion matrix", "Slices", "Prediction sets", "Worst mistakes"):
+        assert f"<h2>{title}</h2>" in said
+    assert "<script" not in said
+    assert "What was done" not in said
+    assert "How to repeat it" not in said
+    assert {one["title"] for one in told["sections"]} >= {"Reliability", "Class by class", "Slices"}
+    assert not [one for one in told["sections"] if one["kind"] == "gallery"]
+    assert "exists already" in call("evaluate", finished, data, "--html", page).complaint
+
+
+def test_looks_at_what_was_reported_are_counted_in_the_report(
+    finished: Path, emoji: Path, tmp_path: Path, call: Call
+) -> None:
+    report = finished / "report.html"
+    once = report.read_text()
+    other = copy_pictures(tmp_path / "other" / "test", each=3).parent
+    call("evaluate", finished, other)
+    assert report.read_text() == once  # other examples
+    again = call("evaluate", finished, emoji)
+    assert "needs new examples for an interval that holds" in " ".join(again.out.split())
+    assert "looked at 2 times" not in once
+    assert "The test split has been looked at 2 times with this run." in report.read_text()
+
+
+def test_a_split_that_was_learnt_wholly_is_said_to_tell_nothing(tmp_path: Path, call: Call) -> None:
+    copy_pictures(tmp_path / "data" / "train", each=6)
+    copy_pictures(tmp_path / "data" / "test", each=3)
+    run = tmp_path / "run"
+    done = call("fit", tmp_path / "data", "--out", run, *SMALL, "--json").json
+    [note] = [one for one in done["notes"] if "same content in the reported split" in one["what"]]
+    assert "all of it is, so the figures say nothing of new data" in note["what"]
+    assert "on 9 pictures, all of which it has seen before" in (run / "report.html").read_text()
+    told = call("evaluate", run, tmp_path / "data", "--json").json
+    assert told["seen"] == 9
+    assert "say nothing of new data" in str(told["notes"])
