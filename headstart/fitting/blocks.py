@@ -108,3 +108,37 @@ def recompute(blocks: Sequence[Block]) -> None:
             use_reentrant=False,
             context_fn=lambda: (DropoutOfWords(), DropoutOfWords()),
         )
+
+
+def scales(blocks: Sequence[Block], decay: float | None) -> dict[str, float]:
+    """Return the factor of each weight's learning rate: decay to the number of blocks from the top.
+
+    As Howard and Ruder (arXiv 1801.06146, section 3.2); the head has 1.
+    """
+    if decay is None:
+        return {}
+    return {f"0.inner.{name}": decay**depth for name, depth in depths(blocks).items()}
+
+
+def freeze_unused(trunk: Any, blocks: Sequence[Block], above: "nn.Module") -> None:
+    """Leave alone what neither a block nor what is above them uses: a classifier of other classes."""
+    used = {name for block in blocks for name in block.parameters}
+    held = {id(one) for one in above.parameters()}
+    for name, one in trunk.inner.named_parameters():
+        if blocks and name not in used and id(one) not in held:
+            one.requires_grad_(False)
+
+
+def freeze_below(module: "nn.Module", below: Sequence[Block]) -> None:
+    """Let blocks below the line do as they always do, and leave the pretrained running means alone.
+
+    Small batches only spoil the means and variances of batch normalisation.
+    """
+    from torch import nn
+
+    for block in below:
+        if block.module is not None:
+            block.module.eval()
+    for one in module.modules():
+        if isinstance(one, nn.modules.batchnorm._BatchNorm):
+            one.eval()

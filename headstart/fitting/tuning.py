@@ -21,7 +21,13 @@ from headstart.data import augmentation
 from headstart.fitting import strategies
 from headstart.fitting.attention import attention
 from headstart.fitting.batches import token_batches
-from headstart.fitting.blocks import Block, blocks_of, depths, recompute
+from headstart.fitting.blocks import (
+    blocks_of,
+    freeze_below,
+    freeze_unused,
+    recompute,
+    scales,
+)
 from headstart.fitting.checkpoints import Checkpoints
 from headstart.fitting.inputs import Examples, Mix
 from headstart.fitting.line import Line, drawn
@@ -135,7 +141,8 @@ class Tuning(Objective):
         self.starts_trained = head is not None
         self.above = learner.above(training, self.trunk, columns, head)
         unseen = _names(training.rows.columns) - _names(columns) - _names(head.columns if head else ())
-        self.trunk.taps = tuple(tap for tap in self.trunk.taps if tap.name not in unseen)
+        trunk: Any = self.trunk
+        trunk.taps = tuple(tap for tap in trunk.taps if tap.name not in unseen)
         asked = penalty_of(spec)
         self.penalised = (
             Penalised(asked, self.trunk, self.above.module, self._start(), training.frozen.new_trunk)
@@ -143,7 +150,7 @@ class Tuning(Objective):
             else None
         )
         training.frozen.forget()  # what computed features, and weights that nobody needs until the end
-        _freeze_unused(self.trunk, self.blocks, self.above.module)
+        freeze_unused(self.trunk, self.blocks, self.above.module)
         self.adapted = strategies.open_up(strategy, self.trunk, self.blocks, spec.seed)
         self.below = self.blocks[: -strategy.last] if strategy.last else []
         if spec.recompute:
@@ -151,7 +158,7 @@ class Tuning(Objective):
         self.module = torch.nn.ModuleList([self.trunk, self.above.module])
         given = spec.random_init or spec.learning_rate is not None
         self.faster = {} if given or head is not None or strategy.moves == "lora" else self._faster()
-        self.scales = {**_scales(self.blocks, spec.layer_decay), **self.faster}
+        self.scales = {**scales(self.blocks, spec.layer_decay), **self.faster}
         self.fit, held_out = training.folds[0]
         self.held_out = held_out[:: max(1, len(held_out) // _VALIDATED)]
         self.lengths_n = self.examples.lengths(self.fit)
@@ -304,7 +311,7 @@ class Tuning(Objective):
     ) -> "tuple[Tensors, Tensors, Tensors, list[Augmentation] | None]":
         """Return inputs, the outputs of blocks that may train, the taps' features, and augmentations."""
         if self.line is not None:
-            _freeze_below(self.trunk, self.below)
+            freeze_below(self.trunk, self.below)
             return *self.line.through(places_n), None
         inputs, changes = self._read(places_n, key)
         return inputs, *self._run(inputs), changes
@@ -327,7 +334,7 @@ class Tuning(Objective):
 
     def _run(self, inputs: "Tensors") -> "tuple[Tensors, Tensors]":
         """Return the blocks' outputs and the taps' features, by name."""
-        _freeze_below(self.trunk, self.below)
+        freeze_below(self.trunk, self.below)
         with self.folded:
             outputs = self.trunk.outputs(*inputs.values())
         parts = self.trunk.pooled(outputs, *inputs.values())
@@ -354,16 +361,6 @@ def _restored(module: "nn.Module") -> Iterator[None]:
         module.load_state_dict(kept)
 
 
-def _scales(blocks: Sequence[Block], decay: float | None) -> dict[str, float]:
-    """Return the factor of each weight's learning rate: decay to the number of blocks from the top.
-
-    As Howard and Ruder (arXiv 1801.06146, section 3.2); the head has 1.
-    """
-    if decay is None:
-        return {}
-    return {f"0.inner.{name}": decay**depth for name, depth in depths(blocks).items()}
-
-
 def _mix(training: Training, modality: Modality, among_n: Array) -> Mix | None:
     """Return how examples are mixed. Raises UserError where their answers don't mix."""
     spec = training.spec
@@ -377,27 +374,3 @@ def _mix(training: Training, modality: Modality, among_n: Array) -> Mix | None:
 
 def _names(columns: Sequence[Column]) -> set[str]:
     return {column.name for column in columns}
-
-
-def _freeze_unused(trunk: Any, blocks: Sequence[Block], above: "nn.Module") -> None:
-    """Leave alone what neither a block nor what is above them uses: a classifier of other classes."""
-    used = {name for block in blocks for name in block.parameters}
-    held = {id(one) for one in above.parameters()}
-    for name, one in trunk.inner.named_parameters():
-        if blocks and name not in used and id(one) not in held:
-            one.requires_grad_(False)
-
-
-def _freeze_below(module: "nn.Module", below: Sequence[Block]) -> None:
-    """Let blocks below the line do as they always do, and leave the pretrained running means alone.
-
-    Small batches only spoil the means and variances of batch normalisation.
-    """
-    from torch import nn
-
-    for block in below:
-        if block.module is not None:
-            block.module.eval()
-    for one in module.modules():
-        if isinstance(one, nn.modules.batchnorm._BatchNorm):
-            one.eval()
