@@ -96,7 +96,7 @@ def digests(run_folder: Path) -> dict[str, str]:
 STEPPED = ("--head-hidden", "16", "--epochs", "12", "--average", "2", "--accumulate", "2", "--resume")
 FULL = (
     *("--strategy", "full", "--epochs", "2", "--accumulate", "2", "--resume"),
-    *("--augment", "standard", "--mixup", "0.2"),
+    *("--augment", "standard", "--mixup", "0.2", "--batch-size", "4"),
 )
 
 
