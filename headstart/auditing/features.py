@@ -31,7 +31,8 @@ def closer(survey: Survey, asked: tuple[str | None, Allowed], say: Callable[[Cho
     base, allowed = asked
     sizes = dict.fromkeys(("image_size", "max_length", "target_length", "tiles"))
     model = find_model(base or task.default_base, task.takes, sizes, None, allowed)
-    usable = [place for place in range(len(survey.examples)) if place not in {*read.unreadable, *read.empty}]
+    unusable = {*read.unreadable, *read.empty}
+    usable = [place for place in range(len(survey.examples)) if place not in unusable]
     near = Alike(len(survey.examples), read.twins)
     near.join_all(read.near)
     inputs = {place: survey.examples[place] for place in near.standing(usable)}
