@@ -3,10 +3,11 @@
 import argparse
 import logging
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import MISSING, Field
+from dataclasses import MISSING, Field, replace
 from typing import Any, NoReturn
 
 from headstart import specs
@@ -29,12 +30,15 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 failed, 2 the user's mistake, 130 interrupted."""
     _speak()
+    again = ""
     try:
         given = vars(_parser().parse_args(arguments))
         verb, as_json = given.pop("verb"), given.pop("json")
+        spec = VERBS[verb](**given)
+        again = shlex.join(specs.command(verb, replace(spec, resume=True) if "resume" in given else spec))
         from headstart import terminal
 
-        return int(getattr(terminal, verb)(VERBS[verb](**given), as_json))
+        return int(getattr(terminal, verb)(spec, as_json))
     except HeadstartError as error:
         print(f"headstart: {error}", file=sys.stderr)
         return error.exit_code
@@ -45,11 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"headstart: {machine_error(error, 'Using the machine')}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(
-            "headstart: interrupted; what was computed is kept: the same command goes on, in the midst of "
-            "training with --resume.",
-            file=sys.stderr,
-        )
+        go_on = f"; go on with: {again}" if again else ""
+        print(f"headstart: interrupted; what was computed is kept{go_on}", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -158,7 +159,10 @@ def test_interrupted_while_features_are_computed(
     process.stderr.close()
     assert process.wait(60) == 130
     assert "Traceback" not in "".join(said)
-    assert said[-1].startswith("headstart: interrupted; what was computed is kept")
+    kept, _, again = said[-1].rstrip("\n").partition("; go on with: ")
+    assert kept == "headstart: interrupted; what was computed is kept"
+    assert shlex.split(again)[:3] == ["headstart", "fit", str(NOTO)]
+    assert "--resume" in shlex.split(again)
     assert [file.name for file in tmp_path.iterdir() if file != own_home] == []
     tables = call("cache", "--json").json["tables"]
     assert sum(table["rows"] for table in tables) >= 32
