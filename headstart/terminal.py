@@ -148,12 +148,14 @@ def choose(spec: ChooseSpec, as_json: bool) -> int:
 
 
 def _ranking(chosen: Chosen) -> Table:
-    title = f"Expected {chosen.measure.replace('_', ' ')}, from {chosen.examples:,} training examples"
+    most = max(one.examples for one in chosen.ranking)
+    to = f" to {most:,}" if most > chosen.examples else ""
+    title = f"Expected {chosen.measure.replace('_', ' ')}, from {chosen.examples:,}{to} training examples"
     shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown.add_column("", no_wrap=True)
     shown.add_column("model", overflow="fold")
     trained = (chosen.confirmed_by.replace("_", " "),) if chosen.confirmed_by else ()
-    for name in ("expected", "95% interval", *trained, "ms", "MiB", "input"):
+    for name in ("expected", "95% interval", *(("seen",) if to else ()), *trained, "ms", "MiB", "input"):
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("licence", overflow="fold")
     for one in chosen.ranking:
@@ -163,6 +165,7 @@ def _ranking(chosen: Chosen) -> Table:
             one.base,
             f"{one.score:.3f}",
             f"{one.low:.3f}-{one.high:.3f}",
+            *((f"{one.examples:,}",) if to else ()),
             *reached,
             "?" if one.milliseconds is None else f"{one.milliseconds:.1f}",
             f"{one.mib:.0f}",

@@ -37,14 +37,14 @@ def test_models_are_ranked_with_forecast_and_costs(ranked: tuple[Any, Path]) -> 
         assert 0 <= one.low <= one.score <= one.high <= 1
         assert one.milliseconds > 0
         assert one.input_size == "64 px"
-        assert set(one.estimates) == set(plugins.names("estimator"))
+        assert set(one.looks[0].estimates) == set(plugins.names("estimator"))
     first, second = chosen.ranking
     assert first.parameters > 4_000_000 > second.parameters > 1_000_000
     assert first.mib == pytest.approx(first.parameters * 4 / 2**20, abs=0.01)
     assert (first.licence, second.licence) == ("Apache-2.0", "MIT")
     assert (first.source_score, second.source_score) == (74.83, 58.18)
-    assert first.estimates["leep"] is not None
-    assert second.estimates["leep"] is None  # its classifier is a convolution below the last mean
+    assert first.looks[0].estimates["leep"] is not None
+    assert second.looks[0].estimates["leep"] is None  # its classifier is a convolution below the last mean
 
 
 def test_what_does_not_suit_is_listed_with_the_reason(ranked: tuple[Any, Path]) -> None:
