@@ -136,15 +136,26 @@ def choose(spec: ChooseSpec, as_json: bool) -> int:
         console.print(f"{chosen.as_good} {lie} within the first one's interval and may do as well.")
     if chosen.weak:
         console.print(f"Weak evidence: {chosen.weak}.", markup=False)
-    for one in chosen.left_out:
-        named = one.reason if one.reason.startswith(one.base) else f"{one.base}: {one.reason}"
-        console.print(f"left out: {named}", markup=False, soft_wrap=True)
+    for line in _left_out(chosen):
+        console.print(f"left out: {line}", markup=False, soft_wrap=True)
     _tell_dropped(console, chosen.dropped, chosen.notes)
     if chosen.page:
         console.print(f"Page: {chosen.page}", markup=False, soft_wrap=True)
     console.print(f"{chosen.seconds:.1f} s. Start from {chosen.chosen}:", markup=False, soft_wrap=True)
     console.print(f"  {shlex.join(command('fit', spec.fit(chosen.chosen)))}", markup=False, soft_wrap=True)
     return 0
+
+
+def _left_out(chosen: Chosen) -> list[str]:
+    """Return who was left out and why, those together whose reasons differ in their names alone."""
+    alike: dict[str, list[str]] = {}
+    for one in chosen.left_out:
+        alike.setdefault(one.reason.removeprefix(f"{one.base} "), []).append(one.base)
+    lines = []
+    for reason, bases in alike.items():
+        said = reason if not reason.startswith("is ") or len(bases) == 1 else f"each {reason}"
+        lines.append(f"{', '.join(bases)}{' ' if said.startswith('is ') else ': '}{said}")
+    return lines
 
 
 def _ranking(chosen: Chosen) -> Table:

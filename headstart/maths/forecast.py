@@ -91,21 +91,21 @@ def levelled(looks: Sequence[Sequence[Looked]]) -> dict[str, list[float | None]]
 
     What a further look moved on average in the models that had it, it is taken to have moved in the others.
     """
-    found = {name: [one[0].estimates[name] for one in looks] for name in looks[0][0].estimates}
-    for turn in range(1, max(map(len, looks))):
-        for name, values in found.items():
-            before = list(values)
-            for place, one in enumerate(looks):
-                if len(one) > turn:
-                    values[place] = one[turn].estimates[name]
-            moved = [
-                new - old
-                for one, old, new in zip(looks, before, values, strict=True)
-                if len(one) > turn and old is not None and new is not None
-            ]
-            for place, old in enumerate(before):
-                if len(looks[place]) <= turn and old is not None and moved:
-                    values[place] = old + float(np.mean(moved))
+    names = looks[0][0].estimates
+    return {name: _levelled([[each.estimates[name] for each in one] for one in looks]) for name in names}
+
+
+def _levelled(values: Sequence[Sequence[float | None]]) -> list[float | None]:
+    """Return one estimate's last values, given those of each model's looks."""
+    found = [one[0] for one in values]
+    for turn in range(1, max(map(len, values))):
+        pairs = [(one[turn - 1], one[turn]) for one in values if len(one) > turn]
+        moves = [new - old for old, new in pairs if new is not None and old is not None]
+        moved = float(np.mean(moves)) if moves else 0.0
+        found = [
+            one[turn] if len(one) > turn else None if old is None else old + moved
+            for one, old in zip(values, found, strict=True)
+        ]
     return found
 
 

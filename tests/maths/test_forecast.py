@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from headstart.core.records import Looked
 from headstart.maths import agreement
-from headstart.maths.forecast import GAIN, forecasts, pareto, standardised
+from headstart.maths.forecast import GAIN, forecasts, levelled, pareto, standardised
 
 
 def test_one_estimate_alone_is_its_own_forecast() -> None:
@@ -76,3 +77,33 @@ def test_agreement_is_accuracy_or_the_best_micro_f1() -> None:
     ]
     assert agreement.of_scores(scores, truth) == pytest.approx(max(by_threshold))
     assert agreement.of_scores(scores, np.zeros((3, 2), np.uint8)) == 0.0
+
+
+def test_fewer_examples_of_one_model_leave_more_to_what_was_known() -> None:
+    estimates = {"probe": [0.6, 0.8], "prior": [80.0, 70.0]}  # of contrary opinion
+    first, second = forecasts(estimates, [100, 900], weights={"probe": 1.0}, prior_examples=300)
+    assert first.value == pytest.approx(0.75)
+    assert second.value == pytest.approx(
+        0.75
+    )  # three quarters of what 900 examples say, a quarter of the rest
+    assert first.high - first.low > second.high - second.low
+
+
+def looked(*turns: tuple[int, float | None]) -> tuple[Looked, ...]:
+    return tuple(Looked(examples=examples, estimates={"probe": probe}) for examples, probe in turns)
+
+
+def test_what_further_looks_moved_is_taken_to_have_moved_in_the_others() -> None:
+    looks = [
+        looked((100, 0.5), (200, 0.6), (400, 0.7)),
+        looked((100, 0.6), (200, 0.68)),
+        looked((100, 0.3)),
+    ]
+    # The second look moved two by 0.1 and 0.08, the third one by 0.1.
+    assert levelled(looks)["probe"] == pytest.approx([0.7, 0.78, 0.3 + 0.09 + 0.1])
+
+
+def test_an_estimate_that_some_models_lack_is_levelled_without_them() -> None:
+    looks = [looked((100, 0.5), (200, 0.6)), looked((100, None), (200, None)), looked((100, 0.4))]
+    first, second, third = levelled(looks)["probe"]
+    assert (first, second, third) == (0.6, None, pytest.approx(0.5))

@@ -81,6 +81,18 @@ def test_a_ranking_is_a_table_of_a_hundred_columns_or_one_object(emoji: Path, ca
     assert told["chosen"] == told["ranking"][0]["base"]
 
 
+def test_those_that_lead_are_looked_at_on_more(emoji: Path, call: Call) -> None:
+    words = ("choose", emoji, "--bases", f"{SQUEEZE},{LITE}", "--examples", 12, *SMALL)
+    told = call(*words, "--json").json
+    for one in told["ranking"]:
+        assert [look["examples"] for look in one["looks"]] == [12, 24, 36]
+    assert told["examples"] == 12
+    shown = call(*words)
+    assert "from 12 to 36 training examples" in shown.out
+    assert " seen " in shown.out
+    assert max(len(line) for line in shown.out.splitlines() if "headstart fit" not in line) <= 100
+
+
 def test_the_first_are_settled_by_training(emoji: Path) -> None:
     chosen = headstart.choose(str(emoji), bases=f"{LITE},{SQUEEZE}", image_size=64, confirm=1, budget="5m")
     first, second = chosen.ranking
