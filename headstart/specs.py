@@ -223,9 +223,9 @@ class ChooseSpec(Spec):
     bases: str | None = option(
         "models to compare, SOURCE:NAME,... (default: all that are installed or cached)"
     )
-    examples: int = option("look at so many training examples at most", 600, least=10)
+    examples: int = option("look at so many training examples; at more with those that lead", 400, least=10)
     confirm: int = option("settle the first so many by training them", 0, least=0)
-    budget: str | None = option("time for that training, such as 90s, 10m or 2h")
+    budget: str | None = option("time for what follows the first look, such as 90s, 10m or 2h")
     max_latency: float | None = option("leave out what takes more milliseconds an example here", above=0)
     max_size: float | None = option("leave out what is larger, in MiB of weights", above=0)
     licence: str | None = option("only models under one of these licences, such as apache-2.0,mit")

@@ -136,9 +136,8 @@ def choose(spec: ChooseSpec, as_json: bool) -> int:
         console.print(f"{chosen.as_good} {lie} within the first one's interval and may do as well.")
     if chosen.weak:
         console.print(f"Weak evidence: {chosen.weak}.", markup=False)
-    for one in chosen.left_out:
-        named = one.reason if one.reason.startswith(one.base) else f"{one.base}: {one.reason}"
-        console.print(f"left out: {named}", markup=False, soft_wrap=True)
+    for line in _left_out(chosen):
+        console.print(f"left out: {line}", markup=False, soft_wrap=True)
     _tell_dropped(console, chosen.dropped, chosen.notes)
     if chosen.page:
         console.print(f"Page: {chosen.page}", markup=False, soft_wrap=True)
@@ -147,13 +146,27 @@ def choose(spec: ChooseSpec, as_json: bool) -> int:
     return 0
 
 
+def _left_out(chosen: Chosen) -> list[str]:
+    """Return who was left out and why, those together whose reasons differ in their names alone."""
+    alike: dict[str, list[str]] = {}
+    for one in chosen.left_out:
+        alike.setdefault(one.reason.removeprefix(f"{one.base} "), []).append(one.base)
+    lines = []
+    for reason, bases in alike.items():
+        said = reason if not reason.startswith("is ") or len(bases) == 1 else f"each {reason}"
+        lines.append(f"{', '.join(bases)}{' ' if said.startswith('is ') else ': '}{said}")
+    return lines
+
+
 def _ranking(chosen: Chosen) -> Table:
-    title = f"Expected {chosen.measure.replace('_', ' ')}, from {chosen.examples:,} training examples"
+    most = max(one.examples for one in chosen.ranking)
+    to = f" to {most:,}" if most > chosen.examples else ""
+    title = f"Expected {chosen.measure.replace('_', ' ')}, from {chosen.examples:,}{to} training examples"
     shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown.add_column("", no_wrap=True)
     shown.add_column("model", overflow="fold")
     trained = (chosen.confirmed_by.replace("_", " "),) if chosen.confirmed_by else ()
-    for name in ("expected", "95% interval", *trained, "ms", "MiB", "input"):
+    for name in ("expected", "95% interval", *(("seen",) if to else ()), *trained, "ms", "MiB", "input"):
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("licence", overflow="fold")
     for one in chosen.ranking:
@@ -163,6 +176,7 @@ def _ranking(chosen: Chosen) -> Table:
             one.base,
             f"{one.score:.3f}",
             f"{one.low:.3f}-{one.high:.3f}",
+            *((f"{one.examples:,}",) if to else ()),
             *reached,
             "?" if one.milliseconds is None else f"{one.milliseconds:.1f}",
             f"{one.mib:.0f}",

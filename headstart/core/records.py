@@ -249,11 +249,19 @@ class LeftOut:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Looked:
+    """What estimators, by name, make of a model's features of so many training examples."""
+
+    examples: int
+    estimates: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Ranked:
     """A pretrained model with what it is expected to reach, and what it costs.
 
-    ``score`` is the forecast, ``low`` and ``high`` its 95% interval; ``estimates`` are the figures it was
-    made from, by name. ``source_score`` is how the model does where it comes from, ``confirmed`` what it
+    ``score`` is the forecast, ``low`` and ``high`` its 95% interval; ``looks`` are what it was made from, at
+    more examples each time. ``source_score`` is how the model does where it comes from, ``confirmed`` what it
     reached when it was trained. ``milliseconds`` are an example's, with the fastest engine here;
     ``parameters`` and ``mib`` those of the whole model; ``front`` says that no other is both better and
     quicker; ``seconds`` are what the comparison took.
@@ -263,7 +271,7 @@ class Ranked:
     score: float
     low: float
     high: float
-    estimates: Mapping[str, float | None]
+    looks: tuple[Looked, ...]
     source_score: float | None
     confirmed: Metric | None
     milliseconds: float | None
@@ -274,13 +282,19 @@ class Ranked:
     front: bool
     seconds: float
 
+    @property
+    def examples(self) -> int:
+        """How many training examples were looked at last."""
+        return self.looks[-1].examples
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chosen:
     """What ``choose`` returns: models ranked, the first one chosen, and those that could not be compared.
 
     ``measure`` names the figure that is forecast, ``confirmed_by`` the one that training reached; ``weak``
-    says why the evidence tells little, empty where it does not. ``page`` is the page that was written, if
+    says why the evidence tells little, empty where it does not. ``examples`` were looked at with each model,
+    more with some: their ``looks`` say so. ``page`` is the page that was written, if
     any.
     """
 

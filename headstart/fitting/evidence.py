@@ -12,7 +12,7 @@ import numpy as np
 from headstart.contracts import Array, Column, Evidence, Floats, Fold, Rows, Training
 from headstart.fitting import probe, sentences
 from headstart.fitting.maps import Samples
-from headstart.fitting.probe import Problem, View, chosen_sets
+from headstart.fitting.probe import Problem, Tried, View, chosen_sets
 from headstart.maths import bilinear
 from headstart.model.maps import side_of, unpacked
 from headstart.model.rows import unpaged
@@ -133,23 +133,35 @@ def row_folds(folds: Sequence[Fold], owner_M: Array) -> list[Fold]:
     ]
 
 
-def held_out(evidence: Evidence) -> tuple[Array, Array] | None:
+def best_head(evidence: Evidence) -> Tried | None:
+    """Return the layers and lambda with the least log loss over the folds; None without folds."""
+    if not evidence.folds:
+        return None
+    return probe.select(*_posed(evidence), probe.L2_GRID)[0]
+
+
+def held_out(evidence: Evidence, head: Tried | None = None) -> tuple[Array, Array] | None:
     """Return what the head says of each row that a fold holds out [m, K], and which rows; None without folds.
 
     It is the convex problem that ``fit`` solves, on the same layer sets:
 
         min over W, b of  1/N sum -log p(y|x)  +  lambda/2 ||W||^2
 
-    Layers and lambda are those with the least log loss over the folds, and so is the logits' factor.
+    Layers and lambda are those of ``head``, the best one where none is given. The logits' factor is that with
+    the least log loss over the folds.
     """
-    if not evidence.folds:
+    best = head or best_head(evidence)
+    if best is None:
         return None
-    problem = Problem(targets=evidence.targets, num_classes=evidence.num_classes)
-    views = {name: View.of(x_MD.__getitem__, np.arange(1)) for name, x_MD in evidence.views.items()}
-    folds = [probe.subsample(fold, 0) for fold in evidence.folds]
-    best = probe.select(problem, views, folds, probe.L2_GRID)[0]
+    problem, views, folds = _posed(evidence)
     settled = probe.settle(problem, views[best.layers], folds, best.l2)
     return settled.logits_mK, settled.indices_m
+
+
+def _posed(evidence: Evidence) -> tuple[Problem, dict[str, View], list[Fold]]:
+    problem = Problem(targets=evidence.targets, num_classes=evidence.num_classes)
+    views = {name: View.of(x_MD.__getitem__, np.arange(1)) for name, x_MD in evidence.views.items()}
+    return problem, views, [probe.subsample(fold, 0) for fold in evidence.folds]
 
 
 def _plain(sets: Mapping[str, Sequence[Column]]) -> dict[str, Sequence[Column]]:

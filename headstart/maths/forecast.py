@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.core.records import Looked
+
 Array = NDArray[Any]
 
 ANCHOR = "probe"
@@ -47,14 +49,15 @@ class Forecast:
 
 def forecasts(
     estimates: Mapping[str, Sequence[float | None]],
-    examples: int,
+    examples: Sequence[int],
     growth: float = 1.0,
     weights: Mapping[str, float] = WEIGHTS,
     prior_examples: float = PRIOR_EXAMPLES,
 ) -> list[Forecast]:
     """Return a forecast for each model from its estimates by name, the anchor's among them.
 
-    ``examples`` were looked at; training is to have ``growth`` times as many as the anchor's had.
+    So many ``examples`` were looked at with each; training is to have ``growth`` times as many as the
+    anchor's had.
 
     A model without one of the others counts as average there. An estimate that is the same for all cannot
     tell them apart and is left out. Raises ValueError where a model lacks the anchor's.
@@ -62,22 +65,48 @@ def forecasts(
     if any(value is None for value in estimates[ANCHOR]):
         raise ValueError(f"found a model without {ANCHOR}; expected one for each")
     anchor_B = np.array(estimates[ANCHOR], dtype=np.float64)
-    total_B, total = np.zeros(len(anchor_B)), 0.0
+    examples_B = np.array(examples, dtype=np.float64)
+    total_B, weight_B = np.zeros(len(anchor_B)), np.zeros(len(anchor_B))
     whole = sum(weights.values())
-    shares = {name: examples * weight / whole for name, weight in weights.items()}
-    for name, weight in {**shares, PRIOR: prior_examples}.items():
+    shares = {name: examples_B * weight / whole for name, weight in weights.items()}
+    for name, counts_B in {**shares, PRIOR: np.full(len(anchor_B), float(prior_examples))}.items():
         z_B = standardised(estimates.get(name, ()))
         if z_B is not None:
-            total_B += weight * (anchor_B.mean() + anchor_B.std() * z_B)
-            total += weight
-    means_B = np.clip(total_B / total if total else anchor_B, 0.0, 1.0)
+            total_B += counts_B * (anchor_B.mean() + anchor_B.std() * z_B)
+            weight_B += counts_B
+    known = weight_B.any()
+    means_B = np.clip(total_B / weight_B if known else anchor_B, 0.0, 1.0)
     values_B = np.clip(1 - (1 - means_B) * growth**-GAIN, 0.0, 1.0)
-    variance_B = values_B * (1 - values_B) / max(examples, 1) + SPREAD**2 + (values_B - means_B) ** 2 / 4
+    chance_B = values_B * (1 - values_B) / np.maximum(examples_B, 1)
+    variance_B = chance_B + SPREAD**2 + (values_B - means_B) ** 2 / 4
     half_B = 1.96 * np.sqrt(variance_B)
     return [
         Forecast(float(value), float(max(value - half, 0.0)), float(min(value + half, 1.0)))
         for value, half in zip(values_B, half_B, strict=True)
     ]
+
+
+def levelled(looks: Sequence[Sequence[Looked]]) -> dict[str, list[float | None]]:
+    """Return each estimate of all models as of the last look, given the looks at each, the first at all.
+
+    What a further look moved on average in the models that had it, it is taken to have moved in the others.
+    """
+    names = looks[0][0].estimates
+    return {name: _levelled([[each.estimates[name] for each in one] for one in looks]) for name in names}
+
+
+def _levelled(values: Sequence[Sequence[float | None]]) -> list[float | None]:
+    """Return one estimate's last values, given those of each model's looks."""
+    found = [one[0] for one in values]
+    for turn in range(1, max(map(len, values))):
+        pairs = [(one[turn - 1], one[turn]) for one in values if len(one) > turn]
+        moves = [new - old for old, new in pairs if new is not None and old is not None]
+        moved = float(np.mean(moves)) if moves else 0.0
+        found = [
+            one[turn] if len(one) > turn else None if old is None else old + moved
+            for one, old in zip(values, found, strict=True)
+        ]
+    return found
 
 
 def standardised(values: Sequence[float | None]) -> Array | None:

@@ -43,7 +43,8 @@ def write_page(path: Path, chosen: Chosen, name: str) -> None:
         task=chosen.task.replace("-", " "),
         measure=chosen.measure.replace("_", " "),
         drawing=draw(chosen),
-        estimators=list(chosen.ranking[0].estimates),
+        estimators=list(chosen.ranking[0].looks[0].estimates),
+        most=max(one.examples for one in chosen.ranking),
     )
     write_bytes(path, page.encode(errors="backslashreplace"))
 

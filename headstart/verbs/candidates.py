@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +11,12 @@ import numpy as np
 from headstart.contracts import Estimator, Example, Learner, Reading, Task, Training
 from headstart.core import plugins
 from headstart.core.errors import UserError
-from headstart.core.records import Dropped
+from headstart.core.records import Dropped, Looked
 from headstart.core.store import Store
 from headstart.data.prompts import prompted
 from headstart.data.split import Dataset, folds_of
-from headstart.fitting.evidence import held_out
+from headstart.fitting.evidence import best_head, held_out
+from headstart.fitting.probe import Tried
 from headstart.maths.forecast import ANCHOR
 from headstart.model.fastest import Choice, remembered_rate
 from headstart.model.features import Features, extract, stream
@@ -34,21 +35,23 @@ log = logging.getLogger(__name__)
 class Candidate:
     """A model that the task can be learnt with, and what is known of it before training.
 
-    ``seconds`` are what it took to know; the other fields are as in ``Ranked``.
+    ``head`` are the layers and lambda of the first look, ``seconds`` what it took to know all this; the other
+    fields are as in ``Ranked``.
     """
 
     spec: FitSpec
     model: FrozenModel
     learner: Learner
     reading: Reading
-    estimates: Mapping[str, float | None]
-    measure: str
-    weak: str
-    milliseconds: float | None
     parameters: int
     mib: float
-    dropped: tuple[Dropped, ...]
-    seconds: float
+    milliseconds: float | None = None
+    looks: tuple[Looked, ...] = ()
+    head: Tried | None = None
+    measure: str = ""
+    weak: str = ""
+    dropped: tuple[Dropped, ...] = ()
+    seconds: float = 0.0
 
     @property
     def base(self) -> str:
@@ -56,13 +59,12 @@ class Candidate:
         return self.spec.base or ""
 
 
-def look(
+def admitted(
     spec: ChooseSpec, asked: FitSpec, task: Task, data: Dataset, examples: Sequence[Example]
 ) -> Candidate:
-    """Compute the model's features of some examples, and every estimate from them.
+    """Return a model that has not been looked at yet.
 
-    Raises UserError where the model can't take the task, or a filter leaves it out; MachineError where its
-    weights do not fit.
+    Raises UserError where the model can't take the task, or a filter leaves it out.
     """
     started = time.perf_counter()
     model, learner = find_for(asked, task)
@@ -79,37 +81,51 @@ def look(
         _check(
             _milliseconds(reading, model, examples), spec.max_latency, "ms an example here", "--max-latency"
         )
-    features = extract(reading, examples, model, Store.default(), None, say_engine)
+    return Candidate(
+        spec=asked,
+        model=model,
+        learner=learner,
+        reading=reading,
+        parameters=parameters,
+        mib=mib,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def look(one: Candidate, data: Dataset, examples: Sequence[Example]) -> Candidate:
+    """Compute the model's features of some examples, and every estimate from them: one more of its looks.
+
+    Raises UserError where nothing can be held out; MachineError where the weights do not fit.
+    """
+    started = time.perf_counter()
+    features = extract(one.reading, examples, one.model, Store.default(), None, say_engine)
     with features.table:
-        found = learner.evidence(
-            _training(asked, features, model, data), model.modality.layer_sets(features.columns)
+        found = one.learner.evidence(
+            _training(one.spec, features, one.model, data), one.model.modality.layer_sets(features.columns)
         )
-    found = replace(found, held_out=held_out(found))  # once: several estimators read it
+    head = one.head or best_head(found)
+    found = replace(found, held_out=held_out(found, head))  # once: several estimators read it
     estimates: dict[str, float | None] = {}
     for name in plugins.names("estimator"):
         estimator: Estimator = plugins.load("estimator", name)
         estimates[name] = estimator.estimate(found)
     if estimates[ANCHOR] is None:
         raise UserError(
-            f"nothing to hold out of {len(examples)} {task.unit} for {asked.base}",
+            f"nothing to hold out of {len(examples)} {one.reading.task.unit} for {one.base}",
             "more examples",
             "add some",
         )
     seconds = time.perf_counter() - started
-    log.info("%s: %s %.3f, %.1f s", asked.base, found.measure, estimates[ANCHOR], seconds)
-    return Candidate(
-        spec=asked,
-        model=model,
-        learner=learner,
-        reading=reading,
-        estimates=estimates,
+    log.info("%s: %s %.3f of %d, %.1f s", one.base, found.measure, estimates[ANCHOR], len(examples), seconds)
+    return replace(
+        one,
+        looks=(*one.looks, Looked(examples=len(examples), estimates=estimates)),
+        head=head,
         measure=found.measure,
         weak=found.weak,
-        milliseconds=_milliseconds(reading, model, examples),
-        parameters=parameters,
-        mib=mib,
+        milliseconds=_milliseconds(one.reading, one.model, examples),
         dropped=tuple(features.dropped),
-        seconds=round(seconds, 3),
+        seconds=round(one.seconds + seconds, 3),
     )
 
 

@@ -1,30 +1,33 @@
 """``choose``: pretrained models ranked on the user's own data before any training.
 
 Every model's features of some examples are computed once, into the store that ``fit`` reads; estimators turn
-them into figures, and ``maths.forecast`` those figures into one forecast with an interval.
+them into figures, and ``maths.forecast`` those figures into one forecast with an interval. Those that
+lead are looked at again on more examples (``verbs.race``).
 """
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from headstart.catalogue import CATALOGUE
 from headstart.contracts import Source, Task
 from headstart.core import plugins
 from headstart.core.errors import HeadstartError, MachineError, UserError
 from headstart.core.records import Chosen, LeftOut, Metric, Ranked
 from headstart.core.store import Store
 from headstart.data.sample import sample
-from headstart.data.split import FOLDS
-from headstart.maths.forecast import PRIOR, Forecast, forecasts, pareto
+from headstart.fitting.recipe import parse_seconds
+from headstart.maths.forecast import Forecast, pareto
 from headstart.model.features import extract
 from headstart.ship.choice import write_page
 from headstart.specs import ChooseSpec
-from headstart.verbs.candidates import Candidate, look
+from headstart.verbs.candidates import Candidate, admitted, look
 from headstart.verbs.common import guess_task
 from headstart.verbs.confirm import confirm
 from headstart.verbs.fit import read
+from headstart.verbs.race import expected, prior, race
 
 log = logging.getLogger(__name__)
 
@@ -36,28 +39,31 @@ def choose(spec: ChooseSpec) -> Chosen:
     refuses for all of them.
     """
     started = time.perf_counter()
+    budget_s = math.inf if spec.budget is None else parse_seconds(spec.budget)
     bases = _bases(spec)
     asked = {base: spec.fit(base) for base in bases}
     named: Task = plugins.load("task", spec.task or guess_task(Path(spec.data)))
     data = read(asked[bases[0]], named)
     task = named.of_kind(data.kind)
-    examples = sample((*data.train, *data.val), spec.examples, spec.seed)
-    found, left_out = list[Candidate](), list[LeftOut]()
-    refusals = list[HeadstartError]()
+    draw = partial(sample, (*data.train, *data.val), seed=spec.seed)
+    examples = draw(spec.examples)
+    found, refused = dict[str, Candidate](), dict[str, HeadstartError]()
     for base, one in asked.items():
         try:
-            found.append(look(spec, one, task, data, examples))
+            found[base] = look(admitted(spec, one, task, data, examples), data, examples)
         except (UserError, MachineError) as error:
-            left_out.append(LeftOut(base=base, reason=str(error).removesuffix(".")))
-            refusals.append(error)
+            refused[base] = error
             log.info("%s left out: %s", base, error)
+    since = time.perf_counter()
+    refused |= race(found, data, draw, budget_s / 2 if spec.confirm else budget_s)
+    left_out = [LeftOut(base=base, reason=str(error).removesuffix(".")) for base, error in refused.items()]
     if not found:
-        raise _none_left(task, left_out, refusals)
-    expected = _forecasts(found, len(examples), len(data.train))
-    first = sorted(zip(found, expected, strict=True), key=lambda pair: -pair[1].value)
-    settled_by, settled = confirm(spec, [one for one, _ in first[: spec.confirm]], data)
+        raise _none_left(task, left_out, list(refused.values()))
+    first = expected(list(found.values()), len(data.train))
+    left_s = budget_s - (time.perf_counter() - since)
+    settled_by, settled = confirm(left_s, [one for one, _ in first[: spec.confirm]], data)
     ranking = _ranked(first, settled)
-    best = next(one for one in found if one.base == ranking[0].base)
+    best = found[ranking[0].base]
     if len(data.train) + len(data.val) + len(data.test) <= spec.examples:
         # So few that all of them were meant: fit finds those of the chosen model, the test split's too.
         with extract(best.reading, (*data.train, *data.val, *data.test), best.model, Store.default()).table:
@@ -116,26 +122,9 @@ def _none_left(task: Task, left_out: Sequence[LeftOut], refusals: Sequence[Heads
     )
 
 
-def _prior(bases: Sequence[str]) -> list[float | None]:
-    """Return the models' scores where they come from; None where there is none of the kind that most have."""
-    known = [CATALOGUE.get(base) for base in bases]
-    kinds = [one.kind for one in known if one is not None]
-    common = max(kinds, key=kinds.count, default="")
-    return [None if one is None or one.kind != common else one.score for one in known]
-
-
-def _forecasts(found: Sequence[Candidate], examples: int, to_train: int) -> list[Forecast]:
-    """Return the candidates' forecasts from so many examples for so many to train on."""
-    # A fold's head sees all but one part. What training does not reach by itself is not said to grow with it.
-    growth = 1.0 if found[0].weak else to_train / (examples * (1 - 1 / FOLDS))
-    estimates = {name: [one.estimates[name] for one in found] for name in found[0].estimates}
-    prior = _prior([one.base for one in found])
-    return forecasts({**estimates, PRIOR: prior}, examples, growth)
-
-
 def _ranked(first: Sequence[tuple[Candidate, Forecast]], settled: Mapping[str, Metric]) -> tuple[Ranked, ...]:
     """Return the models, those that were trained first, by what they reached; then by forecast."""
-    prior = _prior([one.base for one, _ in first])
+    scores = prior([one.base for one, _ in first])
     front = pareto([forecast.value for _, forecast in first], [one.milliseconds for one, _ in first])
     ranked = [
         Ranked(
@@ -143,7 +132,7 @@ def _ranked(first: Sequence[tuple[Candidate, Forecast]], settled: Mapping[str, M
             score=round(forecast.value, 4),
             low=round(forecast.low, 4),
             high=round(forecast.high, 4),
-            estimates=one.estimates,
+            looks=one.looks,
             source_score=score,
             confirmed=settled.get(one.base),
             milliseconds=one.milliseconds,
@@ -154,7 +143,7 @@ def _ranked(first: Sequence[tuple[Candidate, Forecast]], settled: Mapping[str, M
             front=on_front,
             seconds=one.seconds,
         )
-        for (one, forecast), score, on_front in zip(first, prior, front, strict=True)
+        for (one, forecast), score, on_front in zip(first, scores, front, strict=True)
     ]
     return tuple(sorted(ranked, key=lambda one: (one.confirmed is None, _settled(one), -one.score)))
 

@@ -14,11 +14,9 @@ from headstart.contracts import Training
 from headstart.core.records import Metric
 from headstart.core.store import Store
 from headstart.data.split import Dataset, folds_of
-from headstart.fitting.recipe import parse_seconds
 from headstart.model.features import extract
 from headstart.model.saved import Model
 from headstart.scoring import Look, evaluate
-from headstart.specs import ChooseSpec
 from headstart.verbs.candidates import Candidate
 from headstart.verbs.common import say_engine
 
@@ -27,16 +25,15 @@ _CROSS_VALIDATION_EXAMPLES = 1000
 log = logging.getLogger(__name__)
 
 
-def confirm(spec: ChooseSpec, first: Sequence[Candidate], data: Dataset) -> tuple[str, dict[str, Metric]]:
-    """Train candidates one after another until the budget is spent; return the leading metric by base.
+def confirm(left_s: float, first: Sequence[Candidate], data: Dataset) -> tuple[str, dict[str, Metric]]:
+    """Train candidates one after another until time is spent, one at least; return what each reached.
 
     Each is trained on the train split and scored on the validation split, or on a fifth of train where there
     is none; the test split stays unseen. Its metric's name comes first.
     """
-    left_s = math.inf if spec.budget is None else parse_seconds(spec.budget)
     found, name = dict[str, Metric](), ""
     for place, one in enumerate(first):
-        if left_s <= 0:
+        if place and left_s <= 0:
             log.info("the budget is spent: %d of %d confirmed", place, len(first))
             break
         started = time.perf_counter()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.core.records import Chosen, LeftOut, Ranked
+from headstart.core.records import Chosen, LeftOut, Looked, Ranked
 from headstart.ship.choice import draw, write_page
 
 
@@ -16,7 +16,7 @@ def ranked(base: str, score: float, milliseconds: float | None, front: bool) -> 
         score=score,
         low=score - 0.1,
         high=score + 0.05,
-        estimates={"knn": score, "leep": None},
+        looks=(Looked(examples=100, estimates={"knn": score, "leep": None}),),
         source_score=None,
         confirmed=None,
         milliseconds=milliseconds,

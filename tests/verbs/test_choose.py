@@ -37,14 +37,14 @@ def test_models_are_ranked_with_forecast_and_costs(ranked: tuple[Any, Path]) -> 
         assert 0 <= one.low <= one.score <= one.high <= 1
         assert one.milliseconds > 0
         assert one.input_size == "64 px"
-        assert set(one.estimates) == set(plugins.names("estimator"))
+        assert set(one.looks[0].estimates) == set(plugins.names("estimator"))
     first, second = chosen.ranking
     assert first.parameters > 4_000_000 > second.parameters > 1_000_000
     assert first.mib == pytest.approx(first.parameters * 4 / 2**20, abs=0.01)
     assert (first.licence, second.licence) == ("Apache-2.0", "MIT")
     assert (first.source_score, second.source_score) == (74.83, 58.18)
-    assert first.estimates["leep"] is not None
-    assert second.estimates["leep"] is None  # its classifier is a convolution below the last mean
+    assert first.looks[0].estimates["leep"] is not None
+    assert second.looks[0].estimates["leep"] is None  # its classifier is a convolution below the last mean
 
 
 def test_what_does_not_suit_is_listed_with_the_reason(ranked: tuple[Any, Path]) -> None:
@@ -79,6 +79,18 @@ def test_a_ranking_is_a_table_of_a_hundred_columns_or_one_object(emoji: Path, ca
     told = call(*words, "--json").json
     assert {"base", "score", "low", "high", "seconds", "parameters"} <= told["ranking"][0].keys()
     assert told["chosen"] == told["ranking"][0]["base"]
+
+
+def test_those_that_lead_are_looked_at_on_more(emoji: Path, call: Call) -> None:
+    words = ("choose", emoji, "--bases", f"{SQUEEZE},{LITE}", "--examples", 12, *SMALL)
+    told = call(*words, "--json").json
+    for one in told["ranking"]:
+        assert [look["examples"] for look in one["looks"]] == [12, 24, 36]
+    assert told["examples"] == 12
+    shown = call(*words)
+    assert "from 12 to 36 training examples" in shown.out
+    assert " seen " in shown.out
+    assert max(len(line) for line in shown.out.splitlines() if "headstart fit" not in line) <= 100
 
 
 def test_the_first_are_settled_by_training(emoji: Path) -> None:
