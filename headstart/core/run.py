@@ -121,8 +121,11 @@ def _read(run: Path, name: str) -> dict[str, Any]:
             "a folder that headstart fit has written",
             "check the path or fit a model first",
         ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise MachineError(f"{run / name} cannot be read: {error}.") from error
+    except OSError as error:
+        error.filename = error.filename or str(run / name)
+        raise machine_error(error, "Reading") from error
+    except (ValueError, RecursionError) as error:
+        raise MachineError(f"{run / name} is damaged: {error}.") from error
     if not isinstance(content, dict):
         raise MachineError(f"{run / name} is damaged: it holds no JSON object.")
     return content

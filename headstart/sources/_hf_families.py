@@ -4,7 +4,6 @@ from headstart.contracts import Family
 
 _IN_WINDOWS = "it reads in windows: no graph holds for texts of every length"
 _NO_RESIZE = "ONNX has no antialiased bicubic resize, by which it fits its positions"
-_NO_POOLING = "the attention by which it sums a picture up has no ONNX graph"
 
 _ENCODERS = ("BERT", "RoBERTa", "XLM-RoBERTa", "DistilBERT", "ELECTRA", "MPNet", "ALBERT")
 _DECODERS = ("GPT-2", "LLaMA", "OPT")
@@ -13,7 +12,7 @@ _ENCODER_DECODERS = (
     "T5 encoder",
 )
 _PICTURES = (
-    *("ViT", "DeiT", "BEiT", "Data2Vec", "DINOv2", "CLIP vision", "Swin", "Swin v2"),
+    *("ViT", "DeiT", "BEiT", "Data2Vec", "DINOv2", "CLIP vision", "SigLIP vision", "Swin", "Swin v2"),
     *("ConvNeXt", "ConvNeXt v2", "ResNet", "RegNet", "BiT", "PVT v2", "PoolFormer", "MobileNet v2"),
     *("MobileViT", "SegFormer", "UperNet", "DPT", "Mask2Former", "timm wrapper"),
 )
@@ -23,11 +22,6 @@ FAMILIES = (
     *(Family(name=name, takes="text") for name in _ENCODER_DECODERS),
     Family(name="LED", takes="text", lacks={"onnxruntime": _IN_WINDOWS, "openvino": _IN_WINDOWS}),
     *(Family(name=name, takes="picture") for name in _PICTURES),
-    Family(
-        name="SigLIP vision",
-        takes="picture",
-        lacks={"onnxruntime": _NO_POOLING, "openvino": _NO_POOLING},
-    ),
     Family(
         name="DINOv2 with registers",
         takes="picture",
