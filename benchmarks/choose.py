@@ -7,8 +7,8 @@ looks ``--looks`` times, at another sample each time; the first alone is timed. 
 accuracy that any base reaches, less the best among the first k that are named; weighted tau (Vigna 2015)
 compares whole rankings; both are means over looks, then over data sets. Beside the forecast stand the static
 prior (the ranking by source accuracy, the same for all data; a base without one counts as average, and comes
-after what it ties with) and each estimator alone, at the first look and with the forecast's race. Forecasts
-are also made with weights fitted on the other data sets alone (``left out``).
+after what it ties with) and each estimator alone, at the first look and with the forecast's race. The
+weights were fitted on these sets: what counts is ``left out``, forecasts with weights fitted on the others.
 Command: ``python -m benchmarks.choose``; ``--again`` only evaluates what is recorded.
 """
 
@@ -45,6 +45,7 @@ from headstart.maths.forecast import (
 NAME = "choose"
 PUBLISHED = (*PACKS, "digits")
 """A pool in which the prior knows all but one."""
+LEFT_OUT = "forecast, left out"
 TARGET_REGRET, TARGET_TIME = 0.01, 0.2
 SHIPPED = {**WEIGHTS, PRIOR: PRIOR_EXAMPLES}
 """The weight of each estimate, and how many examples the prior counts as."""
@@ -190,7 +191,7 @@ def rankings(one: Pairs, weights: Mapping[str, float]) -> list[dict[str, Sequenc
     values = {
         "forecast": values_in(one),
         "forecast, no race": values_in(one, raced=False),
-        "forecast, left out": values_in(one, weights),
+        LEFT_OUT: values_in(one, weights),
     }
     found = []
     for place, look in enumerate(one["looks"]):
@@ -224,7 +225,7 @@ def compared(sets: Mapping[str, Pairs]) -> dict[str, Any]:
     return {
         "ways": {way: _means(list(rows.values())) for way, rows in ways.items()},
         "forecast_less": {
-            way: _difference(ways["forecast"], rows) for way, rows in ways.items() if way != "forecast"
+            way: _difference(ways[LEFT_OUT], rows) for way, rows in ways.items() if way != LEFT_OUT
         },
         "regret@1_by_set": {
             way: {name: round(each["regret@1"], 4) for name, each in rows.items()}
@@ -301,7 +302,7 @@ def told(record: Mapping[str, Any]) -> int:
     shown(record["evaluated"]["among_published"], "packs and digits, ranked by")
     ways = record["evaluated"]["ways"]
     others = [one["regret@1"] for way, one in ways.items() if not way.startswith("forecast")]
-    regret, share = ways["forecast"]["regret@1"], record["evaluated"]["share_of_processor_s"]
+    regret, share = ways[LEFT_OUT]["regret@1"], record["evaluated"]["share_of_processor_s"]
     whole = record["evaluated"]["share_of_s"]
     print(f"choose took {share:.2f} of the processor time of fitting all bases, {whole:.2f} of the seconds")
     passed = {
