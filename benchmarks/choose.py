@@ -216,7 +216,7 @@ def by_set(sets: Mapping[str, Pairs], left_out: Mapping[str, Mapping[str, float]
 
 
 def compared(sets: Mapping[str, Pairs]) -> dict[str, Any]:
-    """Return what every way to rank reaches, and how the forecast's regret differs from the prior's."""
+    """Return what every way to rank reaches, and how much less the forecast's regret is, weights left out."""
     left_out = {
         name: fitted_weights([other for key, other in sets.items() if key != name] or [one])
         for name, one in sets.items()

@@ -180,44 +180,27 @@ def record_fits(counts: Sequence[int], cache: Path) -> bool:
     return passed
 
 
-def record_looks(counts: Sequence[int], cache: Path) -> bool:
+def record_looks(what: str, counts: Sequence[int] | None, cache: Path) -> bool:
     """Evaluate, print, record; whether memory stayed flat."""
-    machine, looks = measure.machine(), measure_looks(counts, cache)
-    passed = report_looks(looks)
+    usual, machine = INVENTED.get(what, COUNTS), measure.machine()
+    counts = counts or usual
+    looks = measure_invented(what, counts) if what in INVENTED else measure_looks(counts, cache)
+    passed = report_looks(looks, what if what in INVENTED else "pictures")
     record = {
         "machine": machine,
-        "image_size_px": IMAGE_SIZE_PX,
+        **({} if what in INVENTED else {"image_size_px": IMAGE_SIZE_PX}),
         "looks": [asdict(look) for look in looks],
         "bytes_an_example": round(bytes_an_example(looks)),
         "allowed_bytes_an_example": MOST_BYTES,
         "passed": passed,
     }
-    name = f"{NAME}-evaluate"
-    measure.write_result(name if tuple(counts) == COUNTS else f"{name}-partial", record)
-    return passed
-
-
-def record_invented(kind: str, counts: Sequence[int]) -> bool:
-    """Evaluate on invented data, print, record; whether memory stayed flat."""
-    machine, looks = measure.machine(), measure_invented(kind, counts)
-    passed = report_looks(looks, kind)
-    record = {
-        "machine": machine,
-        "looks": [asdict(look) for look in looks],
-        "bytes_an_example": round(bytes_an_example(looks)),
-        "allowed_bytes_an_example": MOST_BYTES,
-        "passed": passed,
-    }
-    name = f"{NAME}-{kind}"
-    measure.write_result(name if tuple(counts) == INVENTED[kind] else f"{name}-partial", record)
+    name = f"{NAME}-{what}"
+    measure.write_result(name if tuple(counts) == usual else f"{name}-partial", record)
     return passed
 
 
 def _part(what: str, counts: Sequence[int] | None, cache: Path) -> bool:
-    if what in INVENTED:
-        return record_invented(what, counts or INVENTED[what])
-    parts = {"fit": record_fits, "evaluate": record_looks}
-    return parts[what](counts or COUNTS, cache)
+    return record_fits(counts or COUNTS, cache) if what == "fit" else record_looks(what, counts, cache)
 
 
 def main() -> int:

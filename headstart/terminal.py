@@ -150,12 +150,12 @@ def _left_out(chosen: Chosen) -> list[str]:
     """Return who was left out and why, those together whose reasons differ in their names alone."""
     alike: dict[str, list[str]] = {}
     for one in chosen.left_out:
-        alike.setdefault(one.reason.removeprefix(f"{one.base} "), []).append(one.base)
-    lines = []
-    for reason, bases in alike.items():
-        said = reason if not reason.startswith("is ") or len(bases) == 1 else f"each {reason}"
-        lines.append(f"{', '.join(bases)}{' ' if said.startswith('is ') else ': '}{said}")
-    return lines
+        said = one.reason.removeprefix(one.base)
+        alike.setdefault(said if said != one.reason else f": {said}", []).append(one.base)
+    return [
+        ", ".join(bases) + (" each" if len(bases) > 1 and said.startswith(" is ") else "") + said
+        for said, bases in alike.items()
+    ]
 
 
 def _ranking(chosen: Chosen) -> Table:

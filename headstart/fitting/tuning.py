@@ -174,8 +174,7 @@ class Tuning(Objective):
         key, size = (self.recipe.seed, epoch), self.recipe.batch_size
         if self.lengths_n.any():
             return token_batches(self.lengths_n, self.fit, int(size * self.lengths_n.mean()), key)
-        order = shuffled(self.fit, key)
-        return [order[start : start + size] for start in range(0, len(order), size)]
+        return self._parts(shuffled(self.fit, key))
 
     def loss(self, places_n: Array, epoch: int) -> "tuple[Tensor, float]":
         """Return the sum over what some examples teach, and how much that is."""
@@ -188,10 +187,7 @@ class Tuning(Objective):
 
     def _attended(self) -> "Iterator[tuple[Tensors, Tensors, Tensor]]":
         """Yield some examples as they are, in batches: inputs, the blocks' outputs, the sum of the losses."""
-        size, every = self.recipe.batch_size, max(1, len(self.fit) // _ATTENDED)
-        some = self.fit[::every]
-        for start in range(0, len(some), size):
-            part_n = some[start : start + size]
+        for part_n in self._parts(self.fit[:: max(1, len(self.fit) // _ATTENDED)]):
             inputs, outputs, seen, _ = self._through(part_n, None)
             yield inputs, outputs, self.above.losses(seen, inputs, part_n, None)[0].sum()
 
@@ -254,10 +250,14 @@ class Tuning(Objective):
 
     def _held_out(self) -> "Iterator[tuple[Tensors, Tensors, Array]]":
         """Yield held-out examples in batches: inputs, what the taps gave, and places."""
-        for start in range(0, len(self.held_out), self.recipe.batch_size):
-            part_n = self.held_out[start : start + self.recipe.batch_size]
+        for part_n in self._parts(self.held_out):
             inputs, _, seen, _ = self._through(part_n, None)
             yield inputs, seen, part_n
+
+    def _parts(self, places_n: Array) -> list[Array]:
+        """Return places in their order, a batch at a time."""
+        size = self.recipe.batch_size
+        return [places_n[start : start + size] for start in range(0, len(places_n), size)]
 
     def merged(self) -> Mapping[str, bytes]:
         """Add adapters to the weights, if there are any, and return them as files."""
