@@ -1,9 +1,11 @@
-"""What ``predict`` prints of each kind of answer."""
+"""What is printed: each kind of answer, and who was left out."""
+
+from types import SimpleNamespace
 
 import pytest
 
-from headstart.core.records import Prediction
-from headstart.terminal import _told
+from headstart.core.records import LeftOut, Prediction
+from headstart.terminal import _left_out, _told
 
 
 @pytest.mark.parametrize(
@@ -21,3 +23,15 @@ def test_an_answer_is_told_on_one_line(prediction: str, scores: dict[str, float]
     assert _told(Prediction(input="it", prediction=prediction, scores=scores, error=None)) == line
     written = Prediction(input="it", prediction=prediction, scores=scores, error=None, file="it.png")
     assert _told(written) == f"{line}\tit.png"
+
+
+def test_who_is_left_out_for_one_reason_stands_in_one_line() -> None:
+    reasons = {
+        "a:x": "a:x is not here",
+        "a:y": "a:y is not here",
+        "b": "it lacks maps",
+        "c": "c is too large",
+    }
+    left_out = [LeftOut(base=base, reason=reason) for base, reason in reasons.items()]
+    found = _left_out(SimpleNamespace(left_out=left_out))  # type: ignore[arg-type]
+    assert found == ["a:x, a:y each is not here", "b: it lacks maps", "c is too large"]

@@ -298,3 +298,10 @@ def test_a_formula_is_escaped_before_it_is_set() -> None:
     assert "<sup>2</sup>" in set_formula
     assert "<i>y</i><sub><i>t</i></sub><sub>−</sub><sub>1</sub>" in words.formula("yₜ₋₁")
     assert 'class="under"' in set_formula
+
+
+def test_a_trained_start_is_a_row_of_its_own() -> None:
+    history = [{"epoch": 0, "log_loss": 0.5}, {"epoch": 1, "loss": 0.1, "log_loss": 0.6}]
+    table = by_epoch(history)
+    assert table["rows"] == [["before (kept)", "–", "0.500"], ["1", "0.100", "0.600"]]
+    assert table["kept"] == 0
