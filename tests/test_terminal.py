@@ -34,4 +34,4 @@ def test_who_is_left_out_for_one_reason_stands_in_one_line() -> None:
     }
     left_out = [LeftOut(base=base, reason=reason) for base, reason in reasons.items()]
     found = _left_out(SimpleNamespace(left_out=left_out))  # type: ignore[arg-type]
-    assert found == ["a:x, a:y each is not here", "b: it lacks maps", "c is too large"]
+    assert found == ["a:x, a:y each is not here", "b: it lacks maps", "c is big"]
