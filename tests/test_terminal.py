@@ -30,7 +30,7 @@ def test_who_is_left_out_for_one_reason_stands_in_one_line() -> None:
         "a:x": "a:x is not here",
         "a:y": "a:y is not here",
         "b": "it lacks maps",
-        "c": "c is too large",
+        "c": "c is big",
     }
     left_out = [LeftOut(base=base, reason=reason) for base, reason in reasons.items()]
     found = _left_out(SimpleNamespace(left_out=left_out))  # type: ignore[arg-type]
