@@ -128,17 +128,11 @@ def folds_of(examples: Sequence[Example], seed: int, count: int = FOLDS) -> list
 
     A group that alone has a class is always fitted on. Raises UserError where nothing is left to hold out.
     """
-    groups = list(_groups(examples).values()) if any(one.group is not None for one in examples) else []
-    if 0 < len(groups) < len(examples):
+    groups = list(_groups(examples).values())
+    if _several(examples) or len(groups) < len(examples):
         return _group_folds(examples, groups, np.random.default_rng(seed), count)
-    if not _several(examples):
-        _, label_ids = np.unique([example.label for example in examples], return_inverse=True)
-        return folds(label_ids, seed, count)
-    order = np.random.default_rng(seed).permutation(len(examples))
-    used = min(count, len(examples))
-    fold_N = np.empty(len(examples), dtype=np.int64)
-    fold_N[order] = deal([examples[place].names() for place in order], [1 / used] * used)
-    return [(np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)) for fold in range(used)]
+    _, label_ids = np.unique([example.label for example in examples], return_inverse=True)
+    return folds(label_ids, seed, count)
 
 
 def _group_folds(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from headstart.contracts import Example, Listing
@@ -101,6 +101,7 @@ def listed(drawn: Drawn, several: bool = False) -> list[Example]:
     ]
 
 
+@example(drawn=[*((place, "a") for place in range(7)), (7, "b")], several=True)
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 12), st.sampled_from("abc")), min_size=8, max_size=60), st.booleans()
