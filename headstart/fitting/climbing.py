@@ -42,11 +42,16 @@ def train(training: Training, learner: Learner, sets: Sets) -> Trained:
                 "add --strategy head-then-full",
             )
         return learner.train(training, sets)
-    first = training.begun
-    if first is None and strategy.head_first and learner.stands:
-        first = _head(training, learner, sets).head
-    with opened(training, (learner, sets["last"], first), strategy) as objective:
-        return tuned(objective)
+    first = None
+    if training.begun is None and strategy.head_first and learner.stands:
+        first = _head(training, learner, sets)
+    with opened(training, (learner, sets["last"], first.head if first else training.begun), strategy) as one:
+        trained = tuned(one)
+    if first is None or trained.moved:
+        return trained
+    told = {"epochs": trained.objective["epochs"], "strategy": "head"}
+    best = _on_all(first, training, learner, sets)
+    return replace(best, objective={**told, **best.objective})
 
 
 def _refuse_begun(training: Training) -> None:
@@ -63,6 +68,11 @@ def _head(training: Training, learner: Learner, sets: Sets) -> Trained:
     """Train a head to begin with, on the first fold: what that holds out chooses the epoch that follows."""
     fold = training.folds[0]
     return learner.train(replace(_plain(training), indices_n=fold[0], folds=[fold]), sets)
+
+
+def _on_all(head: Trained, training: Training, learner: Learner, sets: Sets) -> Trained:
+    """Solve a head that is all there is on all the examples; one that is stepped holds some out anyway."""
+    return head if "epochs" in head.objective else learner.train(_plain(training), sets)
 
 
 def _plain(training: Training) -> Training:
@@ -107,7 +117,7 @@ def _climb(training: Training, learner: Learner, sets: Sets) -> Trained:
         log.info("%s: held-out loss %.4f, %s", name, row["log_loss"], told[-1]["why"])
         kept = rung if most < 0 else kept
     stays = kept.strategy.moves == "nothing"
-    best = learner.train(_plain(training), sets) if stays else kept.trained
+    best = _on_all(kept.trained, training, learner, sets) if stays else kept.trained
     return replace(best, objective={**best.objective, "climb": told, "strategy": kept.strategy.name})
 
 

@@ -1,5 +1,6 @@
 """Strategies, penalties and options below the freeze line, from data to a run."""
 
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,6 +17,7 @@ from headstart.core.records import Fitted
 from headstart.fitting import climbing, tuning
 from headstart.fitting.loop import minimise
 from headstart.fitting.recipe import Recipe
+from headstart.fitting.tuning import Tuning
 from tests.ever_better import ever_better
 from tests.model.families import PAIRS
 from tests.verbs.test_masks import scenes
@@ -159,10 +161,25 @@ def test_a_penalty_holds_the_weights_where_they_started(fit: Fit) -> None:
 
 @pytest.mark.parametrize("penalty", ["l1", "l2", "delta", "bss"])
 @pytest.mark.parametrize("strategy", ["last-1", "lora"])
+@ever_better()
 def test_penalties_go_with_any_strategy(fit: Fit, penalty: str, strategy: str) -> None:
     fitted = fit(strategy=strategy, penalty=penalty, accumulate=2)
     assert fitted.objective["penalty"] == penalty
     assert fitted.objective["epochs"][-1]["loss"] > 0
+
+
+def test_a_start_that_is_kept_is_solved_on_all_examples(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What held-out examples were for is over once no epoch is better than the head that left them out."""
+    worse = itertools.count()
+    monkeypatch.setattr(Tuning, "validate", lambda _: {"log_loss": float(next(worse))})
+    kept, plain = fit(strategy="head-then-full", seed=1), fit(epochs=None, strategy="head", seed=1)
+    assert kept.strategy == "head"
+    assert [one["epoch"] for one in kept.objective["epochs"]] == [0, 1]
+    assert kept.objective["examples"] == plain.objective["examples"]
+    assert {name: one.value for name, one in kept.metrics.items()} == {
+        name: one.value for name, one in plain.metrics.items()
+    }
+    assert "blocks" not in kept.objective
 
 
 def test_auto_says_what_it_tried_and_keeps_what_helps(fit: Fit) -> None:
