@@ -18,6 +18,7 @@ from headstart.data.mask import Coding, Mask, distinct, read_values, show_value,
 
 _ADDED = re.compile(r"[-_ .]*(masks?|labels?|gt|seg(mentation)?|annot(ation)?|colou?r|l)$", re.IGNORECASE)
 _MOST_COLOURS = 256
+_AT_ONCE = 200
 TURNED = "picture with an EXIF orientation: its mask is taken to be of the upright picture"
 
 
@@ -67,9 +68,12 @@ def match(split: str, pictures: Files, masks: Files, collector: Collector) -> li
 
 
 def look(pairs: Sequence[Pair]) -> list[Seen]:
-    """Look at every mask, on threads."""
+    """Look at every mask, on threads, some at a time: one that waits for its turn takes kilobytes."""
+    seen = list[Seen]()
     with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as pool:
-        return list(pool.map(_look, pairs))
+        for start in range(0, len(pairs), _AT_ONCE):
+            seen += pool.map(_look, pairs[start : start + _AT_ONCE])
+    return seen
 
 
 def listed(pairs: Sequence[Pair], coding: Coding, classes: Sequence[str], collector: Collector) -> Listing:

@@ -23,6 +23,7 @@ from headstart.core.tallies import Measure, Measures, Statistics
 Array = NDArray[np.float64]
 
 _CELLS = 2_000_000  # numbers held at once, 16 MB each in float64: memory stays flat in N and B
+_AT_ONCE = 100  # resamples of a block whose counts are held at once
 _NO_SHARES: Mapping[str, Measure] = {}
 
 
@@ -198,8 +199,11 @@ def _sums(statistics_NM: Statistics, resamples: int, random: np.random.Generator
     draws_by_block = random.multinomial(num_examples, sizes / num_examples, size=resamples).T
     sums_MB = np.zeros((num_statistics, resamples))
     for start, size, draws_B in zip(starts, sizes, draws_by_block, strict=True):
-        # Without a name, so that one block's counts are gone before the next one's are there.
-        sums_MB += statistics_NM[start : start + size].T @ _counts(int(size), draws_B, random)
+        block_CM = statistics_NM[start : start + size]
+        for first in range(0, resamples, _AT_ONCE):
+            some = slice(first, first + _AT_ONCE)
+            # Without a name, so that some resamples' counts are gone before the next ones' are there.
+            sums_MB[:, some] += block_CM.T @ _counts(int(size), draws_B[some], random)
     return sums_MB.T
 
 
