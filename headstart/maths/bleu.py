@@ -9,7 +9,7 @@ Shape letters: N sentences, B sums (a corpus, a resample, or one sentence each),
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,17 @@ def statistics(references: Sequence[str], translations: Sequence[str], language:
         metric._extract_corpus_statistics(list(translations), [list(references)])
         for metric in (words, characters)
     )
-    return np.concatenate([np.asarray(one, dtype=np.float64) for one in counts], axis=1)
+    found = np.concatenate([np.asarray(one, dtype=np.float64) for one in counts], axis=1)
+    _forget(words.tokenizer)
+    return found
+
+
+def _forget(tokenizer: Any) -> None:
+    """Empty sacreBLEU's caches, which hold 65,536 of the sentences that were compared."""
+    for one in (tokenizer, getattr(tokenizer, "_post_tokenizer", None)):
+        clear = getattr(type(one).__call__, "cache_clear", None)
+        if clear is not None:
+            clear()
 
 
 def signatures(language: str = "") -> tuple[str, str]:

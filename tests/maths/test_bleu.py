@@ -97,6 +97,15 @@ def test_tokenized_texts_bring_no_warning(caplog: pytest.LogCaptureFixture) -> N
     assert not caplog.records
 
 
+@pytest.mark.parametrize("language", ["fr", "zh", "ja"])
+def test_sentences_are_not_kept(language: str) -> None:
+    """sacreBLEU remembers 65,536 of them: memory would grow with a split of any usual size."""
+    bleu.statistics([f"reference {number}" for number in range(50)], ["a translation"] * 50, language)
+    words = BLEU(tokenize=bleu.tokenizer(language), force=True).tokenizer
+    ways = [words, *([words._post_tokenizer] if hasattr(words, "_post_tokenizer") else [])]
+    assert [type(way).__call__.cache_info().currsize for way in ways] == [0] * len(ways)
+
+
 def test_intervals_are_of_resampled_corpora() -> None:
     rng = random.Random(1)
     references = [" ".join(rng.choices(WORDS, k=12)) for _ in range(60)]
