@@ -7,10 +7,13 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 import headstart
+from headstart.contracts import Example
+from headstart.core import plugins
 from headstart.core.records import Audited
 from tests.auditing import bad_data as bad
 from tests.verbs.conftest import copy_pictures
 
+EMOJI = bad.ROOT / "examples" / "emoji" / "noto"
 MAILS = bad.ROOT / "examples" / "mail" / "mails.csv"
 
 
@@ -43,6 +46,19 @@ def test_cut_pictures_are_found_and_kept_in_one_split(tmp_path: Path, headstart_
     assert all("is another cut of" in one for one in told)
     split = {row["example"]: row["split"] for row in bad.rows_of(table)}
     assert all(len({split[name] for name in pair}) == 1 for pair in pairs)
+
+
+def test_of_few_pixels_no_cut_is_told(tmp_path: Path, headstart_home: Path) -> None:
+    task = plugins.load("task", "image-classification")
+    fingerprint = plugins.load("fingerprint", "picture")
+    picture = on_white(sorted((EMOJI / "animals").iterdir())[0])
+    told = []
+    for side in (64, 32, 31):
+        files = [tmp_path / f"{name}{side}.png" for name in ("whole", "cut")]
+        picture.resize((side, side)).save(files[0])
+        picture.crop((3, 3, 61, 61)).save(files[1])
+        told.append(fingerprint.closely(task, *(Example(one.name, "", one) for one in files)))
+    assert [one is not None for one in told] == [True, True, False]
 
 
 def mails(count: int) -> list[dict[str, str]]:
