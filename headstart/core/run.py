@@ -132,7 +132,10 @@ def _read(run: Path, name: str) -> dict[str, Any]:
 
 
 def count_look(run: Path, split: str, data_digest: str) -> int:
-    """Record one look at a split and return how many times these data have been looked at with this run."""
+    """Record one look at a split and return how many times these data have been looked at with this run.
+
+    Raises UserError where the run may not be written to, MachineError where that fails otherwise.
+    """
     path = run / "looks.jsonl"
     look = {"when": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "split": split, "data": data_digest}
     text = json.dumps(look) + "\n"
@@ -145,6 +148,12 @@ def count_look(run: Path, split: str, data_digest: str) -> int:
             file.write(text)
         return sum(digest == data_digest for digest in _digests(path))
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise UserError(
+                f"{path} can't be written to ({(error.strerror or '').lower()})",
+                "a run in which looks at data are counted",
+                "copy the run to a place of your own, and evaluate that",
+            ) from error
         error.filename = error.filename or str(path)
         raise machine_error(error, "Recording the look in", len(text)) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:

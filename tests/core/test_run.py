@@ -1,8 +1,10 @@
 """A run folder appears whole or not at all, and belongs to one process at a time."""
 
+import errno
 import fcntl
 import json
 import multiprocessing
+import os
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -144,3 +146,15 @@ def test_no_folder_can_be_made_below_a_file(tmp_path: Path) -> None:
 
 def test_looks_are_counted_by_data(tmp_path: Path) -> None:
     assert [count_look(tmp_path, "test", data) for data in ("a", "a", "b", "a")] == [1, 2, 1, 3]
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_look_that_can_not_be_counted_is_the_users_to_mend(
+    error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(UserError, match=r"looks.jsonl can't be written to .*; copy the run to a place"):
+        count_look(tmp_path, "test", "0")
