@@ -12,7 +12,8 @@
 
 Each kind is a test of the suite, where some of the counts are smaller. Command: ``make torture``, or
 ``python -m benchmarks.torture --kinds checkpoint,flips --kills 25``; kinds that are not named keep their last
-result. ``--kills 500`` takes hours: kills are made in rounds, and what has been done is recorded.
+result. ``--kills 500`` takes hours: kills are made in rounds, what has been done is recorded, and ``--more`` adds
+to that.
 """
 
 import argparse
@@ -80,34 +81,40 @@ def tortured(kind: str, kills: int) -> dict[str, Any]:
 
 
 def rounds(kind: str, kills: int) -> Iterator[dict[str, Any]]:
-    """Yield what a kind has come to so far, after each round; kinds without random kills have one."""
+    """Yield what each round of a kind has come to; kinds without random kills have one."""
     sizes = [kills]
     if kind in KILLED:
         sizes = [min(_ROUND, kills - begun) for begun in range(0, kills, _ROUND)]
-    total = {"count": 0, "held": True, "seconds": 0.0}
-    for size in sizes:
-        one = tortured(kind, size)
-        total = {
-            "count": total["count"] + one["count"],
-            "held": total["held"] and one["held"],
-            "seconds": round(total["seconds"] + one["seconds"], 1),
-        }
-        yield total
+    return (tortured(kind, size) for size in sizes)
+
+
+def added(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what two rounds have come to together."""
+    return {
+        "count": one["count"] + other["count"],
+        "held": one["held"] and other["held"],
+        "seconds": round(one["seconds"] + other["seconds"], 1),
+    }
 
 
 def main() -> int:
     """Torture, record; 1 if anything did not hold."""
     parser = argparse.ArgumentParser(description="Kills, refusals, damage and races, counted.")
     parser.add_argument("--kills", type=int, default=25, help="how many of each kind of training")
+    parser.add_argument("--more", action="store_true", help="add to the counts that are recorded")
     parser.add_argument("--kinds", default=",".join(KINDS), help="which, with commas between")
     options = parser.parse_args()
     asked = options.kinds.split(",")
     if not set(asked) <= set(KINDS):
         parser.error(f"kinds are {', '.join(KINDS)}")
     for kind in asked:
+        more = options.more
         for one in rounds(kind, options.kills):
-            found = {**_before(), kind: one}  # as they are now: another may have been at it meanwhile
+            before = _before()  # as it is now: another may have been at it meanwhile
+            found = {**before, kind: added(before[kind], one) if more and kind in before else one}
+            more = True
             measure.write_result(NAME, {"machine": measure.machine(), "kinds": found})
+    found = _before()
     measure.print_table(
         ["", "count", "held"],
         [[kind, str(found[kind]["count"]), "all" if found[kind]["held"] else "not all"] for kind in found],
