@@ -12,8 +12,8 @@
 
 Each kind is a test of the suite, where some of the counts are smaller. Command: ``make torture``, or
 ``python -m benchmarks.torture --kinds checkpoint,flips --kills 25``; kinds that are not named keep their last
-result. ``--kills 500`` takes hours: kills are made in rounds, what has been done is recorded, and ``--more`` adds
-to that.
+result. ``--kills 500`` takes hours: kills are made in rounds, what has been done is recorded, and
+``--more`` adds to that.
 """
 
 import argparse
