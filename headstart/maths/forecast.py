@@ -32,7 +32,7 @@ WEIGHTS: Mapping[str, float] = {ANCHOR: 1.0, "knn": 1.0}
 """How much each estimate from examples counts; one that is not named is shown all the same."""
 PRIOR_EXAMPLES = 75
 """How many examples the prior counts as. Like the weights, what leaves the least squared error on the sets of
-``benchmarks/choose.py``, which finds the same whichever one of the seven is left out, but for two."""
+``benchmarks/choose.py``, which finds the same whichever one of the eight is left out, but for two."""
 GAIN = 0.2
 SPREAD = 0.02
 
