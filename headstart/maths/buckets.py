@@ -30,9 +30,26 @@ def pairs_of(keys_N: Array, probes_N: Array | None = None, most: int = MOST_IN_B
     ends_N = np.searchsorted(sorted_N, probes_N, side="right")
     if probes_N is sorted_N:
         begins_N = np.arange(len(sorted_N)) + 1
-    counts_N = np.minimum(ends_N - begins_N, most)
-    total = np.cumsum(counts_N)
-    start = 0
+    for ones, others in _paired(begins_N, np.minimum(ends_N - begins_N, most)):
+        pairs = np.stack([order_N[ones], order_N[others]], axis=1)
+        yield np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
+
+
+def matches(keys_N: Array, probes_M: Array, most: int = MOST_IN_BUCKET) -> Iterator[Array]:
+    """Yield pairs [m, 2] of a probe's place and a key's, of the same value; ``keys_N`` are in order."""
+    if not len(keys_N):
+        return
+    begins_M = np.searchsorted(keys_N, probes_M)
+    found_m = np.flatnonzero(keys_N[np.minimum(begins_M, len(keys_N) - 1)] == probes_M)
+    begins_m = begins_M[found_m]
+    counts_m = np.minimum(np.searchsorted(keys_N, probes_M[found_m], side="right") - begins_m, most)
+    for ones, others in _paired(begins_m, counts_m):
+        yield np.stack([found_m[ones], others], axis=1)
+
+
+def _paired(begins_N: Array, counts_N: Array) -> Iterator[tuple[Array, Array]]:
+    """Yield each item's place beside each place from its ``begins_N`` on, ``counts_N`` of them, in pieces."""
+    total, start = np.cumsum(counts_N), 0
     while start < len(counts_N):
         before = int(total[start - 1]) if start else 0
         stop = max(start + 1, int(np.searchsorted(total, before + _CHUNK, side="right")))
@@ -40,9 +57,7 @@ def pairs_of(keys_N: Array, probes_N: Array | None = None, most: int = MOST_IN_B
         if counts_n.sum():
             ones = np.repeat(np.arange(start, stop), counts_n)
             within = np.arange(len(ones)) - np.repeat(np.cumsum(counts_n) - counts_n, counts_n)
-            others = begins_N[ones] + within
-            pairs = np.stack([order_N[ones], order_N[others]], axis=1)
-            yield np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
+            yield ones, begins_N[ones] + within
         start = stop
 
 

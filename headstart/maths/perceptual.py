@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.maths.buckets import pairs_of
+from headstart.maths.buckets import matches, pairs_of
 
 Array = NDArray[Any]
 
@@ -67,11 +67,25 @@ def hashes(grey: Array) -> Array:
 
 def candidates_of_forms(hashes_NF: Array) -> Iterator[Array]:
     """Yield pairs [m, 2] of pictures of which one looks like a form of the other, some repeatedly."""
-    count = len(hashes_NF)
-    for pairs in candidates(hashes_NF.T.ravel()):
-        one_m, other_m = pairs[:, 0], pairs[:, 1] % count
-        asked_m = (one_m < count) & (one_m != other_m)  # two forms are alike where two others are
-        yield np.stack([one_m, other_m], axis=1)[asked_m]
+    yield from candidates(hashes_NF[:, 0])
+    for number in range(1, hashes_NF.shape[1]):
+        # Where one is like a form of another, that is like a form of the one: half of the pairs are enough.
+        for pairs in _between(hashes_NF[:, 0], hashes_NF[:, number]):
+            yield pairs[pairs[:, 0] < pairs[:, 1]]
+
+
+def _between(hashes_N: Array, others_M: Array) -> Iterator[Array]:
+    """Yield pairs [m, 2] of a hash and one of the others that differ in at most 5 bits, some repeatedly."""
+    for places in _parts():
+        mask = _mask(places)
+        keys_N, keys_M = hashes_N & mask, others_M & mask
+        order_N, order_M = np.argsort(keys_N, kind="stable"), np.argsort(keys_M, kind="stable")
+        keys_N, keys_M = keys_N[order_N], keys_M[order_M]
+        for bit in (0, *(1 << place for place in places)):
+            for found in matches(keys_N, keys_M ^ np.uint64(bit), _MOST_IN_BUCKET):
+                one_m, other_m = order_N[found[:, 1]], order_M[found[:, 0]]
+                near = np.bitwise_count(hashes_N[one_m] ^ others_M[other_m]) <= RADIUS
+                yield np.stack([one_m, other_m], axis=1)[near]
 
 
 def closest_form(one: Array, other: Array) -> tuple[float, int]:
@@ -87,8 +101,8 @@ def candidates(hashes_N: Array) -> Iterator[Array]:
 
     The parts are bits dealt in turn, so that a plain border makes no part the same for all.
     """
-    parts = [range(part, BITS, _PARTS) for part in range(_PARTS)]
-    masks = [np.uint64(sum(1 << place for place in places)) for places in parts]
+    parts = _parts()
+    masks = [_mask(places) for places in parts]
     for part, places in enumerate(parts):
         keys_N = hashes_N & masks[part]
         for probe in (0, *(1 << place for place in places)):
@@ -98,6 +112,14 @@ def candidates(hashes_N: Array) -> Iterator[Array]:
                 for mask in masks[:part]:  # what is near in an earlier part was met there
                     near &= np.bitwise_count(differing & mask) > 1
                 yield pairs[near]
+
+
+def _parts() -> list[range]:
+    return [range(part, BITS, _PARTS) for part in range(_PARTS)]
+
+
+def _mask(places: range) -> np.uint64:
+    return np.uint64(sum(1 << place for place in places))
 
 
 def _probes(keys_N: Array, bit: np.uint64) -> Array | None:

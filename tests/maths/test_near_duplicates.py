@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from headstart.maths import minhash, perceptual
-from headstart.maths.buckets import Joined, pairs_of
+from headstart.maths.buckets import Joined, matches, pairs_of
 
 
 def collected(parts: Iterable[np.ndarray]) -> set[tuple[int, int]]:
@@ -212,3 +212,27 @@ def test_a_picture_meets_the_forms_of_others_and_not_its_own() -> None:
     greys += [greys[3][:, ::-1], np.rot90(greys[5]), even]
     found = collected(perceptual.candidates_of_forms(np.stack([perceptual.hashes(one) for one in greys])))
     assert {tuple(sorted(pair)) for pair in found} == {(3, 20), (5, 21)}
+
+
+def test_forms_that_differ_in_a_few_bits_are_those_of_a_slow_search() -> None:
+    generator = np.random.default_rng(7)
+    cells = generator.integers(0, 256, (60, 8, 8))
+    greys = [np.kron(one, np.ones((4, 4))) for one in cells]
+    noisy = [perceptual.form(one, number % 8) for number, one in enumerate(greys)]
+    noisy = [np.clip(one + generator.normal(0, 12, one.shape), 0, 255) for one in noisy]
+    order = generator.permutation(120)  # so that the earlier of two is now the one, now the other
+    hashes_NF = np.stack([perceptual.hashes([*greys, *noisy][place].astype(np.uint8)) for place in order])
+    apart_NNF = np.bitwise_count(hashes_NF[:, None, :1] ^ hashes_NF[None])
+    near_NN = (apart_NNF <= perceptual.RADIUS).any(axis=2)
+    expected = {(a, b) for a, b in itertools.combinations(range(120), 2) if near_NN[a, b]}
+    assert collected(perceptual.candidates_of_forms(hashes_NF)) == expected
+    assert len(expected) >= 50
+    assert (apart_NNF.min(axis=2)[tuple(zip(*expected, strict=True))] > 0).sum() > 20
+
+
+def test_probes_match_keys_wherever_they_are() -> None:
+    keys, probes = np.array([1, 3, 3, 3, 8], np.uint64), np.array([8, 3, 0, 9, 1], np.uint64)
+    found = {tuple(pair) for part in matches(keys, probes) for pair in part.tolist()}
+    assert found == {(0, 4), (1, 1), (1, 2), (1, 3), (4, 0)}
+    assert sum(len(part) for part in matches(keys, probes, most=2)) == 4
+    assert not list(matches(keys[:0], probes))
