@@ -48,6 +48,14 @@ def test_each_row_is_scored_for_itself() -> None:
         assert (bleu.bleu(counts_NM)[place], bleu.chrf(counts_NM)[place]) == pytest.approx(both)
 
 
+def test_pieces_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(f"the cat {number}", f"a cat {number // 2} is here") for number in range(11)]
+    references, translations = zip(*rows, strict=True)
+    whole = bleu.statistics(references, translations)
+    monkeypatch.setattr(bleu, "_AT_ONCE", 4)
+    assert np.array_equal(bleu.statistics(references, translations), whole)
+
+
 def test_counts_are_those_of_a_slow_count() -> None:
     reference, translation = "the cat sat on the mat", "the the cat on the mat"
     wanted, got = reference.split(), translation.split()
