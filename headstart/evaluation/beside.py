@@ -22,7 +22,7 @@ def check(detector: str | None, modality: Modality, rows: Rows) -> None:
     if detector == "mahalanobis" and not _one_each(rows):
         raise UserError(
             "--detector mahalanobis for examples without a class each",
-            "--detector neighbours",
+            "--detector subspace or neighbours",
             "leave it out",
         )
 
@@ -44,7 +44,7 @@ def learn(
         found[prediction_sets.NAME] = prediction_sets.learn(chances_mK, places(examples, training.classes))
     if not modality.blocks(rows.columns):
         return found, ()
-    detector = training.spec.detector or ("mahalanobis" if one_each else "neighbours")
+    detector = training.spec.detector or ("mahalanobis" if one_each else "subspace")
     labels_N = np.array([example.label for example in rows.examples])
     learnt = unlike.learn(rows, modality, training.folds[0], labels_N, detector, training.spec.seed)
     if learnt is None:

@@ -15,7 +15,7 @@ from headstart.contracts import Array, Column, Floats, Fold, Learnt, Modality, R
 from headstart.core.records import Metric
 from headstart.core.tallies import Measures
 from headstart.evaluation import vectors
-from headstart.maths import mahalanobis, neighbours
+from headstart.maths import mahalanobis, neighbours, subspace
 from headstart.maths.intervals import scored
 from headstart.maths.whitening import Whitening, whitening
 
@@ -28,15 +28,30 @@ _FEWEST_HELD = math.ceil(1 / RATE) - 1
 
 
 class Detector(NamedTuple):
-    """A detector on whitened features: what it learns with labels, and the scores that it gives."""
+    """What is learnt of a block's vectors [n, d] with labels [n], and the scores that others get by it."""
 
     learn: Callable[[Array, Array], dict[str, Array]]
     scores: Callable[[dict[str, Array], Array], Array]
 
 
+def _whitened(of: Detector, most: int = _MOST_MEASURED) -> Detector:
+    """Return a detector whose vectors are whitened first; it learns on ``most`` of them."""
+
+    def learn(x_nD: Array, labels_n: Array) -> dict[str, Array]:
+        white = whitening(x_nD)
+        found = of.learn(white.apply(x_nD[:most]), labels_n[:most])
+        return {**found, "mean": white.mean_D, "project": white.project_DR}
+
+    def scores(own: dict[str, Array], x_nD: Array) -> Array:
+        return of.scores(own, Whitening(own["mean"], own["project"]).apply(x_nD))
+
+    return Detector(learn, scores)
+
+
 DETECTORS: Mapping[str, Detector] = {
-    "neighbours": Detector(neighbours.learn, neighbours.scores),
-    "mahalanobis": Detector(mahalanobis.learn, mahalanobis.scores),
+    "mahalanobis": _whitened(Detector(mahalanobis.learn, mahalanobis.scores)),
+    "neighbours": _whitened(Detector(neighbours.learn, neighbours.scores), _MOST_KEPT),
+    "subspace": Detector(lambda x_nD, labels_n: subspace.learn(x_nD), subspace.scores),
 }
 
 
@@ -54,10 +69,7 @@ def learn(
     blocks = modality.blocks(rows.columns)
     for place, block in enumerate(blocks):
         x_ND = vectors.of_examples(modality, rows, block, fit)
-        white = whitening(x_ND)
-        kept = np.arange(len(fit))[:_MOST_KEPT] if detector == "neighbours" else np.arange(len(fit))
-        found = DETECTORS[detector].learn(white.apply(x_ND[kept]), labels_N[fit[kept]])
-        found |= {"mean": white.mean_D, "project": white.project_DR}
+        found = DETECTORS[detector].learn(x_ND, labels_N[fit])
         arrays |= {f"{place}.{name}": array for name, array in found.items()}
     facts: dict[str, Any] = {"detector": detector, "columns": [list(map(_fact, one)) for one in blocks]}
     raw_nB = _by_block(
@@ -124,7 +136,7 @@ def _by_block(learnt: Learnt, seen: Sequence[Floats]) -> Array:
             for name, array in learnt.arrays.items()
             if name.startswith(prefix)
         }
-        found.append(detector.scores(own, Whitening(own["mean"], own["project"]).apply(x_nD)))
+        found.append(detector.scores(own, x_nD))
     return np.stack(found, axis=1)
 
 

@@ -52,8 +52,8 @@ def parted(seed: int = 0) -> Parted:
     return Parted(rows, counts)
 
 
-def learnt(rows: Rows) -> Learnt:
-    found = unlike.learn(rows, MAPS, FOLD, np.full(120, ""), "neighbours", 0)
+def learnt(rows: Rows, detector: str = "neighbours") -> Learnt:
+    found = unlike.learn(rows, MAPS, FOLD, np.full(120, ""), detector, 0)
     assert found is not None
     return found
 
@@ -77,6 +77,20 @@ def test_tiles_are_one_vector_a_picture() -> None:
 def test_one_in_twenty_of_what_the_threshold_was_set_on_is_flagged() -> None:
     rows = parted()
     assert 0 < (unlike.scores(learnt(rows), MAPS, rows, FOLD[1]) > 0).mean() <= unlike.RATE
+
+
+def test_what_varies_where_the_data_does_not_is_flagged_and_size_alone_is_not() -> None:
+    random = np.random.default_rng(3)
+    rows, other = parted(), parted(1)
+    centre = rows.rows_MD.mean(axis=0)
+    for one in (rows, other):
+        one.rows_MD[:, 96:128] = centre[96:128] + 0.01 * random.normal(size=(len(one.rows_MD), 32))
+    found, every = learnt(rows, "subspace"), np.arange(120)
+    assert (unlike.scores(found, MAPS, other, every) > 0).mean() < 0.2
+    shrunk = Parted(centre + (other.rows_MD - centre) * 0.3, np.diff(rows.starts_N1).tolist())
+    assert (unlike.scores(found, MAPS, shrunk, every) > 0).mean() < 0.3
+    other.rows_MD[:, 96:128] += 20.0
+    assert (unlike.scores(found, MAPS, other, every) > 0).mean() > 0.8
 
 
 def test_colours_do_not_count() -> None:

@@ -222,7 +222,7 @@ def test_pictures_unlike_those_fitted_on_are_told_apart(tmp_path: Path, call: Ca
     for number in range(12):
         pixels = random.integers(0, 255, (80, 96, 3)).astype(np.uint8)
         Image.fromarray(pixels).save(noise / f"{number:02}.png")
-    run = fitted(data, tmp_path / "run", layers="last", l2=1e-3, tiles=True, detector="neighbours")
+    run = fitted(data, tmp_path / "run", layers="last", l2=1e-3, tiles=True)
     assert json.loads((run / "run.json").read_text())["metrics"]["ood_rate"]["n"] == 8
     told = call("evaluate", run, data, "--against", noise, "--engine", "torch", "--json").json["metrics"]
     tested = sorted((data / "images" / "test").iterdir())
