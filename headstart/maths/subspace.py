@@ -4,8 +4,8 @@
 
 with m the training examples' mean and P the directions in which they vary most: the residual of H. Wang et
 al., "ViM: Out-Of-Distribution with Virtual-logit Matching", CVPR 2022, arXiv 2203.10807, over the vector's
-own size. That does not count: a mean over many sentences or tokens lies nearer to m than one over few, whatever
-they say. No classes are needed.
+own size. That does not count: a mean over many sentences or tokens lies nearer to m than one over few,
+whatever they say. No classes are needed.
 
 Shape letters: N examples, D features, R directions.
 """
