@@ -13,11 +13,11 @@ from headstart.core.tallies import Tallies, unit_digests, unit_numbers
 from headstart.data.labels import places
 from headstart.data.listing import in_order
 from headstart.evaluation import prediction_sets, slices, unlike
+from headstart.evaluation.vectors import pieces
 from headstart.maths import detection
 from headstart.model.features import Features
 from headstart.model.saved import Model
 
-_CHUNK_BYTES = 16 << 20
 _SHOWN = 3
 
 
@@ -49,7 +49,7 @@ def evaluate(
 
     def compared(outputs: Callable[[Array], Outputs], seen: Callable[[Array, Outputs], None]) -> Array:
         parts = []
-        for piece in _pieces(features, indices_n):
+        for piece in pieces(features, indices_n, features.columns[-1].stop):
             said = outputs(piece)
             seen(piece, said)
             parts.append(task.compare(said, [features.examples[index] for index in piece], classes))
@@ -120,7 +120,7 @@ class Beside:
             targets_n = places([self.features.examples[index] for index in piece], self.model.classes)
             self.observed.append(prediction_sets.observed(self.sets, chances_nK, targets_n, self.levels))
         if self.detector is not None:
-            self.scores.append(_unlike(self.detector, self.features, piece))
+            self.scores.append(self._unlike(self.detector, self.features, piece))
 
     def metrics(self, units_n: Array, against: Features | None) -> dict[str, Metric]:
         """Return how many are flagged, how well another kind is told apart, and the asked sets' coverage."""
@@ -131,8 +131,7 @@ class Beside:
             scores_n = np.concatenate(self.scores)
             found["ood_rate"] = unlike.rate(scores_n, units_n)
             if against is not None:
-                pieces = _pieces(against, np.arange(len(against.examples)))
-                others_m = np.concatenate([_unlike(self.detector, against, piece) for piece in pieces])
+                others_m = self._unlike(self.detector, against, np.arange(len(against.examples)))
                 found["ood_rate_against"] = unlike.rate(others_m, np.arange(len(others_m)))
                 found["ood_auroc"] = detection.auroc(scores_n, others_m)
         return found
@@ -144,22 +143,8 @@ class Beside:
         own = np.concatenate(self.observed)
         return (prediction_sets.section(self.sets, own, units_n, self.levels),)
 
-
-def _unlike(detector: Learnt, features: Features, piece: Array) -> Array:
-    return unlike.scores(detector, features.read(features.places(piece), unlike.columns(detector)))
-
-
-def _pieces(features: Features, indices_n: Array) -> list[Array]:
-    """Cut examples into pieces whose rows of features are few, or those of one example."""
-    most = max(1, _CHUNK_BYTES // (4 * features.columns[-1].stop))
-    sums_n = np.cumsum(features.starts_N1[indices_n + 1] - features.starts_N1[indices_n])
-    pieces, begin = list[Array](), 0
-    while begin < len(indices_n):
-        before = int(sums_n[begin - 1]) if begin else 0
-        end = max(begin + 1, int(np.searchsorted(sums_n, before + most, side="right")))
-        pieces.append(indices_n[begin:end])
-        begin = end
-    return pieces
+    def _unlike(self, detector: Learnt, features: Features, indices_n: Array) -> Array:
+        return unlike.scores(detector, self.model.frozen.modality, features, indices_n)
 
 
 def count_notes(noted: Sequence[tuple[str, str]]) -> tuple[Note, ...]:

@@ -249,8 +249,6 @@ class Modality(ABC):
     name: ClassVar[str]
     takes: ClassVar[str]
     """Whose models it takes: the modality that sources describe them with."""
-    pooled: ClassVar[bool]
-    """Whether each column of a row is one block's vector, whatever the size of the input."""
     mixes: ClassVar[bool]
     """Whether a weighted mean of two inputs is an input."""
 
@@ -300,6 +298,20 @@ class Modality(ABC):
     @abstractmethod
     def layer_sets(self, columns: Sequence[Column]) -> Mapping[str, Sequence[Column]]:
         """Return what a head may see, by name: at least ``last`` and ``all``."""
+
+    @abstractmethod
+    def blocks(self, columns: Sequence[Column]) -> Sequence[Sequence[Column]]:
+        """Return, for each block in order, the columns that its vector is made of.
+
+        There are none where a row holds nothing that a frozen block has said.
+        """
+
+    @abstractmethod
+    def vectors(self, seen_RD: Floats, block: Sequence[Column]) -> tuple[Floats, Array]:
+        """Return a block's vector of each row [R, d], whatever the input's size, and each row's weight [R].
+
+        ``seen_RD`` are the block's columns side by side. An example's vector is its rows' weighted mean.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from headstart.contracts import Array, Column, Fold, Learnt, Rows
+from headstart.contracts import Array, Column, Floats, Fold, Learnt, Modality, Rows
 from headstart.core.records import Metric
 from headstart.core.tallies import Measures
-from headstart.maths import mahalanobis, neighbours
+from headstart.evaluation import vectors
+from headstart.maths import mahalanobis, neighbours, subspace
 from headstart.maths.intervals import scored
 from headstart.maths.whitening import Whitening, whitening
 
@@ -27,25 +28,37 @@ _FEWEST_HELD = math.ceil(1 / RATE) - 1
 
 
 class Detector(NamedTuple):
-    """A detector on whitened features: what it learns with labels, and the scores that it gives."""
+    """What is learnt of a block's vectors [n, d] with labels [n], and the scores that others get by it."""
 
     learn: Callable[[Array, Array], dict[str, Array]]
     scores: Callable[[dict[str, Array], Array], Array]
 
 
+def _whitened(of: Detector, most: int = _MOST_MEASURED) -> Detector:
+    """Return a detector whose vectors are whitened first; it learns on ``most`` of them."""
+
+    def learn(x_nD: Array, labels_n: Array) -> dict[str, Array]:
+        white = whitening(x_nD)
+        found = of.learn(white.apply(x_nD[:most]), labels_n[:most])
+        return {**found, "mean": white.mean_D, "project": white.project_DR}
+
+    def scores(own: dict[str, Array], x_nD: Array) -> Array:
+        return of.scores(own, Whitening(own["mean"], own["project"]).apply(x_nD))
+
+    return Detector(learn, scores)
+
+
 DETECTORS: Mapping[str, Detector] = {
-    "neighbours": Detector(neighbours.learn, neighbours.scores),
-    "mahalanobis": Detector(mahalanobis.learn, mahalanobis.scores),
+    "mahalanobis": _whitened(Detector(mahalanobis.learn, mahalanobis.scores)),
+    "neighbours": _whitened(Detector(neighbours.learn, neighbours.scores), _MOST_KEPT),
+    "subspace": Detector(lambda x_nD, labels_n: subspace.learn(x_nD), subspace.scores),
 }
 
 
 def learn(
-    rows: Rows, columns: Sequence[Column], fold: Fold, labels_N: Array, detector: str, seed: int
+    rows: Rows, modality: Modality, fold: Fold, labels_N: Array, detector: str, seed: int
 ) -> Learnt | None:
-    """Learn on what a fold fits on, set the threshold on what it holds out; None where that is too little.
-
-    ``columns`` are one for each block, in order.
-    """
+    """Learn on what a fold fits on, set the threshold on what it holds out; None where that is too little."""
     random = np.random.default_rng(seed)
     fit, held = (
         _some(part, most, random) for part, most in zip(fold, (_MOST_MEASURED, _MOST_HELD), strict=True)
@@ -53,15 +66,16 @@ def learn(
     if len(held) < _FEWEST_HELD or len(fit) < 2:
         return None
     arrays: dict[str, Array] = {}
-    for place, column in enumerate(columns):
-        x_ND = rows.read(rows.places(fit), [column])
-        white = whitening(x_ND)
-        kept = np.arange(len(fit))[:_MOST_KEPT] if detector == "neighbours" else np.arange(len(fit))
-        found = DETECTORS[detector].learn(white.apply(x_ND[kept]), labels_N[fit[kept]])
-        found |= {"mean": white.mean_D, "project": white.project_DR}
+    blocks = modality.blocks(rows.columns)
+    for place, block in enumerate(blocks):
+        x_ND = vectors.of_examples(modality, rows, block, fit)
+        found = DETECTORS[detector].learn(x_ND, labels_N[fit])
         arrays |= {f"{place}.{name}": array for name, array in found.items()}
-    facts: dict[str, Any] = {"detector": detector, "columns": [_fact(column) for column in columns]}
-    raw_nB = _by_block(Learnt(facts=facts, arrays=arrays), rows.read(rows.places(held), columns))
+    facts: dict[str, Any] = {"detector": detector, "columns": [list(map(_fact, one)) for one in blocks]}
+    raw_nB = _by_block(
+        Learnt(facts=facts, arrays=arrays),
+        [vectors.of_examples(modality, rows, block, held) for block in blocks],
+    )
     middle_B = np.median(raw_nB, axis=0)
     spread_B = np.maximum(raw_nB.std(axis=0), 1e-12)
     halves_n2 = _halves((raw_nB - middle_B) / spread_B)
@@ -77,17 +91,19 @@ def learn(
     return learnt
 
 
-def columns(learnt: Learnt) -> list[Column]:
-    """Return the columns of a row of features that a detector reads."""
-    return [Column(**one) for one in learnt.facts["columns"]]
+def scores(learnt: Learnt, modality: Modality, rows: Rows, indices_n: Array) -> Array:
+    """Return how unlike the training data some examples are, float64 [n]; one is flagged above 0."""
+    seen = [vectors.of_examples(modality, rows, block, indices_n) for block in _blocks(learnt)]
+    return _beyond(learnt, seen)
 
 
-def scores(learnt: Learnt, seen_nD: Array) -> Array:
-    """Return how unlike the training data each input is, float64 [n]; it is flagged above 0.
-
-    ``seen_nD`` are its ``columns`` side by side.
-    """
-    return _together(learnt, _by_block(learnt, seen_nD)) - float(learnt.facts["threshold"])
+def scores_of(learnt: Learnt, modality: Modality, features_MD: Floats, counts_n: Array) -> Array:
+    """Return the same of n examples from their whole rows of features, ``counts_n`` each."""
+    seen = []
+    for block in _blocks(learnt):
+        own_Md = np.concatenate([features_MD[:, one.start : one.stop] for one in block], axis=1)
+        seen.append(vectors.of_rows(modality, own_Md, block, counts_n))
+    return _beyond(learnt, seen)
 
 
 def rate(scores_N: Array, units_N: Array) -> Metric:
@@ -100,19 +116,27 @@ def rate(scores_N: Array, units_N: Array) -> Metric:
     return scored(statistics_N2, measures, units_N)["rate"]
 
 
-def _by_block(learnt: Learnt, seen_nD: Array) -> Array:
-    """Return each block's own scores [n, B], from the blocks' columns side by side."""
-    detector, start, found = DETECTORS[learnt.facts["detector"]], 0, []
-    for place, column in enumerate(learnt.facts["columns"]):
-        prefix, width = f"{place}.", column["stop"] - column["start"]
+def _blocks(learnt: Learnt) -> list[list[Column]]:
+    """Return the columns of a row of features that each block's vector is made of."""
+    told = learnt.facts["columns"]  # older runs have a single column a block, which is no list
+    return [[Column(**one) for one in (block if isinstance(block, list) else [block])] for block in told]
+
+
+def _beyond(learnt: Learnt, seen: Sequence[Floats]) -> Array:
+    return _together(learnt, _by_block(learnt, seen)) - float(learnt.facts["threshold"])
+
+
+def _by_block(learnt: Learnt, seen: Sequence[Floats]) -> Array:
+    """Return each block's own scores [n, B], from each one's vectors [n, d]."""
+    detector, found = DETECTORS[learnt.facts["detector"]], []
+    for place, x_nD in enumerate(seen):
+        prefix = f"{place}."
         own = {
             name.removeprefix(prefix): array
             for name, array in learnt.arrays.items()
             if name.startswith(prefix)
         }
-        white = Whitening(own["mean"], own["project"])
-        found.append(detector.scores(own, white.apply(seen_nD[:, start : start + width])))
-        start += width
+        found.append(detector.scores(own, x_nD))
     return np.stack(found, axis=1)
 
 

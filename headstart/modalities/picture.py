@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 import numpy as np
 
 from headstart.contracts import (
+    Array,
     Augmentation,
     Column,
     Floats,
@@ -36,7 +37,6 @@ class Pictures(Modality):
 
     name = "picture"
     takes = "picture"
-    pooled = True
     mixes = True
 
     def restore(self, described: Mapping[str, Any]) -> PicturePreprocess:
@@ -111,3 +111,11 @@ class Pictures(Modality):
             "all": means,
             "deep": [column for column in columns if column.name.startswith("grid/")],
         }
+
+    def blocks(self, columns: Sequence[Column]) -> list[Sequence[Column]]:
+        """Return every block's mean."""
+        return [[column] for column in self.layer_sets(columns)["all"]]
+
+    def vectors(self, seen_RD: Floats, block: Sequence[Column]) -> tuple[Floats, Array]:
+        """Return the column itself: it is pooled already."""
+        return seen_RD, np.ones(len(seen_RD), np.float32)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 import numpy as np
 
 from headstart.contracts import (
+    Array,
     Augmentation,
     Column,
     Floats,
@@ -31,6 +32,7 @@ from headstart.core import plugins
 from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.model import rows
+from headstart.model.maps import unpacked
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,7 +49,6 @@ class PictureMaps(Modality):
 
     name = "picture-maps"
     takes = "picture"
-    pooled = False
     mixes = True
 
     def restore(self, described: Mapping[str, Any]) -> PicturePreprocess:
@@ -119,6 +120,15 @@ class PictureMaps(Modality):
         """Return the last map, all of them, and the last two."""
         maps = [column for column in columns if not column.name.endswith(f"/{COLOURS}")]
         return {"last": maps[-1:], "all": maps, "deep": maps[-2:] if len(maps) > 2 else []}
+
+    def blocks(self, columns: Sequence[Column]) -> list[Sequence[Column]]:
+        """Return every map; colours are no block's."""
+        return [[column] for column in self.layer_sets(columns)["all"]]
+
+    def vectors(self, seen_RD: Floats, block: Sequence[Column]) -> tuple[Floats, Array]:
+        """Return the mean over a map's cells; every tile counts alike."""
+        (maps_RCHW,) = unpacked(block, seen_RD)
+        return maps_RCHW.reshape(*maps_RCHW.shape[:2], -1).mean(axis=2), np.ones(len(seen_RD), np.float32)
 
 
 def _pictures() -> Modality:

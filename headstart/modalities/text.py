@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 import numpy as np
 
 from headstart.contracts import (
+    Array,
     Augmentation,
     Column,
     Floats,
@@ -30,7 +31,6 @@ class Texts(Modality):
 
     name = "text"
     takes = "text"
-    pooled = True
     mixes = False
 
     def restore(self, described: Mapping[str, Any]) -> TextPreprocess:
@@ -105,3 +105,11 @@ class Texts(Modality):
             "deep": columns[len(columns) // 2 :],
             "mixed": [*columns[:-1], mixed],
         }
+
+    def blocks(self, columns: Sequence[Column]) -> list[Sequence[Column]]:
+        """Return every layer."""
+        return [[column] for column in columns]
+
+    def vectors(self, seen_RD: Floats, block: Sequence[Column]) -> tuple[Floats, Array]:
+        """Return the column itself: it is pooled already."""
+        return seen_RD, np.ones(len(seen_RD), np.float32)

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast, final
 
-from headstart.contracts import Network, Preprocess, Tap, TextPreprocess
+from headstart.contracts import Array, Column, Floats, Network, Preprocess, Tap, TextPreprocess
 from headstart.modalities._pages import Pages, texts
+from headstart.model import rows
 from headstart.model.transformers.sentence_folder import VECTOR
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ class TextStates(Pages):
     """What an encoder says of each token, as a decoder above it reads it."""
 
     name = "text-states"
-    pooled = False
 
     def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> TextPreprocess:
         """Apply ``max_length``."""
@@ -33,3 +33,11 @@ class TextStates(Pages):
         from headstart.model.pooling import TokenStates
 
         return TokenStates(network, taps)
+
+    def blocks(self, columns: Sequence[Column]) -> list[Sequence[Column]]:
+        """Return the only layer, with the ids that tell which of its tokens are real."""
+        return [columns[1:]]
+
+    def vectors(self, seen_RD: Floats, block: Sequence[Column]) -> tuple[Floats, Array]:
+        """Return the mean over a page's real tokens, and how many they are."""
+        return rows.page_means(seen_RD)

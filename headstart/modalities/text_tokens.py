@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast, final
 
-from headstart.contracts import Network, Preprocess, Tap, TextPreprocess
+import numpy as np
+
+from headstart.contracts import Array, Column, Floats, Network, Preprocess, Tap, TextPreprocess
 from headstart.core.errors import UserError
 from headstart.modalities._pages import Pages, texts
 
@@ -23,7 +25,6 @@ class TextTokens(Pages):
     """Tokens as a model reads them, with room behind them for those that it is to write."""
 
     name = "text-tokens"
-    pooled = False
 
     def adapt(self, preprocess: Preprocess, sizes: Mapping[str, int | None]) -> TextPreprocess:
         """Apply ``max_length``; keep positions free for ``target_length`` tokens and the mark before them.
@@ -51,3 +52,11 @@ class TextTokens(Pages):
         from headstart.model.pooling import TokenIds
 
         return TokenIds(network, taps)
+
+    def blocks(self, columns: Sequence[Column]) -> list[Sequence[Column]]:
+        """Return none: no block is below the line."""
+        return []
+
+    def vectors(self, seen_RD: Floats, block: Sequence[Column]) -> tuple[Floats, Array]:
+        """Return empty vectors: ids say nothing that a mean could tell."""
+        return seen_RD[:, :0], np.ones(len(seen_RD), np.float32)

@@ -142,25 +142,34 @@ def stream(
     model: FrozenModel,
     engine: str | None,
     say: Callable[[Choice], None],
-) -> Iterator[tuple[list[Decoded], Floats]]:
-    """Yield batches of n examples with their rows of features [m, D]; unusable ones alone, without rows."""
+) -> Iterator[tuple[list[Decoded], Floats, Array]]:
+    """Yield batches of n examples, their rows of features [m, D], and how many each has [n].
+
+    Unusable ones come alone, without rows.
+    """
     runner = Runner(model, engine, say)
     batch: list[Decoded] = []
     for decoded in decode_all(reading, examples, model, lambda digest: False):
         if decoded.reason:
             if batch:
-                yield batch, np.concatenate(runner.run())
+                yield _ran(runner, batch)
                 batch = []
-            yield [decoded], np.empty((0, 0), np.float32)
+            yield [decoded], np.empty((0, 0), np.float32), np.zeros(1, np.int64)
             continue
         batch.append(decoded)
         key = decoded.example.key
         runner.waiting += [Waiting(unit.prepared, key) for unit in decoded.units if unit.prepared is not None]
         if runner.full():
-            yield batch, np.concatenate(runner.run())
+            yield _ran(runner, batch)
             batch = []
     if batch:
-        yield batch, np.concatenate(runner.run())
+        yield _ran(runner, batch)
+
+
+def _ran(runner: Runner, batch: list[Decoded]) -> tuple[list[Decoded], Floats, Array]:
+    rows = runner.run()
+    stops = np.cumsum([0, *map(len, rows)])[np.cumsum([0, *(len(decoded.units) for decoded in batch)])]
+    return batch, np.concatenate(rows), np.diff(stops)
 
 
 def extract(

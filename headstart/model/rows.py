@@ -67,3 +67,15 @@ def unpaged(rows_RD: Floats) -> tuple[Array, Floats, Array]:
     tokens = int(real.sum(axis=1).max(initial=0))
     states = pages[:, :, PAGE:].reshape(len(counts), -1, width)
     return np.where(real, ids, 0)[:, :tokens], states[:, :tokens], real[:, :tokens]
+
+
+def page_means(pages_RD: Floats) -> tuple[Floats, Array]:
+    """Return the mean over each page's real tokens [R, C], and how many they are [R].
+
+    A page here is what ``paged`` gives without the count of rows: ids and states.
+    """
+    real_RP = pages_RD[:, :PAGE] >= 0
+    states_RPC = pages_RD[:, PAGE:].reshape(len(pages_RD), PAGE, -1)
+    counts_R = real_RP.sum(axis=1).astype(np.float32)
+    sums_RC = np.einsum("rpc,rp->rc", states_RPC, real_RP.astype(np.float32))
+    return sums_RC / counts_R[:, None], counts_R

@@ -114,8 +114,7 @@ def _try_out(run: Path, model: Model, features: Features, some_n: Array) -> None
             if baseline.name in model.baselines:
                 baseline.outputs(model.baselines[baseline.name], features, some_n)
         if unlike.NAME in model.beside:
-            detector = model.beside[unlike.NAME]
-            unlike.scores(detector, features.read(features.places(some_n), unlike.columns(detector)))
+            unlike.scores(model.beside[unlike.NAME], model.frozen.modality, features, some_n)
 
 
 def _check_beside(spec: EvaluateSpec, model: Model) -> None:
@@ -127,7 +126,7 @@ def _check_beside(spec: EvaluateSpec, model: Model) -> None:
             f"--against for a model of {model.task.name} without a detector",
             "a model that has learnt what is unlike its training data",
             "leave --against out, or fit the model again with more examples to select on"
-            if model.frozen.modality.pooled
+            if model.frozen.modality.blocks(model.frozen.columns())
             else "leave it out: features of this kind have no detector",
         )
 

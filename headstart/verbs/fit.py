@@ -92,6 +92,7 @@ def _fit(spec: FitSpec, run: Path, staging: Path) -> Fitted:
     with ExitStack() as opened:
         opened.enter_context(features.table)
         roles = _roles(task, data, features)
+        beside.check(spec.detector, model.modality, features)
         with stages.timed("head"):
             checkpoints = checkpoint_folder(
                 run, spec, data_digest(features, np.arange(len(features.examples)))

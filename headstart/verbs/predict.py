@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from headstart.contracts import Answer, Example, Floats, Outputs, Reading
+from headstart.contracts import Answer, Array, Example, Floats, Outputs, Reading
 from headstart.core.errors import UserError
 from headstart.core.files import write_bytes
 from headstart.core.records import Prediction
@@ -27,7 +27,7 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
     prediction_sets.check(model.beside.get(prediction_sets.NAME), spec.coverage)
     examples = task.inputs(spec.inputs)
     folder = None if spec.out is None else _Folder(Path(spec.out), spec.run)
-    for batch, features_MD in stream(reading, examples, model.frozen, spec.engine, say_engine):
+    for batch, features_MD, counts_n in stream(reading, examples, model.frozen, spec.engine, say_engine):
         if not len(features_MD):
             for decoded in batch:
                 yield Prediction(input=decoded.example.key, prediction=None, scores={}, error=decoded.reason)
@@ -37,7 +37,7 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
             outputs = model.head.outputs(seen(model.head.columns, features_MD), units)
             check_classes(model, outputs)
             answers = task.answers(outputs, [decoded.example for decoded in batch], model.classes)
-            beside = _beside(spec, model, len(batch), outputs, features_MD)
+            beside = _beside(spec, model, outputs, features_MD, counts_n)
         for decoded, answer, (beyond, classes) in zip(batch, answers, beside, strict=True):
             yield Prediction(
                 input=decoded.example.key,
@@ -51,14 +51,14 @@ def predict(spec: PredictSpec) -> Iterator[Prediction]:
 
 
 def _beside(
-    spec: PredictSpec, model: Model, count: int, outputs: Outputs, features_MD: Floats
+    spec: PredictSpec, model: Model, outputs: Outputs, features_MD: Floats, counts_n: Array
 ) -> list[tuple[float | None, tuple[str, ...] | None]]:
     """Return how far each input is beyond where it is flagged, and its prediction set if asked for."""
     sets, detector = model.beside.get(prediction_sets.NAME), model.beside.get(unlike.NAME)
-    beyond: list[float | None] = [None] * count
-    classes: list[tuple[str, ...] | None] = [None] * count
+    beyond: list[float | None] = [None] * len(counts_n)
+    classes: list[tuple[str, ...] | None] = [None] * len(counts_n)
     if detector is not None:
-        beyond = [float(one) for one in unlike.scores(detector, seen(unlike.columns(detector), features_MD))]
+        beyond = unlike.scores_of(detector, model.frozen.modality, features_MD, counts_n).tolist()
     chances_nK = model.task.chances(outputs)
     if spec.coverage is not None and sets is not None and chances_nK is not None:
         classes = list(prediction_sets.names(sets, chances_nK, spec.coverage, model.classes))

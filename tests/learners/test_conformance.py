@@ -16,6 +16,7 @@ import pytest
 import headstart
 from headstart.contracts import Answer, Example, Reading
 from headstart.core import plugins
+from headstart.core.errors import UserError
 from headstart.core.frameworks import prepare_torch
 from headstart.model.features import Decoded, stream
 from headstart.model.head import seen
@@ -162,7 +163,7 @@ def examples_of(fit: Fit) -> list[Example]:
 def decoded(model: Model, examples: Sequence[Example]) -> tuple[list[Decoded], Any]:
     reading = Reading(model.task, model.whole, model.frozen.pretrained)
     batches = list(stream(reading, examples, model.frozen, "torch", lambda choice: None))
-    return [one for batch, _ in batches for one in batch], np.concatenate([rows for _, rows in batches])
+    return [one for batch, _, _ in batches for one in batch], np.concatenate([rows for _, rows, _ in batches])
 
 
 def says(model: Model, examples: Sequence[Example]) -> list[Answer]:
@@ -222,3 +223,13 @@ def test_nobodys_random_state_is_touched(fit: Fit) -> None:
     before = states()
     says(load_model(fit.run), examples_of(fit)[:2])
     assert states() == before
+
+
+def test_another_kind_is_refused_plainly_where_there_is_no_detector(
+    fit: Fit, data: Callable[[str], Path], request: pytest.FixtureRequest
+) -> None:
+    name = CASES[request.node.callspec.params["fit"]].data
+    with pytest.raises(UserError, match="without a detector") as told:
+        headstart.evaluate(str(fit.run), str(data(name)), against=str(data(name)))
+    # Too few examples were held out; of a model that trains from its first layer on more would not help.
+    assert ("features of this kind have no detector" in str(told.value)) == (fit.model.learner == "continuer")

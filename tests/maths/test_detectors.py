@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from headstart.maths import mahalanobis, neighbours
+from headstart.maths import mahalanobis, neighbours, subspace
 from headstart.maths.detection import auroc
 from headstart.maths.intervals import Array
 from headstart.maths.whitening import whitening
@@ -64,6 +64,23 @@ def test_neighbours_by_a_loop() -> None:
     ]
     assert neighbours.scores(learnt, new) == pytest.approx(slow, abs=1e-5)
     assert neighbours.scores(neighbours.learn(z[:2], np.zeros(2)), new).shape == (6,)
+
+
+def test_the_share_outside_the_subspace_by_its_definition() -> None:
+    random = np.random.default_rng(6)
+    x = clusters(random, 300)[0] + 7
+    learnt = subspace.learn(x)
+    assert learnt["directions"].shape == (5, 2)  # half of all
+    values, basis = np.linalg.eigh(np.cov(x.T))
+    small = basis[:, np.argsort(values)[:3]]
+    new = random.normal(size=(6, 5)) * 9
+    centred = new - x.mean(axis=0)
+    slow = [(small.T @ row) @ (small.T @ row) / (row @ row) for row in centred]
+    assert subspace.scores(learnt, new) == pytest.approx(slow, abs=1e-5)
+    # How far out a vector lies does not count.
+    assert subspace.scores(learnt, centred / 50 + x.mean(axis=0)) == pytest.approx(slow, abs=1e-4)
+    assert subspace.learn(x[:8])["directions"].shape == (5, 2)
+    assert subspace.learn(x[:4])["directions"].shape == (5, 1)
 
 
 def test_gaussians_see_a_shift_where_the_data_hardly_varies() -> None:

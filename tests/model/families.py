@@ -262,7 +262,7 @@ def pages(model: FrozenModel, texts: Sequence[str]) -> Array:
     examples = [Example(key=text, label="", path=Path(), text=text) for text in texts]
     reading = Reading(Summarization(), True, model.pretrained)
     return np.concatenate(
-        [rows for _, rows in stream(reading, examples, model, "torch", lambda choice: None)]
+        [rows for _, rows, _ in stream(reading, examples, model, "torch", lambda choice: None)]
     )
 
 

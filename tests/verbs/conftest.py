@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from headstart import cli
@@ -91,6 +92,17 @@ def call(capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
 
     yield command
     signal.signal(signal.SIGTERM, before)
+
+
+def told_apart(told: Any, others: Done, own: Done) -> None:
+    """Check the figures on inputs of another kind against what ``predict`` says of them and of the tested."""
+    other_m, own_n = (
+        np.array([json.loads(line)["unlike"] for line in done.out.splitlines()]) for done in (others, own)
+    )
+    assert (other_m > 0).mean() == pytest.approx(told["ood_rate_against"]["value"])
+    assert (own_n > 0).mean() == pytest.approx(told["ood_rate"]["value"])
+    wins = (other_m[:, None] > own_n).mean()
+    assert wins == pytest.approx(told["ood_auroc"]["value"])
 
 
 def copy_pictures(target: Path, classes: Sequence[str] = CLASSES, each: int = EACH) -> Path:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from headstart.core import plugins
 from headstart.maths import segmentation
-from tests.verbs.conftest import NOTO, Call, Done
+from tests.verbs.conftest import NOTO, Call, Done, told_apart
 
 COUNT = 24
 SMALL = ("--image-size", "64", "--engine", "torch")
@@ -213,6 +213,45 @@ def test_class_weights_give_rare_classes_more(run: Path, data: Path, tmp_path: P
         for one in (run, weighted)
     ]
     assert said[1] < said[0]
+
+
+def test_pictures_unlike_those_fitted_on_are_told_apart(tmp_path: Path, call: Call) -> None:
+    data, noise = split_in_three(scenes(tmp_path / "scenes", 44)), tmp_path / "noise"
+    random = np.random.default_rng(1)
+    noise.mkdir()
+    for number in range(12):
+        pixels = random.integers(0, 255, (80, 96, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(noise / f"{number:02}.png")
+    run = fitted(data, tmp_path / "run", layers="last", l2=1e-3, tiles=True)
+    assert json.loads((run / "run.json").read_text())["metrics"]["ood_rate"]["n"] == 8
+    told = call("evaluate", run, data, "--against", noise, "--engine", "torch", "--json").json["metrics"]
+    tested = sorted((data / "images" / "test").iterdir())
+    others, own = (
+        call("predict", run, *files, "--engine", "torch", "--json")
+        for files in (sorted(noise.iterdir()), tested)
+    )
+    told_apart(told, others, own)
+    flags = [json.loads(line)["unlike"] > 0 for line in own.out.splitlines()]
+    lines = call("predict", run, *tested, "--engine", "torch").out.splitlines()
+    assert [line.endswith("\tunlike the training data") for line in lines] == flags
+
+
+def split_in_three(data: Path) -> Path:
+    """Make the first sixteen pictures train, twenty val, the rest test."""
+    for part in ("images", "masks"):
+        files = sorted((data / part).iterdir())
+        for role, some in (("train", files[:16]), ("val", files[16:36]), ("test", files[36:])):
+            (data / part / role).mkdir()
+            for file in some:
+                file.rename(data / part / role / file.name)
+    return data
+
+
+def test_a_detector_of_classes_is_refused_before_training(data: Path, tmp_path: Path, call: Call) -> None:
+    done = call("fit", data, "--out", tmp_path / "never", *SMALL, "--detector", "mahalanobis")
+    assert done.code == 2
+    assert "without a class each" in done.complaint
+    assert "Choosing" not in done.err
 
 
 def test_out_is_refused_where_answers_are_no_files(finished: Path, emoji: Path, call: Call) -> None:

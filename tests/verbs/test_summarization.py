@@ -11,7 +11,7 @@ from headstart.contracts import Example
 from headstart.core import plugins
 from headstart.core.errors import BadExample
 from headstart.tasks.summarization import MOST_SENTENCES, Summarization
-from tests.verbs.conftest import ROOT, Call, Done, inside
+from tests.verbs.conftest import ROOT, Call, Done, inside, told_apart
 
 MINILM = plugins.load("source", "pack").find("minilm-l6")
 
@@ -110,6 +110,27 @@ def test_evaluate_gives_fits_own_figures(
     assert done["metrics"]["rouge1"]["value"] == pytest.approx(
         summarizer[1].json["metrics"]["rouge1"]["value"]
     )
+
+
+def test_documents_unlike_those_fitted_on_are_told_apart(tmp_path: Path, call: Call) -> None:
+    lines = PAIRS.read_text().splitlines()
+    parts = {"train": lines[:40], "val": lines[40:62], "test": lines[62:74]}
+    data = tmp_path / "data"
+    data.mkdir()
+    for name, some in parts.items():
+        (data / f"{name}.jsonl").write_text("\n".join(some) + "\n")
+    mails = (ROOT / "examples" / "mail" / "mails.csv").read_text().splitlines()[1:25]
+    other = tmp_path / "mails.jsonl"
+    other.write_text("".join(json.dumps({"text": line}) + "\n" for line in mails))
+    run = tmp_path / "run"
+    call("fit", data, "--out", run, "--engine", "torch", "--layers", "last", "--l2", "1e-3", "--json")
+    told = call("evaluate", run, data, "--against", other, "--engine", "torch", "--json").json["metrics"]
+    assert told["ood_rate"]["n"] == 12
+    (tmp_path / "tested.jsonl").write_text((data / "test.jsonl").read_text())
+    others, own = (
+        call("predict", run, one, "--engine", "torch", "--json") for one in (other, tmp_path / "tested.jsonl")
+    )
+    told_apart(told, others, own)
 
 
 def test_a_hidden_layer_is_refused(data: Path, tmp_path: Path, call: Call) -> None:
