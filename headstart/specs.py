@@ -168,7 +168,7 @@ class FitSpec(Spec):
     beams: int | None = option("for heads that write: how many texts are followed at once", least=1)
     target_length: int | None = option("for heads that write: longest target in tokens", least=2)
     detector: str | None = option(
-        "what flags inputs unlike the training data (default: mahalanobis; subspace without classes)",
+        "what flags inputs unlike the training data (default: subspace)",
         choices=("mahalanobis", "neighbours", "subspace"),
     )
     budget: str | None = option("time for the gradient steps, such as 90s, 10m or 2h")

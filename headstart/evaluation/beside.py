@@ -35,8 +35,8 @@ def learn(
     Returns what was learnt, and notes on what was not.
     """
     found: dict[str, Learnt] = {}
-    held, one_each = None, _one_each(rows)
-    if one_each:  # else there are no sets, and answers may be slow to write
+    held = None
+    if _one_each(rows):  # else there are no sets, and answers may be slow to write
         held = trained.held_out or _held_out(trained.head, rows, training.folds[0][1])
     chances_mK = None if held is None else task.chances(held.outputs)
     if held is not None and chances_mK is not None:
@@ -44,7 +44,7 @@ def learn(
         found[prediction_sets.NAME] = prediction_sets.learn(chances_mK, places(examples, training.classes))
     if not modality.blocks(rows.columns):
         return found, ()
-    detector = training.spec.detector or ("mahalanobis" if one_each else "subspace")
+    detector = training.spec.detector or unlike.DEFAULT
     labels_N = np.array([example.label for example in rows.examples])
     learnt = unlike.learn(rows, modality, training.folds[0], labels_N, detector, training.spec.seed)
     if learnt is None:
