@@ -129,7 +129,8 @@ class Learner(ABC):
     ``modalities`` are what can make those features; a task has the first that takes its kind of input.
     ``whole`` says that the head reads each example as one unit, whatever parts it has; ``stands`` that it
     stands on a frozen model where it trains alone, instead of training that too; ``stepped`` that it is
-    trained by gradient steps unless told otherwise, so that a time can be set for it.
+    trained by gradient steps unless told otherwise, so that a time can be set for it; ``quick`` that, solved
+    once, it is solved on other examples in a few seconds, with the layers and the lambda of its objective.
     """
 
     name: ClassVar[str]
@@ -137,6 +138,7 @@ class Learner(ABC):
     whole: ClassVar[bool]
     stands: ClassVar[bool]
     stepped: ClassVar[bool]
+    quick: ClassVar[bool]
 
     @abstractmethod
     def suits(self, pretrained: Pretrained) -> bool:

@@ -37,6 +37,7 @@ class Classes(Learner):
     stands = True
     whole = False
     stepped = False
+    quick = True
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""

@@ -45,6 +45,7 @@ class Continuer(Learner):
     stands = False
     whole = True
     stepped = True
+    quick = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that it suits a model that goes on from what it has read."""

@@ -30,6 +30,7 @@ class Fpn(Learner):
     stands = True
     whole = False
     stepped = True
+    quick = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""

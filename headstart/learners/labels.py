@@ -24,6 +24,7 @@ class Labels(Learner):
     stands = True
     whole = False
     stepped = False
+    quick = True
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""

@@ -44,6 +44,7 @@ class Pixels(Learner):
     stands = True
     whole = False
     stepped = False
+    quick = True
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that any model will do."""

@@ -27,6 +27,7 @@ class Sentences(Learner):
     stands = True
     whole = False
     stepped = False
+    quick = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that it does for a model that cannot write."""

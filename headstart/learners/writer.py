@@ -35,6 +35,7 @@ class Writer(Learner):
     stands = True
     whole = True
     stepped = True
+    quick = False
 
     def suits(self, pretrained: Pretrained) -> bool:
         """Say that it suits encoder-decoders, and an encoder whose embeddings can be looked into."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import headstart
 from headstart.core import plugins
 from headstart.maths import segmentation
 from tests.verbs.conftest import NOTO, Call, Done, told_apart
@@ -283,3 +284,13 @@ def test_maps_are_the_last_of_each_stride(base: str) -> None:
     assert sides == sorted(sides, reverse=True)
     assert len(sides) == len(set(sides)) >= 2
     assert columns[0].name == f"{sides[0]}x{sides[0]}/colours"
+
+
+def test_a_run_on_masks_has_a_learning_curve(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    asked = {"layers": "last", "l2": 1e-3, "image_size": 64, "engine": "torch"}
+    headstart.fit(str(scenes(tmp_path / "data", 60)), out=str(run), **asked)
+    sections = json.loads((run / "evaluation.json").read_text())["sections"]
+    (curve,) = (one for one in sections if one["title"] == "Learning curve")
+    assert curve["header"] == ["pictures trained on", "miou"]
+    assert [size for size, _ in curve["rows"]] == ["10", "21", "42"]
