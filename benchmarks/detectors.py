@@ -60,7 +60,7 @@ def main() -> int:
             given = {**options, "detector": detector}
             found = np.array([measured(data, against, given, seed) for seed in range(seeds)])
             error = float(found[:, 2].std(ddof=1) / np.sqrt(seeds)) if seeds > 1 else float("nan")
-            told = {**dict(zip(MEASURED, found.mean(axis=0).round(4).tolist(), strict=True))}
+            told = dict(zip(MEASURED, found.mean(axis=0).round(4).tolist(), strict=True))
             record.setdefault(case, {})[detector] = {**told, "standard_error": round(error, 4)}
             print(case, detector, record[case][detector], flush=True)
     rows = [

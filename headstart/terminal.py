@@ -122,6 +122,7 @@ def _trained(objective: Mapping[str, Any]) -> str:
 
 def choose(spec: ChooseSpec, as_json: bool) -> int:
     """Run ``choose`` and show the ranking, best first, with what each model costs."""
+    from headstart.ship.words import models_left_out
     from headstart.verbs.choose import choose as run
 
     chosen = run(spec)
@@ -136,7 +137,7 @@ def choose(spec: ChooseSpec, as_json: bool) -> int:
         console.print(f"{chosen.as_good} {lie} within the first one's interval and may do as well.")
     if chosen.weak:
         console.print(f"Weak evidence: {chosen.weak}.", markup=False)
-    for line in _left_out(chosen):
+    for line in models_left_out(chosen):
         console.print(f"left out: {line}", markup=False, soft_wrap=True)
     _tell_dropped(console, chosen.dropped, chosen.notes)
     if chosen.page:
@@ -144,18 +145,6 @@ def choose(spec: ChooseSpec, as_json: bool) -> int:
     console.print(f"{chosen.seconds:.1f} s. Start from {chosen.chosen}:", markup=False, soft_wrap=True)
     console.print(f"  {shlex.join(command('fit', spec.fit(chosen.chosen)))}", markup=False, soft_wrap=True)
     return 0
-
-
-def _left_out(chosen: Chosen) -> list[str]:
-    """Return who was left out and why, those together whose reasons differ in their names alone."""
-    alike: dict[str, list[str]] = {}
-    for one in chosen.left_out:
-        said = one.reason.removeprefix(one.base)
-        alike.setdefault(said if said != one.reason else f": {said}", []).append(one.base)
-    return [
-        ", ".join(bases) + (" each" if len(bases) > 1 and said.startswith(" is ") else "") + said
-        for said, bases in alike.items()
-    ]
 
 
 def _ranking(chosen: Chosen) -> Table:

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from headstart.core.records import LeftOut, Prediction
-from headstart.terminal import _left_out, _told
+from headstart.ship.words import models_left_out
+from headstart.terminal import _told
 
 
 @pytest.mark.parametrize(
@@ -33,5 +34,5 @@ def test_who_is_left_out_for_one_reason_stands_in_one_line() -> None:
         "c": "c is big",
     }
     left_out = [LeftOut(base=base, reason=reason) for base, reason in reasons.items()]
-    found = _left_out(SimpleNamespace(left_out=left_out))  # type: ignore[arg-type]
+    found = models_left_out(SimpleNamespace(left_out=left_out))  # type: ignore[arg-type]
     assert found == ["a:x, a:y each is not here", "b: it lacks maps", "c is big"]

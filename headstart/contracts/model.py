@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
+
 from headstart.contracts.data import Array, Augmentation, Floats, Inputs
 
 if TYPE_CHECKING:
@@ -306,12 +308,13 @@ class Modality(ABC):
         There are none where a row holds nothing that a frozen block has said.
         """
 
-    @abstractmethod
     def vectors(self, seen_RD: Floats, block: Sequence[Column]) -> tuple[Floats, Array]:
         """Return a block's vector of each row [R, d], whatever the input's size, and each row's weight [R].
 
-        ``seen_RD`` are the block's columns side by side. An example's vector is its rows' weighted mean.
+        ``seen_RD`` are the block's columns side by side: where they are pooled, they are the vector. An
+        example's vector is its rows' weighted mean.
         """
+        return seen_RD, np.ones(len(seen_RD), np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)

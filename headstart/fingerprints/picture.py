@@ -88,11 +88,11 @@ class PicturePrint(Fingerprint):
 
         So few pixels don't tell a cut from another thing of its kind: they named 6 pairs of 800 clothes.
         """
-        if min(min(_shape(part, task.content(part))[:2]) for part in (one, other)) < _LEAST_PX:
+        read = [(part, task.content(part)) for part in (one, other)]
+        if min(min(_shape(*each)[:2]) for each in read) < _LEAST_PX:
             return None
         ours, theirs = (
-            _grey(task.prepare(part, task.content(part), _CLOSER).inputs["pixels"]).astype(np.float64)
-            for part in (one, other)
+            _grey(task.prepare(*each, _CLOSER).inputs["pixels"]).astype(np.float64) for each in read
         )
         for mirrored in (False, True):
             value, cut = alignment.aligned(ours, theirs[:, ::-1] if mirrored else theirs)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast, final
 import numpy as np
 
 from headstart.contracts import (
-    Array,
     Augmentation,
     Column,
     Floats,
@@ -115,7 +114,3 @@ class Pictures(Modality):
     def blocks(self, columns: Sequence[Column]) -> list[Sequence[Column]]:
         """Return every block's mean."""
         return [[column] for column in self.layer_sets(columns)["all"]]
-
-    def vectors(self, seen_RD: Floats, block: Sequence[Column]) -> tuple[Floats, Array]:
-        """Return the column itself: it is pooled already."""
-        return seen_RD, np.ones(len(seen_RD), np.float32)

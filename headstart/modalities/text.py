@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast, final
 import numpy as np
 
 from headstart.contracts import (
-    Array,
     Augmentation,
     Column,
     Floats,
@@ -109,7 +108,3 @@ class Texts(Modality):
     def blocks(self, columns: Sequence[Column]) -> list[Sequence[Column]]:
         """Return every layer."""
         return [[column] for column in columns]
-
-    def vectors(self, seen_RD: Floats, block: Sequence[Column]) -> tuple[Floats, Array]:
-        """Return the column itself: it is pooled already."""
-        return seen_RD, np.ones(len(seen_RD), np.float32)

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast, final
 
-import numpy as np
-
-from headstart.contracts import Array, Column, Floats, Network, Preprocess, Tap, TextPreprocess
+from headstart.contracts import Column, Network, Preprocess, Tap, TextPreprocess
 from headstart.core.errors import UserError
 from headstart.modalities._pages import Pages, texts
 
@@ -56,7 +54,3 @@ class TextTokens(Pages):
     def blocks(self, columns: Sequence[Column]) -> list[Sequence[Column]]:
         """Return none: no block is below the line."""
         return []
-
-    def vectors(self, seen_RD: Floats, block: Sequence[Column]) -> tuple[Floats, Array]:
-        """Return empty vectors: ids say nothing that a mean could tell."""
-        return seen_RD[:, :0], np.ones(len(seen_RD), np.float32)

@@ -6,6 +6,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from headstart.core.records import Chosen
+
 Json = Mapping[str, Any]
 
 _BASELINES = {
@@ -331,3 +333,15 @@ def looked(evaluation: Json) -> str:
         "nothing as long as nothing is chosen by it; whoever chooses a model, an option or a threshold by "
         "what they saw here makes these figures too good, and needs new examples for an interval that holds."
     )
+
+
+def models_left_out(chosen: Chosen) -> list[str]:
+    """Return who was left out and why, those together whose reasons differ in their names alone."""
+    alike: dict[str, list[str]] = {}
+    for one in chosen.left_out:
+        said = one.reason.removeprefix(one.base)
+        alike.setdefault(said if said != one.reason else f": {said}", []).append(one.base)
+    return [
+        ", ".join(bases) + (" each" if len(bases) > 1 and said.startswith(" is ") else "") + said
+        for said, bases in alike.items()
+    ]
