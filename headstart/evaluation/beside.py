@@ -19,10 +19,11 @@ def check(detector: str | None, modality: Modality, rows: Rows) -> None:
             "features that a frozen layer gives",
             "leave it out: features of this kind have no detector",
         )
-    if detector == "mahalanobis" and not _one_each(rows):
+    if detector is not None and unlike.DETECTORS[detector].by_class and not _one_each(rows):
+        others = [name for name, one in unlike.DETECTORS.items() if not one.by_class]
         raise UserError(
-            "--detector mahalanobis for examples without a class each",
-            "--detector subspace or neighbours",
+            f"--detector {detector} for examples without a class each",
+            f"--detector {' or '.join(others)}",
             "leave it out",
         )
 

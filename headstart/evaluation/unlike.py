@@ -28,10 +28,14 @@ _FEWEST_HELD = math.ceil(1 / RATE) - 1
 
 
 class Detector(NamedTuple):
-    """What is learnt of a block's vectors [n, d] with labels [n], and the scores that others get by it."""
+    """What is learnt of a block's vectors [n, d] with labels [n], and the scores that others get by it.
+
+    ``by_class`` says that it needs a label of each.
+    """
 
     learn: Callable[[Array, Array], dict[str, Array]]
     scores: Callable[[dict[str, Array], Array], Array]
+    by_class: bool = False
 
 
 def _whitened(of: Detector, most: int = _MOST_MEASURED) -> Detector:
@@ -45,11 +49,11 @@ def _whitened(of: Detector, most: int = _MOST_MEASURED) -> Detector:
     def scores(own: dict[str, Array], x_nD: Array) -> Array:
         return of.scores(own, Whitening(own["mean"], own["project"]).apply(x_nD))
 
-    return Detector(learn, scores)
+    return of._replace(learn=learn, scores=scores)
 
 
 DETECTORS: Mapping[str, Detector] = {
-    "mahalanobis": _whitened(Detector(mahalanobis.learn, mahalanobis.scores)),
+    "mahalanobis": _whitened(Detector(mahalanobis.learn, mahalanobis.scores, by_class=True)),
     "neighbours": _whitened(Detector(neighbours.learn, neighbours.scores), _MOST_KEPT),
     "subspace": Detector(lambda x_nD, labels_n: subspace.learn(x_nD), subspace.scores),
 }
